@@ -1,0 +1,228 @@
+"""The contract between drorch and any engine that it backs up and restores.
+
+A **source** is asked for a **capture**: one consistent snapshot, offered as named byte streams. A **target**
+takes the same streams back. What is between them (chunks, keys, stores) is none of their business.
+
+Promises that every capture keeps:
+
+* *One point in time.* All streams, facts and probes of a capture see the same committed state.
+* *Complete or an error.* An iterator that ends without raising has yielded the whole stream, proven by the
+  engine's own end marker. A dumper that dies, a lost connection, a full disk or a missing end marker raises
+  a ``SourceError``; there is no partial success.
+* *Repeatable bytes.* The same content gives the same bytes, whatever tool version, clock or order: no dates,
+  no random markers. Unchanged tables then cost nothing.
+* *Nothing is written* to the source, and only locks that readers take.
+* *Threads.* Up to ``parallel`` streams may be open at once, each used by one thread.
+* *Only our errors* leave, errors raised while iterating included; none holds a secret or a row's content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from types import MappingProxyType
+from typing import Protocol, TypeAlias
+
+Bytes: TypeAlias = bytes | bytearray | memoryview
+Json: TypeAlias = "str | int | bool | None | Sequence[Json] | Mapping[str, Json]"
+
+
+class StreamKind(Enum):
+    """What a stream holds; the numbers are in the format and never change."""
+
+    SCHEMA = 1  # definitions, in the engine's canonical form
+    TABLE = 2  # the rows of one table, or of one part of it
+    LARGE_OBJECTS = 3
+    ROLES = 4
+    FILE = 5
+
+
+class RowFormat(Enum):
+    """How rows lie in a stream, so that they can be counted and digested; the numbers never change."""
+
+    NONE = 0
+    LINES = 1  # every row ends with LF and holds no other LF (COPY text)
+    PREFIXED = 2  # every row follows its length, u32 big-endian
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSpec:
+    """One stream that a capture offers.
+
+    ``name`` is unique in the snapshot and the same from run to run: ``schema``, ``table/public.parcel``.
+    ``canonical_columns`` maps 0-based column positions of ``LINES`` rows to ``float4`` or ``float8``: their text
+    differs between server versions, so the row digest takes the shortest round-trip form instead.
+    ``attributes`` is kept with the stream and handed to the target: columns, part numbers, file metadata.
+    """
+
+    name: str
+    kind: StreamKind
+    estimated_bytes: int = 0
+    row_format: RowFormat = RowFormat.NONE
+    canonical_columns: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
+    attributes: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class Level(Enum):
+    """How a finding is to be read: the first word of its line."""
+
+    OK = "ok"
+    NOTE = "note"
+    STOP = "STOP"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of a doctor's or preflight's list; ``remedy`` is what to do or which flag decides it."""
+
+    level: Level
+    text: str
+    remedy: str = ""
+
+
+class Capture(Protocol):
+    """One consistent snapshot, open until the context that gave it ends."""
+
+    @property
+    def facts(self) -> Mapping[str, Json]:
+        """What the engine is and was at the restore point: ``engine``, ``server_version``, ``encoding``, ...; sealed."""
+        ...
+
+    @property
+    def restore_point(self) -> datetime:
+        """The moment that the snapshot shows, on the database's clock (aware, UTC)."""
+        ...
+
+    @property
+    def parallel(self) -> int:
+        """How many streams may be open at once."""
+        ...
+
+    def streams(self) -> Sequence[StreamSpec]:
+        """Return every stream of the snapshot, definitions first, in an order that is the same from run to run."""
+        ...
+
+    def open(self, stream: StreamSpec) -> AbstractContextManager[Iterator[Bytes]]:
+        """Yield the stream's bytes in pieces of any size; a piece is valid until the next is asked for."""
+        ...
+
+    def ask(self, sql: str) -> str:
+        """Return the single value that a probe yields inside the snapshot, as text (``''`` for NULL)."""
+        ...
+
+    def closing_facts(self) -> Mapping[str, Json]:
+        """Return what is known only at the end (how long the vacuum horizon was held); called once, after the streams."""
+        ...
+
+    def abort(self) -> None:
+        """Make every open iterator raise soon; may be called from any thread, more than once."""
+        ...
+
+
+class Source(Protocol):
+    """A database that can be captured."""
+
+    @property
+    def address(self) -> str:
+        """What is shown to people: ``postgresql://db1.example/land``; never a password."""
+        ...
+
+    def capture(self) -> AbstractContextManager[Capture]:
+        """Open one consistent snapshot; raise a ``SourceError``. Leaving the context ends every session and child."""
+        ...
+
+    def examine(self) -> Sequence[Finding]:
+        """Log in and say what stands in the way of a capture (rights, tools, versions, locks, encoding)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredStream:
+    """One stream of a stored snapshot: the spec as captured, with what was counted. ``rows`` is ``None`` if not counted."""
+
+    spec: StreamSpec
+    size_bytes: int
+    rows: int | None
+    bytes_digest: bytes
+
+
+class Content(Protocol):
+    """A stored snapshot as a target sees it; every byte was authenticated before it is yielded."""
+
+    @property
+    def facts(self) -> Mapping[str, Json]:
+        """The facts of the capture."""
+        ...
+
+    @property
+    def short_id(self) -> str:
+        """Eight characters that name the snapshot in side databases and messages."""
+        ...
+
+    def streams(self) -> Sequence[StoredStream]:
+        """Return the streams that are to be restored, in capture order."""
+        ...
+
+    def open(self, stream: StoredStream) -> Iterator[Bytes]:
+        """Yield the stream's bytes, checked; raises ``RestoreDiffers`` at the end if its digest or row count is wrong."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreChoices:
+    """What the operator decided. ``tables`` are ``schema.table`` names; empty means the whole snapshot."""
+
+    tables: tuple[str, ...] = ()
+    replace: bool = False
+    terminate_sessions: bool = False
+    create_roles: bool = False
+    map_roles: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    no_owner: bool = False
+    allow_older: bool = False
+    locale: str | None = None
+    jobs: int = 2
+    started_at: datetime | None = None
+
+
+class Observer(Protocol):
+    """Hears how a long operation goes on; called from any thread; must be quick and never raise."""
+
+    def advance(self, label: str, done: int, total: int | None, unit: str) -> None:
+        """``done`` of ``total`` ``unit`` (``bytes``, ``statements``) of the part called ``label``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreOutcome:
+    """What a target did. ``lines`` tell how to go back; ``by_hand`` lists what was left switched off."""
+
+    place: str
+    tables: int
+    rows: int
+    statements: int
+    lines: tuple[str, ...] = ()
+    by_hand: tuple[str, ...] = ()
+
+
+class Target(Protocol):
+    """A place that can take a snapshot of its engine."""
+
+    @property
+    def address(self) -> str:
+        """What is shown to people; never a password."""
+        ...
+
+    def preflight(self, content: Content, choices: RestoreChoices) -> Sequence[Finding]:
+        """Return everything that stands in the way, at once, changing nothing; ``STOP`` items need a decision."""
+        ...
+
+    def restore(self, content: Content, choices: RestoreChoices, observer: Observer) -> RestoreOutcome:
+        """Restore; a non-empty target is refused unless ``replace``, which restores beside it and then swaps.
+
+        Killed anywhere, the name holds the old content or the new, never a mixture. Raises ``TargetError``.
+        """
+        ...
