@@ -72,6 +72,13 @@ class ObjectStore(Protocol):
         """Yield every object whose name starts with ``prefix``, by name ascending."""
         ...
 
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        """Yield, ascending, each distinct ``prefix`` + next path segment + ``/`` below which objects lie.
+
+        ``list_folders("l/")`` yields ``l/<lane>/`` once per lane, without listing what is inside.
+        """
+        ...
+
     def delete(self, names: Sequence[str]) -> None:
         """Delete the objects; names that are not there are no error."""
         ...
