@@ -1,0 +1,1 @@
+"""Bytes of the repository: bytes in, checked values out."""

@@ -1,0 +1,1 @@
+"""One verb per file: run(request, deps) returns a frozen report."""

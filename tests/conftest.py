@@ -1,0 +1,70 @@
+"""What every test can rely on: a clean environment, unit tests first, no silent skips."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+pytest_plugins: list[str] = []  # fixtures shared by several folders live in tests/support/; one line each
+
+# A setting of the developer's machine must neither help nor hurt a test, nor may a test reach a real account.
+FOREIGN_PREFIXES = ("DRORCH_", "AWS_", "PG")
+FOREIGN_SUFFIXES = ("_proxy", "_PROXY")
+
+# The first words of the reasons for which a test may be skipped although CI runs it.
+ALLOWED_SKIPS = ("needs ../shared",)
+
+# Quick folders first: a broken unit is told before a server is started.
+FOLDERS = ("unit", "property", "contract", "faults", "acceptance")
+
+for name in list(os.environ):
+    if name.startswith(FOREIGN_PREFIXES) or name.endswith(FOREIGN_SUFFIXES):
+        del os.environ[name]
+os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+
+settings.register_profile("drorch", deadline=None, print_blob=True)  # a busy machine is no failure
+settings.load_profile("drorch")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="also what is too big for CI")
+    parser.addoption("--matrix", action="store_true", help="also every supported server version")
+    parser.addoption("--fail-on-skip", action="store_true", help="a skipped test fails the run, unless it is allowed")
+
+
+@pytest.hookimpl(trylast=True)  # after the shuffle of pytest-randomly
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = {mark for mark in ("slow", "matrix") if not config.getoption(mark)}
+    chosen = [item for item in items if not left_out & {mark.name for mark in item.iter_markers()}]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    items[:] = sorted(chosen, key=folder_rank)
+
+
+def folder_rank(item: pytest.Item) -> int:
+    folder = item.nodeid.split("/")[1]
+    return FOLDERS.index(folder) if folder in FOLDERS else 0
+
+
+def forbidden_skips(config: pytest.Config) -> Iterator[str]:
+    """Yield a line for each skipped test whose reason is not an allowed one."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not config.getoption("fail_on_skip"):
+        return
+    for report in reporter.stats.get("skipped", []):
+        _path, _line, reason = report.longrepr
+        reason = reason.removeprefix("Skipped: ")
+        if not reason.startswith(ALLOWED_SKIPS):
+            yield f"{report.nodeid}: {reason}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in forbidden_skips(config):
+        terminalreporter.write_line(f"SKIPPED, which is a failure here: {line}", red=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.exitstatus == pytest.ExitCode.OK and any(forbidden_skips(session.config)):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
