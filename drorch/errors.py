@@ -4,6 +4,7 @@
     ├── Bug                         1   a broken invariant of ours; never caught below the command line
     ├── UsageInvalid                2   the command line
     ├── NothingDone                 4   busy, or outside the window
+    │   └── RunVoided*              4   a pack that the run relied on is being swept
     ├── PolicyError                10-19
     │   ├── PolicyInvalid          10   ├── SettingsInvalid     11   ├── SecretUnavailable  12
     │   ├── RoleRefused            13   ├── PolicyUnknown       14   ├── StateSecretRefused 15
@@ -85,6 +86,15 @@ class NothingDone(DrorchError):
 
     exit_code = 4
     slug = "nothing-done"
+
+
+class RunVoided(NothingDone):
+    """The run's manifest does not count: a pack that it relied on is being swept, or a later run decided first."""
+
+    exit_code = 4
+    slug = "run-voided"
+    retryable = True
+    default_hint = "run the backup again: it stores afresh what was swept"
 
 
 # 10-19: what the sysadmin wrote, and this machine's own set-up
