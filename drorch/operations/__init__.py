@@ -1,1 +1,1 @@
-"""One verb per file: run(request, deps) returns a frozen report."""
+"""One verb per file: ``run(request, ...) -> report``. Operations combine seams and the repository; they never print."""

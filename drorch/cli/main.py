@@ -1,0 +1,140 @@
+"""The ``drorch`` command: finds the subcommand, and turns every error into words and an exit code.
+
+Subcommands are imported only when they are called, so that ``drorch --help`` stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from drorch import __version__
+from drorch.cli.output import Output
+from drorch.errors import Bug, DrorchError, Interrupted, Terminated, UsageInvalid
+
+# command -> module and one line of help; the order is that of a first week with drorch
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "See the whole main job on this machine, with throw-away databases."),
+    "init": ("init", "Make drorch.yaml, keys and a repository."),
+    "doctor": ("doctor", "Try everything that a backup will need, and say what is missing."),
+    "policy": ("policy", "Write and check policy files."),
+    "backup": ("backup", "Back up now."),
+    "status": ("status", "Show what is protected, what is late and what needs you."),
+    "history": ("history", "Show what ran and how it ended."),
+    "snapshots": ("snapshots", "List what can be restored."),
+    "restore": ("restore", "Restore a snapshot, or one table of it."),
+    "verify": ("verify", "Check that the stores hold what they must."),
+    "store": ("store", "Try a store: does it keep the promises that drorch relies on?"),
+    "keys": ("keys", "Make and share out recipient keys."),
+    "recovery-sheet": ("recovery_sheet", "Print the page that goes into the safe."),
+    "catalog": ("catalog", "Rebuild or upgrade the catalog."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand when it is called, and lists all of them without."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of ``COMMANDS``."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the subcommand; a click command named ``command`` stands in each module."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"drorch.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of subcommands without importing any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    epilog="Start with `drorch demo`, then `drorch init DIR`. Exit codes: docs/ERRORS.md",
+)
+@click.version_option(__version__, prog_name="drorch", message="%(prog)s %(version)s")
+def root() -> None:
+    """Back up legacy databases by policy, and prove that they can be restored."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the code of docs/ERRORS.md."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    os.umask(0o077)
+    signal.signal(signal.SIGTERM, _on_terminate)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    code = _run(given)
+    _leave(code)
+
+
+def _run(arguments: list[str]) -> int:
+    output = Output(as_json="--json" in arguments)
+    try:
+        result = root.main(args=arguments, prog_name="drorch", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.UsageError as error:
+        hint = error.ctx.get_help_option_names(error.ctx) and f"`{error.ctx.command_path} --help`" if error.ctx else ""
+        output.error(UsageInvalid(error.format_message(), hint=hint))
+        return UsageInvalid.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        output.error(Interrupted("interrupted", still_good="Every snapshot that was there is still there."))
+        return Interrupted.exit_code
+    except BrokenPipeError:
+        return _reader_left()
+    except DrorchError as error:
+        output.error(error)
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - the last border: a fault of ours gets a name and an exit code
+        if "DRORCH_TRACEBACK" in os.environ:
+            raise
+        output.error(Bug(f"{type(error).__name__} in {_place_of(error)}"))
+        return Bug.exit_code
+    return result if isinstance(result, int) else 0
+
+
+def _place_of(error: BaseException) -> str:
+    """Return module and line of the innermost frame of ours; the error's own text could hold a secret."""
+    place = "unknown place"
+    trace = error.__traceback__
+    while trace is not None:
+        name = trace.tb_frame.f_globals.get("__name__", "")
+        if name.startswith("drorch"):
+            place = f"{name}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
+def _on_terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated("terminated", still_good="Every snapshot that was there is still there.")
+
+
+def _reader_left() -> int:
+    """``drorch snapshots | head``: the reader has what it wanted; end silently."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - replaces a stream until the exit
+    return 0
+
+
+def _leave(code: int) -> NoReturn:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _reader_left()
+    sys.exit(code)

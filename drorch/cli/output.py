@@ -1,0 +1,151 @@
+"""How drorch speaks: results on stdout, progress and errors on stderr, 80 columns, one object with ``--json``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TextIO
+from zoneinfo import ZoneInfo
+
+from drorch.errors import DrorchError
+
+WIDTH = 80
+
+
+class Output:
+    """Where a command writes. ``quiet`` leaves out results of success; ``as_json`` makes stdout one JSON object."""
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self._results: TextIO = sys.stdout
+        self._messages: TextIO = sys.stderr
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person watches the results."""
+        return self._results.isatty() and not self.as_json
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether a person watches the messages."""
+        return self._messages.isatty() and not self.quiet and not self.as_json
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Write lines of a result."""
+        for line in lines:
+            self._results.write(line.rstrip() + "\n")
+
+    def message(self, text: str) -> None:
+        """Write one line that is not a result."""
+        if not self.quiet:
+            self._messages.write(text.rstrip() + "\n")
+            self._messages.flush()
+
+    def document(self, schema: str, content: Mapping[str, Any]) -> None:
+        """Write the one JSON object of ``--json``; ``schema`` is its published name, ``drorch.status/1``."""
+        document = {"schema": schema, **content}
+        self._results.write(json.dumps(document, ensure_ascii=False, indent=2, default=_plain) + "\n")
+
+    def error(self, error: DrorchError) -> None:
+        """Tell an error: what happened, expected, found, hint, and what is still good."""
+        if self.as_json:
+            self.document("drorch.error/1", {"ok": False, "error": error_fields(error)})
+            return
+        self._messages.write("\n".join(error_lines(error)) + "\n")
+
+
+def error_fields(error: DrorchError) -> dict[str, Any]:
+    """Return an error the way ``--json`` shows it."""
+    return {
+        "code": error.exit_code,
+        "name": error.slug,
+        "message": error.message,
+        "expected": error.expected,
+        "found": error.found,
+        "hint": error.hint,
+        "retryable": error.retryable,
+    }
+
+
+def error_lines(error: DrorchError) -> list[str]:
+    """Return an error the way people see it."""
+    first = wrapped(f"ERROR  {error.message}", 7)
+    slug = f"({error.slug})"
+    if len(first[-1]) + 2 + len(slug) <= WIDTH:
+        first[-1] = f"{first[-1]:<{WIDTH - len(slug) - 1}} {slug}"
+    else:
+        first.append(f"{slug:>{WIDTH}}")
+    lines = first
+    for label in ("expected", "found", "hint"):
+        text = getattr(error, label)
+        if text:
+            lines += labelled(label, text)
+    if error.still_good:
+        lines += wrapped(error.still_good, 0)
+    return lines
+
+
+def labelled(label: str, text: str, *, column: int = 13) -> list[str]:
+    """Return ``  label      text`` with the text wrapped in its own column."""
+    head = f"  {label}".ljust(column)
+    out: list[str] = []
+    for paragraph in text.splitlines() or [""]:
+        start = head if not out else " " * column
+        out += textwrap.wrap(
+            paragraph,
+            WIDTH,
+            initial_indent=start,
+            subsequent_indent=" " * column,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [start]
+    return out
+
+
+def wrapped(text: str, indent: int) -> list[str]:
+    """Return ``text`` in lines of at most 80 columns, those after the first indented."""
+    return textwrap.wrap(
+        text, WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    ) or [""]
+
+
+def table(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
+    """Return rows (the first is the heading) in columns two spaces apart; columns in ``right`` are right-aligned."""
+    if not rows:
+        return []
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def local_time(moment: datetime, zone: str) -> str:
+    """Return ``22/11/2026 08:04:11 +07:00``: how people see a time."""
+    local = moment.astimezone(ZoneInfo(zone))
+    offset = local.strftime("%z")
+    return f"{local:%d/%m/%Y %H:%M:%S} {offset[:3]}:{offset[3:5]}"
+
+
+def utc_time(moment: datetime) -> str:
+    """Return ``2026-11-22T01:02:11Z``: how ``--json`` shows a time."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return utc_time(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset, tuple)):
+        return list(value)
+    raise TypeError(type(value).__name__)

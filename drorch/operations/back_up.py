@@ -1,0 +1,195 @@
+"""Back up one source: one consistent capture, stored in every store of its policy, committed or absent."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+
+from drorch.clock import Clock
+from drorch.errors import DrorchError, StoreError
+from drorch.repository.writer import CommittedSnapshot, RunSummary, RunWriter, StreamToStore
+from drorch.sources.interface import Bytes, Capture, Json, Observer, Source, StreamKind, StreamSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupReport:
+    """What a backup did. ``dropped`` says which stores have no complete copy, and why."""
+
+    source: str
+    address: str
+    snapshot: CommittedSnapshot
+    facts: Mapping[str, Json]
+    restore_point: datetime
+    started_at: datetime
+    ended_at: datetime
+    duration_seconds: float
+    tables: int
+    rows: int
+    bytes_read: int
+    probes: Mapping[str, str]
+    source_busy: float
+    dropped: Mapping[str, StoreError]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every store of the policy has the snapshot."""
+        return not self.dropped
+
+
+@dataclass(slots=True)
+class _Counted:
+    """Sums over the streams of a capture; guarded by the operation's lock."""
+
+    bytes_read: int = 0
+    rows: int = 0
+    waiting_seconds: float = 0.0
+    done: int = 0
+
+
+class _Reader:
+    """Feeds the streams of one capture to the run, several at once, and tells the observer how far it is."""
+
+    def __init__(self, capture: Capture, writer: RunWriter, observer: Observer, clock: Clock) -> None:
+        self._capture = capture
+        self._writer = writer
+        self._observer = observer
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._total = 0
+        self.counted = _Counted()
+
+    def store_all(self, streams: Sequence[StreamSpec]) -> None:
+        """Store every stream; the first failure stops the others and is raised."""
+        self._total = sum(stream.estimated_bytes for stream in streams)
+        order = sorted(range(len(streams)), key=lambda ordinal: (-_weight(streams[ordinal]), ordinal))
+        with ThreadPoolExecutor(max(1, self._capture.parallel), thread_name_prefix="stream") as pool:
+            futures = [pool.submit(self._store, ordinal, streams[ordinal]) for ordinal in order]
+            self._wait(futures, pool)
+
+    def _wait(self, futures: Sequence[Future[None]], pool: ThreadPoolExecutor) -> None:
+        try:
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+        except BaseException:
+            self._writer.stop()
+            self._capture.abort()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+    def _store(self, ordinal: int, stream: StreamSpec) -> None:
+        with self._capture.open(stream) as pieces:
+            counts = self._writer.store(_to_store(ordinal, stream), self._watched(stream, pieces))
+        with self._lock:
+            self.counted.rows += counts.rows or 0
+            self.counted.done += 1
+
+    def _watched(self, stream: StreamSpec, pieces: Iterator[Bytes]) -> Iterator[Bytes]:
+        """Yield the pieces; count them, and the time spent waiting for the source."""
+        label = stream.name
+        while True:
+            asked_at = self._clock.monotonic_seconds()
+            piece = next(pieces, None)
+            waited = self._clock.monotonic_seconds() - asked_at
+            with self._lock:
+                self.counted.waiting_seconds += waited
+                if piece is None:
+                    return
+                self.counted.bytes_read += len(piece)
+                done = self.counted.bytes_read
+            self._observer.advance(label, done, max(done, self._total), "bytes")
+            yield piece
+
+
+def run(  # noqa: PLR0913 - the composition of a backup, all by name
+    *,
+    source_name: str,
+    source: Source,
+    probes: Mapping[str, str],
+    begin_run: Callable[[], RunWriter],
+    policy_digest: bytes,
+    slot: datetime | None,
+    clock: Clock,
+    observer: Observer,
+) -> BackupReport:
+    """Capture ``source`` and commit it as a snapshot of ``source_name``.
+
+    ``begin_run`` opens the run in the stores; it is called first, so that a store that cannot be written is found
+    before the database is touched. Raises a ``SourceError`` or ``StoreError``; then nothing was committed.
+    """
+    started_at, started = clock.now(), clock.monotonic_seconds()
+    with closing(begin_run()) as writer:
+        with source.capture() as capture:
+            reader = _Reader(capture, writer, observer, clock)
+            streams = capture.streams()
+            reader.store_all(streams)
+            answers = {name: capture.ask(sql) for name, sql in probes.items()}
+            closing_facts = dict(capture.closing_facts())
+            facts, restore_point = dict(capture.facts), capture.restore_point
+            parallel = max(1, capture.parallel)
+        summary = RunSummary(
+            source=source_name,
+            policy_digest=policy_digest,
+            slot=slot,
+            started_at=started_at,
+            ended_at=clock.now(),
+            restore_point=restore_point,
+            engine=str(facts.get("engine", "")),
+            tables=_tables(streams),
+            rows=reader.counted.rows,
+            bytes_read=reader.counted.bytes_read,
+            facts=_canonical(facts),
+            closing_facts=_canonical({**closing_facts, "probes": answers}),
+        )
+        snapshot = writer.commit(summary)  # after the capture has ended: no lock or vacuum horizon waits for an upload
+    duration = clock.monotonic_seconds() - started
+    return BackupReport(
+        source=source_name,
+        address=source.address,
+        snapshot=snapshot,
+        facts=facts,
+        restore_point=restore_point,
+        started_at=started_at,
+        ended_at=summary.ended_at,
+        duration_seconds=duration,
+        tables=summary.tables,
+        rows=summary.rows,
+        bytes_read=summary.bytes_read,
+        probes=answers,
+        source_busy=min(1.0, reader.counted.waiting_seconds / parallel / max(duration, 1e-9)),
+        dropped=snapshot.dropped,
+    )
+
+
+def _weight(stream: StreamSpec) -> int:
+    """Big streams first, so that none of them runs alone at the end; small ones stay in order for their container."""
+    return stream.estimated_bytes if stream.estimated_bytes >= 1_000_000 else 0
+
+
+def _tables(streams: Sequence[StreamSpec]) -> int:
+    names = {str(stream.attributes.get("table", stream.name)) for stream in streams if stream.kind is StreamKind.TABLE}
+    return len(names)
+
+
+def _to_store(ordinal: int, stream: StreamSpec) -> StreamToStore:
+    return StreamToStore(
+        ordinal=ordinal,
+        name=stream.name,
+        kind=stream.kind.value,
+        row_format=stream.row_format.value,
+        canonical_columns=dict(stream.canonical_columns),
+        attributes=_canonical(stream.attributes),
+    )
+
+
+def _canonical(value: Mapping[str, Json]) -> bytes:
+    """Return one byte form per value: sorted keys, no spaces, UTF-8."""
+    try:
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    except (TypeError, ValueError) as error:
+        raise DrorchError(f"facts that are not JSON: {error}") from error

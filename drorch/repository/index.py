@@ -1,0 +1,179 @@
+"""The writer's own index of what a lane holds already: a local SQLite file, disposable, rebuilt from index segments.
+
+It answers one question per chunk (known, and where?) in flat memory. A chunk counts as known only when its pack is
+listed as present in every store of the run: an incomplete listing costs space, never data.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from drorch.format.index import IndexEntry, IndexSegment
+from drorch.format.tree import Place
+from drorch.ids import ChunkId, Digest, RunId
+
+_SCHEMA = """
+create table if not exists segment (name text primary key) without rowid;
+create table if not exists pack (
+    run blob not null, ordinal integer not null, digest blob not null, size integer not null,
+    present integer not null default 0, primary key (run, ordinal)) without rowid;
+create index if not exists pack_digest on pack (digest);
+create table if not exists chunk (
+    id blob primary key, kind integer not null, plain_length integer not null, run blob not null,
+    place blob not null, twin blob not null) without rowid;
+create table if not exists run (id blob primary key, pack_list_digest blob) without rowid;
+create temp table fresh (
+    id blob primary key, kind integer not null, plain_length integer not null, run blob not null,
+    place blob not null, twin blob not null) without rowid;
+"""
+_FIND_FRESH = "select run, place, twin from fresh where id = ?"
+_FIND_PRESENT = """
+select chunk.run, chunk.place, chunk.twin from chunk
+join pack on pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.place) and pack.present = 1
+where chunk.id = ?
+"""
+_BATCH = 2_048
+NO_TWIN = b"\xff" * 12
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Where a chunk lies already."""
+
+    run: RunId
+    place: Place
+    twin: Place | None
+
+
+class LaneIndex:
+    """What one lane holds. Used by one run at a time; its lookups may come from several threads."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Open the index at ``path`` (made when absent, thrown away when broken), or in memory when ``None``."""
+        self._lock = threading.Lock()
+        self._pending: dict[bytes, Known] = {}
+        self._pending_rows: list[tuple[bytes, int, int, bytes, bytes, bytes]] = []
+        self._connection = _connect(path)
+
+    def close(self) -> None:
+        """Close the file; what ``remember_run`` did not take over is forgotten."""
+        self._connection.close()
+
+    def unknown_segments(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return those of ``names`` that were not added yet."""
+        with self._lock:
+            have = {row[0] for row in self._connection.execute("select name from segment")}
+        return tuple(name for name in names if name not in have)
+
+    def keep_segments(self, names: Iterable[str]) -> None:
+        """Forget everything when a segment that was added is not among ``names``: a sweeper took it."""
+        present = set(names)
+        with self._lock:
+            have = {row[0] for row in self._connection.execute("select name from segment")}
+            if have <= present:
+                return
+            with self._connection:
+                for table in ("segment", "pack", "chunk", "run"):
+                    self._connection.execute(f"delete from {table}")  # noqa: S608 - our own table names
+
+    def add_segment(self, name: str, run: RunId, segment: IndexSegment) -> None:
+        """Add what a segment of ``run`` lists; a chunk that is there already keeps its newest place."""
+        packs = [(run.raw, pack.ordinal, pack.digest.raw, pack.size_bytes) for pack in segment.packs]
+        chunks = [_row(entry, run) for entry in segment.entries]
+        with self._lock, self._connection:
+            self._connection.executemany("insert or replace into pack values (?, ?, ?, ?, 0)", packs)
+            self._connection.executemany("insert or replace into chunk values (?, ?, ?, ?, ?, ?)", chunks)
+            self._connection.execute("insert or ignore into segment values (?)", (name,))
+
+    def mark_present(self, digests_and_sizes: Iterable[tuple[Digest, int]]) -> None:
+        """State which packs every store lists, with the sizes that they list; all others count as absent."""
+        with self._lock, self._connection:
+            self._connection.execute("update pack set present = 0")
+            self._connection.executemany(
+                "update pack set present = 1 where digest = ? and size = ?",
+                ((digest.raw, size) for digest, size in digests_and_sizes),
+            )
+
+    def runs(self) -> tuple[tuple[RunId, Digest | None], ...]:
+        """Return every run that owns packs, with the digest of its pack list where that is known."""
+        with self._lock:
+            rows = self._connection.execute(
+                "select distinct pack.run, run.pack_list_digest from pack left join run on run.id = pack.run"
+            ).fetchall()
+        return tuple((RunId(run), None if digest is None else Digest(digest)) for run, digest in rows)
+
+    def packs(self, run: RunId) -> tuple[tuple[int, Digest, int], ...]:
+        """Return ordinal, digest and size of every pack of ``run`` that the index knows and every store lists."""
+        with self._lock:
+            rows = self._connection.execute(
+                "select ordinal, digest, size from pack where run = ? and present = 1 order by ordinal", (run.raw,)
+            ).fetchall()
+        return tuple((ordinal, Digest(digest), size) for ordinal, digest, size in rows)
+
+    def remember_pack_list(self, run: RunId, digest: Digest) -> None:
+        """Keep the digest of ``q/<run>``."""
+        with self._lock, self._connection:
+            self._connection.execute("insert or replace into run values (?, ?)", (run.raw, digest.raw))
+
+    def forget_run(self, run: RunId) -> None:
+        """Treat the packs of ``run`` as absent: it has no pack list that could be relied on."""
+        with self._lock, self._connection:
+            self._connection.execute("update pack set present = 0 where run = ?", (run.raw,))
+
+    def find(self, chunk: ChunkId) -> Known | None:
+        """Return where the chunk lies, in this run's packs or in a pack that is present; ``None`` when unknown."""
+        with self._lock:
+            pending = self._pending.get(chunk.raw)
+            if pending is not None:
+                return pending
+            row = self._connection.execute(_FIND_FRESH, (chunk.raw,)).fetchone()
+            row = row or self._connection.execute(_FIND_PRESENT, (chunk.raw,)).fetchone()
+        return None if row is None else Known(RunId(row[0]), Place.decode(row[1]), _twin(row[2]))
+
+    def add_fresh(self, entry: IndexEntry, run: RunId) -> None:
+        """Make a chunk that this run has placed known to the rest of the run."""
+        row = _row(entry, run)
+        with self._lock:
+            self._pending[row[0]] = Known(run, entry.place, entry.twin)
+            self._pending_rows.append(row)
+            if len(self._pending_rows) >= _BATCH:
+                self._connection.executemany("insert or ignore into fresh values (?, ?, ?, ?, ?, ?)", self._pending_rows)
+                self._pending.clear()
+                self._pending_rows.clear()
+
+
+def _row(entry: IndexEntry, run: RunId) -> tuple[bytes, int, int, bytes, bytes, bytes]:
+    twin = NO_TWIN if entry.twin is None else entry.twin.encode()
+    return entry.chunk_id.raw, entry.kind, entry.plain_length, run.raw, entry.place.encode(), twin
+
+
+def _twin(raw: bytes) -> Place | None:
+    return None if raw == NO_TWIN else Place.decode(raw)
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    if path is None:
+        return _prepared(":memory:")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        return _prepared(str(path))
+    except sqlite3.DatabaseError:
+        path.unlink(missing_ok=True)  # a cache: broken means gone, and it is filled again from the segments
+        return _prepared(str(path))
+
+
+def _prepared(target: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(target, check_same_thread=False)
+    connection.execute("pragma journal_mode = wal")
+    connection.execute("pragma synchronous = off")
+    connection.create_function("ordinal_of", 1, _ordinal_of, deterministic=True)
+    connection.executescript(_SCHEMA)
+    return connection
+
+
+def _ordinal_of(place: bytes) -> int:
+    return int.from_bytes(place[:4], "big")

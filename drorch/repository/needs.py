@@ -1,0 +1,29 @@
+"""Collect which packs of which runs a snapshot needs; one bit per pack, so flat in memory."""
+
+from __future__ import annotations
+
+import threading
+
+from drorch.ids import RunId
+
+
+class NeedsCollector:
+    """Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bitmaps: dict[RunId, bytearray] = {}
+
+    def add(self, run: RunId, ordinal: int) -> None:
+        """Note that pack ``ordinal`` of ``run`` is needed."""
+        with self._lock:
+            bitmap = self._bitmaps.setdefault(run, bytearray())
+            position = ordinal >> 3
+            if position >= len(bitmap):
+                bitmap.extend(bytes(position + 1 - len(bitmap)))
+            bitmap[position] |= 0x80 >> (ordinal & 7)
+
+    def bitmaps(self) -> dict[RunId, bytes]:
+        """Return a bitmap for each run, in the order of the runs' ids (FORMAT.md section 8, field 32)."""
+        with self._lock:
+            return {run: bytes(bitmap) for run, bitmap in sorted(self._bitmaps.items())}

@@ -1,0 +1,80 @@
+"""Find a repository in a store, or make one; what is returned was checked against the caller's trust root."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from drorch.errors import ObjectMissing, StoreMissing, TrustMismatch
+from drorch.format import names
+from drorch.format.trust import TrustChain
+from drorch.storage.interface import ObjectStore, PutOutcome
+
+TRUST_LIMIT_BYTES = 8 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """One store that holds the repository; ``name`` is its name in drorch.yaml."""
+
+    name: str
+    store: ObjectStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """A repository whose trust chain was verified; ``replicas`` hold byte-identical objects."""
+
+    trust: TrustChain
+    replicas: tuple[Replica, ...]
+
+
+def read_trust(store: ObjectStore) -> tuple[bytes, ...]:
+    """Return the objects ``trust/0``, ``trust/1``, ... until one is absent; raise ``StoreMissing`` when none is there."""
+    found: list[bytes] = []
+    while True:
+        try:
+            found.append(store.read(names.trust(len(found)), limit_bytes=TRUST_LIMIT_BYTES))
+        except ObjectMissing:
+            break
+    if not found:
+        raise StoreMissing(
+            f"no repository in {store.address}",
+            expected="an object named trust/0",
+            found="none",
+            hint="`drorch init` makes a repository; check bucket and prefix if there should be one",
+        )
+    return tuple(found)
+
+
+def open_repository(replicas: Sequence[Replica], expected_root: bytes | None) -> Repository:
+    """Open the repository that all ``replicas`` hold.
+
+    ``expected_root`` is the trust root's digest, whole or its first 16 bytes; ``None`` accepts any (the caller then shows it and
+    marks the result as unauthenticated). The longest trust chain among the replicas counts, and the shorter ones must
+    be its beginning. Raises ``TrustMismatch``, ``SignatureInvalid``, ``StoreMissing`` or what the stores raise.
+    """
+    chains = [read_trust(replica.store) for replica in replicas]
+    longest = max(chains, key=len)
+    for replica, chain in zip(replicas, chains, strict=True):
+        if chain != longest[: len(chain)]:
+            raise TrustMismatch(
+                f"the stores hold different repositories: {replica.name} is not a copy of the others",
+                expected="the same trust records in every store",
+                found=f"a different trust record in {replica.store.address}",
+            )
+    return Repository(trust=TrustChain.verify(longest, expected_root), replicas=tuple(replicas))
+
+
+def create_repository(replica: Replica, trust_0: bytes, help_files: Mapping[str, bytes]) -> None:
+    """Put ``trust/0`` and the help files; raise ``StoreMissing`` when somebody's repository is there already."""
+    outcome = replica.store.put_if_absent(names.trust(0), trust_0)
+    if outcome is PutOutcome.EXISTED and replica.store.read(names.trust(0), limit_bytes=TRUST_LIMIT_BYTES) != trust_0:
+        raise StoreMissing(
+            f"another repository lives in {replica.store.address}",
+            expected="an empty place",
+            found="an object named trust/0",
+            hint="choose another prefix, or give this repository's trust digest in drorch.yaml to use it",
+        )
+    for name, content in help_files.items():
+        replica.store.put_if_absent(name, content)

@@ -1,0 +1,178 @@
+"""Fill packs with sealed records and ship them to every store, a few at a time.
+
+Each thread that stores streams has a ``PackLine`` of its own, so that neighbours in a stream are neighbours in a pack and a
+restore reads long runs. The ``Shipper`` numbers packs, uploads them in the background, and keeps at most
+``uploads + 1`` finished packs in memory: when the stores are slow, the lines wait.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from drorch.errors import Interrupted
+from drorch.format import names
+from drorch.format.index import IndexEntry, IndexPack
+from drorch.format.objects import digest_of
+from drorch.format.pack import PackBuilder
+from drorch.format.tree import Place
+from drorch.ids import LaneId, RepositoryId, RunId
+from drorch.repository.replicas import Replicas
+
+PACK_TARGET_BYTES = 16 * 2**20
+PACK_MOST_RECORDS = 65_000
+UPLOADS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackIdentity:
+    """What stands in front of every pack of a run."""
+
+    repository: RepositoryId
+    lane: LaneId
+    run: RunId
+    run_record: bytes
+
+    def builder(self, copy: int) -> PackBuilder:
+        """Return an empty pack; ``copy`` is 1 for the second copy of tree packs."""
+        return PackBuilder(self.repository, self.lane, self.run, self.run_record, copy)
+
+
+@dataclass(slots=True)
+class ShippedPack:
+    """A pack that every store in use has acknowledged, with the chunks that it holds."""
+
+    pack: IndexPack
+    entries: tuple[IndexEntry, ...]
+
+
+@dataclass(slots=True)
+class ShipperTotals:
+    """What was uploaded; ``bytes`` and ``packs`` count each pack once, however many stores took it."""
+
+    packs: int = 0
+    bytes: int = 0
+    busy_seconds: float = 0.0
+
+
+class Shipper:
+    """Numbers and uploads the packs of one run."""
+
+    def __init__(
+        self,
+        identity: PackIdentity,
+        replicas: Replicas,
+        *,
+        on_shipped: Callable[[ShippedPack], None],
+        monotonic_seconds: Callable[[], float],
+        make_padding: Callable[[int], bytes],
+    ) -> None:
+        self._identity = identity
+        self._replicas = replicas
+        self._on_shipped = on_shipped
+        self._monotonic_seconds = monotonic_seconds
+        self._make_padding = make_padding
+        self._pool = ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload")
+        self._room = threading.Semaphore(UPLOADS + 1)
+        self._lock = threading.Lock()
+        self._next_ordinal = 0
+        self._futures: list[Future[None]] = []
+        self._stopped = False
+        self.totals = ShipperTotals()
+
+    @property
+    def identity(self) -> PackIdentity:
+        """What stands in front of every pack."""
+        return self._identity
+
+    def next_ordinal(self) -> int:
+        """Reserve the number of a pack that is being filled."""
+        with self._lock:
+            ordinal = self._next_ordinal
+            self._next_ordinal += 1
+            return ordinal
+
+    def ship(self, ordinal: int, builder: PackBuilder, entries: tuple[IndexEntry, ...]) -> None:
+        """Upload a full pack in the background; waits while too many are on their way, raises what an earlier one raised."""
+        self._room.acquire()
+        with self._lock:
+            self._raise_first_failure()
+            if self._stopped:
+                self._room.release()
+                raise Interrupted("the run was stopped")
+            self._futures.append(self._pool.submit(self._upload, ordinal, builder, entries))
+
+    def finish(self) -> None:
+        """Wait until every pack is acknowledged; raise what an upload raised."""
+        self._pool.shutdown(wait=True)
+        with self._lock:
+            self._raise_first_failure()
+
+    def stop(self) -> None:
+        """Give up: nothing new is uploaded, uploads on their way are waited for."""
+        with self._lock:
+            self._stopped = True
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _raise_first_failure(self) -> None:
+        done = [future for future in self._futures if future.done()]
+        self._futures = [future for future in self._futures if not future.done()]
+        for future in done:
+            if not future.cancelled():
+                future.result()
+
+    def _upload(self, ordinal: int, builder: PackBuilder, entries: tuple[IndexEntry, ...]) -> None:
+        try:
+            content = builder.finish(self._make_padding)
+            digest = digest_of(content)
+            started = self._monotonic_seconds()
+            self._replicas.put_pack(names.pack(self._identity.lane, digest), content)
+            elapsed = self._monotonic_seconds() - started
+            with self._lock:
+                self.totals.packs += 1
+                self.totals.bytes += len(content)
+                self.totals.busy_seconds += elapsed
+            pack = IndexPack(ordinal=ordinal, digest=digest, size_bytes=len(content))
+            self._on_shipped(ShippedPack(pack, entries))
+        finally:
+            self._room.release()
+
+
+@dataclass(slots=True)
+class PackLine:
+    """The pack that one thread is filling; not shared between threads."""
+
+    shipper: Shipper
+    copy: int = 0
+    _builder: PackBuilder | None = None
+    _ordinal: int = -1
+    _entries: list[IndexEntry] = field(default_factory=list)
+
+    def place(self, record: bytes) -> Place:
+        """Add a sealed record and return where it lies; the caller then says what it is by ``describe``."""
+        if self._builder is None:
+            self._ordinal = self.shipper.next_ordinal()
+            self._builder = self.shipper.identity.builder(self.copy)
+        offset = self._builder.add(record)
+        return Place(ordinal=self._ordinal, offset=offset, length=len(record))
+
+    def describe(self, entry: IndexEntry) -> None:
+        """Note what the last placed record holds, for the index; ships the pack when it is full."""
+        self._entries.append(entry)
+        self.ship_when_full()
+
+    def ship_when_full(self) -> None:
+        """Ship the pack when it has reached its size."""
+        builder = self._builder
+        if builder is not None and (builder.size >= PACK_TARGET_BYTES or builder.count >= PACK_MOST_RECORDS):
+            self.flush()
+
+    def flush(self) -> None:
+        """Ship what has been placed, full or not."""
+        if self._builder is not None:
+            builder, entries = self._builder, tuple(self._entries)
+            self._builder = None
+            self._entries.clear()
+            self.shipper.ship(self._ordinal, builder, entries)

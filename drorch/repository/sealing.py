@@ -1,0 +1,55 @@
+"""Turn one plain chunk into a sealed record, and prove that it can be turned back before it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from drorch.errors import Bug
+from drorch.format.compression import encode_chunk
+from drorch.format.record import RecordContext, RecordHeader, decode_content, seal_record
+from drorch.ids import ChunkId
+
+KIND_CHUNK = 1
+KIND_NODE = 2
+KIND_PADDING = 3
+NO_CHUNK = ChunkId(bytes(32))
+SALT_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealer:
+    """Seals the records of one run. Safe to use from several threads; zstd and AES release the interpreter lock."""
+
+    run_key: bytes
+    chunk_id_key: bytes
+    context: RecordContext
+    compression_level: int
+    random_bytes: Callable[[int], bytes]
+
+    def seal(self, kind: int, chunk: ChunkId, plain: bytes, ordinal: int, offset: int) -> bytes:
+        """Return the sealed record of ``plain``.
+
+        The content is decoded again from the very bytes that are sealed and its keyed id compared: a fault of the
+        compressor or of memory is found now, while the plain bytes are at hand, and not at the restore. Raises ``Bug``.
+        """
+        codec, content = encode_chunk(plain, self.compression_level)
+        header = RecordHeader(
+            kind=kind,
+            codec=codec,
+            plain_length=len(plain),
+            chunk_id=chunk,
+            base_id=NO_CHUNK,
+            ordinal=ordinal,
+            offset=offset,
+        )
+        if decode_content(header, content, None, self.chunk_id_key) != plain:
+            raise Bug("a compressed chunk does not decode to what was compressed", hint="check this machine's memory")
+        return seal_record(self.run_key, self.random_bytes(SALT_BYTES), self.context, header, content)
+
+    def padding(self, length: int) -> bytes:
+        """Return a record of ``length`` bytes of nothing, to fill up a pack."""
+        header = RecordHeader(
+            kind=KIND_PADDING, codec=0, plain_length=length, chunk_id=NO_CHUNK, base_id=NO_CHUNK, ordinal=0, offset=0
+        )
+        return seal_record(self.run_key, self.random_bytes(SALT_BYTES), self.context, header, bytes(length))

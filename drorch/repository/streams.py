@@ -1,0 +1,138 @@
+"""Store one stream: count it, cut it, keep the chunks that are new, grow its tree.
+
+The calling thread reads, digests and cuts; sealing runs in a shared pool; records are placed in stream order by the
+calling thread, so that a restore finds neighbours side by side. At most ``WINDOW_CHUNKS`` chunks are in memory per stream.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+from drorch.format.chunking import Chunker
+from drorch.format.index import IndexEntry
+from drorch.format.record import chunk_id
+from drorch.format.tree import LeafChunk, LeafEntry, Reference
+from drorch.ids import ChunkId, RunId
+from drorch.repository.index import Known, LaneIndex
+from drorch.repository.needs import NeedsCollector
+from drorch.repository.packing import PackLine
+from drorch.repository.sealing import KIND_CHUNK, Sealer
+from drorch.repository.trees import NodeStore, StreamTree
+from drorch.storage.interface import Bytes
+
+WINDOW_CHUNKS = 6
+
+
+@dataclass(slots=True, kw_only=True)
+class StreamTotals:
+    """What became of the chunks of a run, in plain bytes and chunks."""
+
+    new_chunks: int = 0
+    new_bytes: int = 0
+    known_chunks: int = 0
+    known_bytes: int = 0
+
+    def add(self, other: StreamTotals) -> None:
+        """Add what another stream counted."""
+        self.new_chunks += other.new_chunks
+        self.new_bytes += other.new_bytes
+        self.known_chunks += other.known_chunks
+        self.known_bytes += other.known_bytes
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A chunk on its way: known already, or being sealed, or a repetition of one that is (``same_as``)."""
+
+    identity: ChunkId
+    plain_length: int
+    known: Known | None = None
+    sealed: Future[bytes] | None = None
+    same_as: _Slot | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSink:
+    """What all streams of a run share."""
+
+    run: RunId
+    sealer: Sealer
+    index: LaneIndex
+    needs: NeedsCollector
+    nodes: NodeStore
+    pool: Executor
+    chunker_seed: int
+
+
+class TreeWriter:
+    """Writes one stream that lies in a tree of its own. Used by one thread."""
+
+    def __init__(self, sink: StreamSink, line: PackLine, ordinal: int) -> None:
+        self.totals = StreamTotals()
+        self._sink = sink
+        self.line = line
+        self._ordinal = ordinal
+        self._offset = 0
+        self._chunker = Chunker(sink.chunker_seed)
+        self._tree = StreamTree(sink.nodes)
+        self._window: deque[_Slot] = deque()
+        self._sealing: dict[bytes, _Slot] = {}
+
+    def write(self, piece: Bytes) -> None:
+        """Take the next bytes of the stream; ``piece`` may be reused by the caller afterwards."""
+        self._take(self._chunker.feed(piece))
+
+    def finish(self) -> Reference:
+        """Store what is left and return the reference to the tree; the stream had at least one byte."""
+        self._take(self._chunker.finish())
+        while self._window:
+            self._settle(self._window.popleft())
+        return self._tree.finish()
+
+    def _take(self, chunks: Iterable[Bytes]) -> None:
+        for chunk in chunks:
+            self._window.append(self._begin(bytes(chunk)))
+            while len(self._window) > WINDOW_CHUNKS:
+                self._settle(self._window.popleft())
+
+    def _begin(self, plain: bytes) -> _Slot:
+        sink = self._sink
+        identity = chunk_id(sink.sealer.chunk_id_key, KIND_CHUNK, plain)
+        slot = _Slot(identity, len(plain), known=sink.index.find(identity))
+        if slot.known is None:
+            slot.same_as = self._sealing.get(identity.raw)
+            if slot.same_as is None:
+                self._sealing[identity.raw] = slot
+                slot.sealed = sink.pool.submit(
+                    sink.sealer.seal, KIND_CHUNK, identity, plain, self._ordinal, self._offset
+                )
+        self._offset += len(plain)
+        return slot
+
+    def _settle(self, slot: _Slot) -> None:
+        """Place the chunk if it is new, and append it to the tree."""
+        if slot.sealed is not None:
+            slot.known = self._place(slot, slot.sealed.result())
+            self.totals.new_chunks += 1
+            self.totals.new_bytes += slot.plain_length
+        else:
+            self.totals.known_chunks += 1
+            self.totals.known_bytes += slot.plain_length
+        known = slot.known or (slot.same_as and slot.same_as.known)
+        assert known is not None  # noqa: S101 - every slot is known, sealed, or repeats an earlier one
+        self._sink.needs.add(known.run, known.place.ordinal)
+        chunk = LeafChunk(chunk_id=slot.identity, run=known.run, place=known.place)
+        self._tree.add(LeafEntry(plain_length=slot.plain_length, chunks=(chunk,)))
+
+    def _place(self, slot: _Slot, record: bytes) -> Known:
+        place = self.line.place(record)
+        entry = IndexEntry(
+            chunk_id=slot.identity, kind=KIND_CHUNK, plain_length=slot.plain_length, place=place, twin=None
+        )
+        self._sink.index.add_fresh(entry, self._sink.run)
+        self.line.describe(entry)
+        del self._sealing[slot.identity.raw]
+        return Known(self._sink.run, place, None)
