@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from itertools import combinations
 
 import pytest
 
@@ -35,8 +36,12 @@ def test_a_code_lies_in_the_range_of_its_family(error: type[DrorchError]) -> Non
         assert (error.exit_code in codes) == issubclass(error, family)
 
 
-def test_no_two_errors_share_a_code_or_a_word() -> None:
-    assert [code for code, count in Counter(error.exit_code for error in CONCRETE).items() if count > 1] == []
+def test_a_code_has_one_meaning_which_a_subclass_may_narrow() -> None:
+    for one, other in combinations(CONCRETE, 2):
+        assert one.exit_code != other.exit_code or issubclass(one, other) or issubclass(other, one), (one, other)
+
+
+def test_no_two_errors_share_a_word() -> None:
     assert [word for word, count in Counter(error.slug for error in ALL).items() if count > 1] == []
 
 

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 
 # Exit codes that no class stands for.
-OTHER_EXIT_CODES = {
-    0: "| 0 | | Done, all of it. | | |",
-    3: "| 3 | | Partial success: the result names what is missing. | | |",
-}
+OTHER_EXIT_CODES = [
+    (0, "| 0 | | Done, all of it. | | |"),
+    (3, "| 3 | | Partial success: the result names what is missing. | | |"),
+]
 
 # The slug of the class at the head of each family, "" for what has none.
 FAMILIES = {
@@ -37,7 +37,7 @@ def errors_page() -> str:
         "# Errors and exit codes",
         "",
         "Made by `./run docs` from `drorch/errors.py`; do not edit. A code is never given another meaning.",
-        "With `--json` the error object carries the word. *Again*: may pass by itself, a later try is worth it.",
+        "With `--json` the word is the error's `name`. *Again*: may pass by itself, a later try is worth it.",
     ]
     for slug, title in FAMILIES.items():
         rows = dict(OTHER_EXIT_CODES) if not slug else {}
