@@ -28,8 +28,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 P384_ORDER = int(
-    "ffffffffffffffffffffffffffffffffffffffffffffffff"
-    "c7634d81f4372ddf581a0db248b0a77aecec196accc52973",
+    "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973",
     16,
 )
 NO_TWIN = b"\xff" * 12
@@ -143,15 +142,13 @@ class ForgedSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A stored tree node, or (level -1) a chunk: what its parent has to say about it."""
+    """A stored tree node: what its parent has to say about it."""
 
     size: int
-    entry: bytes
-    runs: tuple[bytes, ...]
     level: int
-    chunk_id: bytes = b""
-    place: bytes = b""
-    twin: bytes = NO_TWIN
+    chunk_id: bytes
+    place: bytes
+    twin: bytes
 
 
 class Forge:
@@ -186,6 +183,9 @@ class Forge:
         self.by_position: dict[tuple[str, int], Known] = {}
         self.pack_lists: dict[bytes, bytes] = {}
         self.pack_counts: dict[bytes, int] = {}
+        self.pack_groups: dict[str, str] = {}  # object name -> data, delta, tree or twin
+        self.run_keys: dict[bytes, bytes] = {}
+        self.levels: list[int] = []  # of every top node
         self.clock = 1_767_225_600_000
 
     @property
@@ -286,7 +286,12 @@ class Forge:
     ) -> ForgedSnapshot:
         """Put a run and its manifest; ``state`` None leaves it without a commit."""
         run = _Run(self, signer or self.writer)
-        return run.store({n: s if isinstance(s, Stream) else Stream(content=s) for n, s in streams.items()}, state, source, facts or {})
+        return run.store(
+            {n: s if isinstance(s, Stream) else Stream(content=s) for n, s in streams.items()},
+            state,
+            source,
+            facts or {},
+        )
 
 
 class _Run:
@@ -295,11 +300,12 @@ class _Run:
     def __init__(self, forge: Forge, signer: SigningKey) -> None:
         self.forge, self.signer = forge, signer
         self.run, self.key = forge.random(16), forge.random(32)
+        forge.run_keys[self.run] = self.key
         self.where = forge.repository + forge.lane + self.run
         self.name = base32(self.run)
         self.names: list[str] = []
         self.packs: list[bytearray] = []
-        self.headers: list[bytes] = []
+        self.groups: list[str] = []
         self.current: dict[str, int] = {}
         self.used: dict[bytes, set[int]] = {}
         self.chunk_key = derive(forge.lane_secret, "drorch/1 chunk id", 32)
@@ -329,7 +335,9 @@ class _Run:
 
     # Packs
 
-    def add(self, group: str, kind: int, plain: bytes, ordinal: int, offset: int, base: Known | None = None) -> tuple[bytes, bytes]:
+    def add(
+        self, group: str, kind: int, plain: bytes, ordinal: int, offset: int, base: Known | None = None
+    ) -> tuple[bytes, bytes]:
         """Seal a record into the open pack of ``group``; return chunk id and place."""
         chunk_id = blake3(bytes([kind]) + plain, key=self.chunk_key).digest()
         codec, content = 0, plain
@@ -346,6 +354,7 @@ class _Run:
         if group not in self.current or len(self.packs[self.current[group]]) > self.forge.pack_bytes:
             header = one(1, self.forge.repository) + one(2, self.forge.lane) + one(3, self.run) + one(4, self.record)
             self.current[group] = len(self.packs)
+            self.groups.append(group)
             self.packs.append(bytearray(wrap(4, header + one(5, int(group == "twin"), 8), b"")))
         number = self.current[group]
         place = unsigned(number, 32) + unsigned(len(self.packs[number]), 32) + unsigned(len(record), 32)
@@ -369,7 +378,7 @@ class _Run:
         if place != NO_TWIN:
             self.used.setdefault(run, set()).add(int.from_bytes(place[:4], "big"))
 
-    def leaf(self, chunks: list[Known], ordinal: int, offset: int) -> Node:
+    def leaf(self, chunks: list[Known]) -> Node:
         runs: list[bytes] = []
         entries = b""
         for known in chunks:
@@ -378,21 +387,21 @@ class _Run:
                 runs += [each.run] if each.run not in runs else []
                 entries += each.chunk_id + unsigned(runs.index(each.run), 16) + each.place
                 self.need(each.run, each.place)
-        return self.node(0, runs, len(chunks), entries, sum(len(known.plain) for known in chunks), ordinal, offset)
+        return self.node(0, runs, len(chunks), entries, sum(len(known.plain) for known in chunks))
 
-    def inner(self, level: int, children: list[Node], ordinal: int, offset: int) -> Node:
+    def inner(self, level: int, children: list[Node]) -> Node:
         entries = b"".join(
             unsigned(child.size, 64) + child.chunk_id + unsigned(0, 16) + child.place + child.twin for child in children
         )
-        return self.node(level, [self.run], len(children), entries, sum(c.size for c in children), ordinal, offset)
+        return self.node(level, [self.run], len(children), entries, sum(child.size for child in children))
 
-    def node(self, level: int, runs: list[bytes], count: int, entries: bytes, size: int, ordinal: int, offset: int) -> Node:
+    def node(self, level: int, runs: list[bytes], count: int, entries: bytes, size: int) -> Node:
         plain = bytes([1, level]) + unsigned(len(runs), 16) + b"".join(runs) + unsigned(count, 32) + entries
-        chunk_id, place = self.add("tree", 2, plain, ordinal, offset)
-        _, twin = self.add("twin", 2, plain, ordinal, offset)
+        chunk_id, place = self.add("tree", 2, plain, 0, 0)
+        _, twin = self.add("twin", 2, plain, 0, 0)
         self.need(self.run, place)
         self.need(self.run, twin)
-        return Node(size=size, entry=b"", runs=(), level=level, chunk_id=chunk_id, place=place, twin=twin)
+        return Node(size=size, level=level, chunk_id=chunk_id, place=place, twin=twin)
 
     def tree(self, content: bytes, key: str, ordinal: int) -> bytes:
         """Store a stream; return its reference."""
@@ -400,17 +409,13 @@ class _Run:
         chunks = [
             self.chunk(content[at : at + step], key, at // step, ordinal, at) for at in range(0, len(content), step)
         ]
-        groups = [chunks[at : at + fan] for at in range(0, len(chunks), fan)]
-        nodes = [self.leaf(group, ordinal, at * fan * step) for at, group in enumerate(groups)]
+        nodes = [self.leaf(chunks[at : at + fan]) for at in range(0, len(chunks), fan)]
         level = 0
         while len(nodes) > 1:
             level += 1
-            above, offset = list[Node](), 0
-            for at in range(0, len(nodes), fan):
-                above.append(self.inner(level, nodes[at : at + fan], ordinal, offset))
-                offset += above[-1].size
-            nodes = above
+            nodes = [self.inner(level, nodes[at : at + fan]) for at in range(0, len(nodes), fan)]
         top = nodes[0]
+        self.forge.levels.append(top.level)
         return self.run + top.place + top.twin + top.chunk_id + unsigned(top.level, 8) + unsigned(top.size, 64)
 
     # The snapshot
@@ -433,7 +438,9 @@ class _Run:
             every += unsigned(len(fields), 32) + fields
         return every, one(3, self.tree(bytes(container), "\0container", CONTAINER_ORDINAL)) if container else b""
 
-    def store(self, streams: Mapping[str, Stream], state: int | None, source: str, facts: Mapping[str, object]) -> ForgedSnapshot:
+    def store(
+        self, streams: Mapping[str, Stream], state: int | None, source: str, facts: Mapping[str, object]
+    ) -> ForgedSnapshot:
         every, containers = self.entries(streams)
         body = one(1, json.dumps({"engine": "forged", **facts}, ensure_ascii=False).encode())
         body += one(2, self.tree(every, "\0entries", ENTRIES_ORDINAL)) if every else b""
@@ -443,7 +450,9 @@ class _Run:
         manifest = self._manifest(sequence, body, streams, source)
         if state is not None:
             self._put_commit(sequence, manifest, state)
-        made = ForgedSnapshot(sequence=sequence, run=self.run, run_text=self.name, manifest=manifest, objects=tuple(self.names))
+        made = ForgedSnapshot(
+            sequence=sequence, run=self.run, run_text=self.name, manifest=manifest, objects=tuple(self.names)
+        )
         self.forge.snapshots.append(made)
         return made
 
@@ -451,10 +460,11 @@ class _Run:
         listed = b""
         if "data" in self.current:
             self.add("data", 3, bytes(100), 0, 0)
-        for pack in self.packs:
-            digest = sha256(pack)
+        for pack, group in zip(self.packs, self.groups, strict=True):
+            digest = sha256(bytes(pack))
             listed += digest + unsigned(len(pack), 32)
             self._put(f"p/{digest.hex()[:2]}/{digest.hex()}", bytes(pack))
+            self.forge.pack_groups[self.names[-1]] = group
         if self.packs:
             self.pack_list = self._signed(5, f"q/{self.name}", one(16, self.run) + one(17, listed))
             self._put(f"q/{self.name}", self.pack_list)
@@ -467,7 +477,9 @@ class _Run:
         fields = one(16, sequence, 64) + one(17, previous) + one(18, self.run)
         fields += b"".join(one(number, self.forge.now(), 64) for number in (19, 20, 21))
         fields += one(23, source.encode()) + one(24, sha256(b"policy")) + one(25, 1, 8)
-        fields += one(28, size, 64) + one(29, sum(map(len, self.packs)), 64) + one(30, 0, 64) + one(31, len(streams), 32)
+        fields += (
+            one(28, size, 64) + one(29, sum(map(len, self.packs)), 64) + one(30, 0, 64) + one(31, len(streams), 32)
+        )
         for run, ordinals in self.used.items():
             bitmap = bytearray((self.forge.pack_counts[run] + 7) // 8)
             for ordinal in ordinals:

@@ -1,0 +1,743 @@
+"""The independent reader against repositories that the forge built: neither imports drorch, nor the other."""
+
+from __future__ import annotations
+
+import ast
+import json
+import random
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from tests.support import forge as forging
+from tests.support.forge import Forge, RecipientKey, SigningKey, Stream, build_repository
+from tools import recover
+
+Streams = Mapping[str, bytes | Stream]
+RECOVER = Path(recover.__file__)
+
+
+def rows(count: int, seed: int = 0) -> bytes:
+    dice = random.Random(seed)
+    return b"".join(
+        b"%d\tTh\xe1\xbb\xada %d\t%d\n" % (row, dice.randrange(999), dice.getrandbits(64)) for row in range(count)
+    )
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+    written: dict[str, bytes]
+
+
+class Desk:
+    """The person with a downloaded bucket, a private key and a key sheet."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self._capsys, self._count = folder, capsys, 0
+
+    def __call__(self, directory: Path, *words: str, key: RecipientKey | None, trust: str | None) -> Result:
+        self._count += 1
+        target = self.folder / f"out-{self._count}"
+        argv = [str(directory)]
+        if key:
+            seed = self.folder / "seed.hex"
+            seed.write_text(key.seed.hex() + "\n")
+            argv += ["--seed-hex-file", str(seed)]
+        argv += ["--trust", trust] if trust else []
+        argv += words
+        if {"restore", "salvage"} & set(words):
+            argv += ["--to", str(target)]
+        self._capsys.readouterr()
+        code = recover.main(argv)
+        captured = self._capsys.readouterr()
+        return Result(code, captured.out, captured.err, self.streams(target))
+
+    @staticmethod
+    def streams(target: Path) -> dict[str, bytes]:
+        index = target / "streams.jsonl"
+        if not index.exists():
+            return {}
+        lines = [json.loads(line) for line in index.read_text(encoding="utf-8").splitlines()]
+        return {line["name"]: (target / line["file"]).read_bytes() for line in lines}
+
+
+@pytest.fixture
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
+    return Desk(tmp_path, capsys)
+
+
+@pytest.fixture
+def forge(tmp_path: Path) -> Forge:
+    made = Forge(tmp_path / "repository", fanout=8)
+    made.trust()
+    return made
+
+
+def plain(streams: Streams) -> dict[str, bytes]:
+    return {name: stream.content if isinstance(stream, Stream) else stream for name, stream in streams.items()}
+
+
+def restored(desk: Desk, forge: Forge, number: int, *words: str) -> Result:
+    run = forge.snapshots[number - 1].run_text
+    return desk(forge.directory, *words, "restore", run, key=forge.recipient, trust=forge.trust_root)
+
+
+def listed(desk: Desk, forge: Forge, *words: str) -> Result:
+    return desk(forge.directory, *words, "list", key=None, trust=forge.trust_root)
+
+
+def flip(path: Path, at: int) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[at] ^= 0x40
+    path.write_bytes(raw)
+
+
+def only(folder: Path, pattern: str) -> Path:
+    (path,) = folder.glob(pattern)
+    return path
+
+
+# What it reads
+
+
+def days(count: int) -> list[Streams]:
+    """The same tables on several days: each day a few bytes differ here and there."""
+    content = bytearray(rows(9000))
+    every: list[Streams] = []
+    for day in range(count):
+        for at in range(day * 97, len(content), 30011):
+            content[at] = ord("x")
+        small = {f"table/public.small_{number}": rows(number, seed=day) for number in range(9)}
+        schema = Stream(content=b'{"sql": "CREATE TABLE parcel ()"}\n', kind=1, attributes={"encoding": "UTF8"})
+        table = Stream(content=bytes(content), row_format=1, attributes={"columns": ["id", "tên"]})
+        every.append({"schema": schema, "table/public.parcel": table, **small})
+    return every
+
+
+def test_every_snapshot_comes_back_equal(desk: Desk, tmp_path: Path) -> None:
+    snapshots = days(6)
+    forge = build_repository(tmp_path / "repository", snapshots=snapshots, delta_depth=4, fanout=2, pack_bytes=50_000)
+    for number, streams in enumerate(snapshots, 1):
+        result = restored(desk, forge, number)
+        assert (result.code, result.err) == (0, "")
+        assert result.written == plain(streams)
+
+
+def test_the_forge_makes_what_the_equality_test_claims_to_cover(tmp_path: Path) -> None:
+    forge = build_repository(tmp_path / "repository", snapshots=days(6), delta_depth=4, fanout=2, pack_bytes=50_000)
+    assert {len(known.bases) for known in forge.known.values()} == {0, 1, 2, 3, 4}
+    assert max(forge.levels) >= 4
+    assert max(forge.pack_counts.values()) > 5
+
+
+def test_names_facts_and_attributes_are_written_beside_the_streams(desk: Desk, forge: Forge, tmp_path: Path) -> None:
+    stream = Stream(content=b"1\ta\n", row_format=1, attributes={"columns": ["số", "chữ"]})
+    forge.snapshot({"table/public.thửa": stream, "empty": b""}, facts={"server_version": "15.18"}, source="land/00678")
+    assert restored(desk, forge, 1).code == 0
+    (facts,) = [json.loads(path.read_text(encoding="utf-8")) for path in tmp_path.glob("out-1/facts.json")]
+    assert (facts["source"], facts["facts"]["server_version"]) == ("land/00678", "15.18")
+    lines = [json.loads(line) for line in (tmp_path / "out-1/streams.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(line["name"], line["rows"], line["attributes"]) for line in lines] == [
+        ("table/public.thửa", 1, {"columns": ["số", "chữ"]}),
+        ("empty", None, {}),
+    ]
+
+
+def test_one_stream_alone(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": b"1", "b": b"2"})
+    run = forge.snapshots[0].run_text
+    result = desk(forge.directory, "restore", run, "--stream", "b", key=forge.recipient, trust=forge.trust_root)
+    assert (result.code, result.written) == (0, {"b": b"2"})
+    result = desk(forge.directory, "restore", run, "--stream", "c", key=forge.recipient, trust=forge.trust_root)
+    assert (result.code, result.written) == (1, {})
+
+
+def test_an_id_may_be_shortened_and_latest_is_the_newest_committed_of_a_source(desk: Desk, forge: Forge) -> None:
+    for number, state in enumerate((forging.COMMITTED, forging.COMMITTED, forging.VOID, None), 1):
+        forge.snapshot({"a": b"%d" % number}, state=state)
+    forge.snapshot({"a": b"other"}, source="civil")
+    key, trust = forge.recipient, forge.trust_root
+    short = desk(forge.directory, "restore", forge.snapshots[0].run_text[:8].upper(), key=key, trust=trust)
+    assert short.written == {"a": b"1"}
+    assert desk(forge.directory, "restore", "latest:land/00678", key=key, trust=trust).written == {"a": b"2"}
+    assert "no snapshot latest:land" in desk(forge.directory, "restore", "latest:land", key=key, trust=trust).err
+
+
+@pytest.mark.parametrize("start", [b"\x37\xa4\x30\xec", b"\x28\xb5\x2f\xfd"], ids=["dictionary", "frame"])
+def test_a_delta_against_a_base_that_looks_like_zstd(desk: Desk, tmp_path: Path, start: bytes) -> None:
+    first = start + rows(2000)
+    second = first[:3000] + b"changed" + first[3007:]
+    directory = tmp_path / "repository"
+    forge = build_repository(directory, snapshots=[{"t": first}, {"t": second}], delta_depth=1, small_bytes=1)
+    assert max(len(known.bases) for known in forge.known.values()) == 1
+    assert restored(desk, forge, 2).written == {"t": second}
+
+
+def test_names_from_a_repository_stay_inside_the_directory_and_off_the_terminal(
+    desk: Desk, forge: Forge, tmp_path: Path
+) -> None:
+    names = ["../../escape", "/etc/passwd", "..", "a/b", "bell\x07\x1b[2J", "x" * 5000, "bảng\n1", ""]
+    forge.snapshot({name: name.encode() for name in names})
+    result = restored(desk, forge, 1)
+    assert result.written == {name: name.encode() for name in names}
+    assert {path.parent for path in tmp_path.rglob("0*-*")} == {tmp_path / "out-1"}
+    assert "\x1b" not in result.out
+    assert "\x07" not in result.out
+
+
+def test_a_recipient_that_was_added_later_reads_old_runs(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": b"old"})
+    added = RecipientKey(b"\x07" * 32)
+    run = forge.snapshots[0].run_text
+    before = desk(forge.directory, "restore", run, key=added, trust=forge.trust_root)
+    assert (before.code, "not readable with this private key" in before.err) == (1, True)
+    forge.reseal(added, forge.run_keys)
+    assert desk(forge.directory, "restore", run, key=added, trust=forge.trust_root).written == {"a": b"old"}
+
+
+def test_a_bundle_with_the_wrong_keys_is_caught_by_the_commitment(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": b"old"})
+    added = RecipientKey(b"\x07" * 32)
+    forge.reseal(added, {run: bytes(32) for run in forge.run_keys})
+    run = forge.snapshots[0].run_text
+    result = desk(forge.directory, "restore", run, key=added, trust=forge.trust_root)
+    assert (result.code, "does not fit the commitment" in result.err) == (1, True)
+
+
+def test_restoring_never_touches_a_directory_with_something_in_it(desk: Desk, forge: Forge, tmp_path: Path) -> None:
+    forge.snapshot({"a": b"1"})
+    (tmp_path / "out-1").mkdir()
+    (tmp_path / "out-1/mine").write_bytes(b"mine")
+    assert "is not empty" in restored(desk, forge, 1).err
+    assert [path.name for path in (tmp_path / "out-1").iterdir()] == ["mine"]
+
+
+# Damage: one object after the other, and what is lost then
+
+
+@pytest.fixture
+def three_days(tmp_path: Path) -> tuple[Forge, list[Streams]]:
+    snapshots = days(3)
+    made = build_repository(tmp_path / "repository", snapshots=snapshots, delta_depth=2, fanout=16, pack_bytes=150_000)
+    return made, snapshots
+
+
+def role(path: Path) -> str:
+    """Which object of section 2 a path is; packs by what is in them."""
+    parts = path.parts
+    if "p" in parts:
+        return "pack"
+    return "commit" if path.suffix == ".c" else next(part for part in ("m", "q", "r", "trust") if part in parts)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "deleted": Path.unlink,
+    "flipped": lambda path: flip(path, path.stat().st_size * 2 // 3),
+    "flipped at the start": lambda path: flip(path, 20),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "emptied": lambda path: path.write_bytes(b""),
+    "exchanged": lambda path: path.write_bytes(b"DRORCH\x07\x01\x00" + bytes(5000)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_each_object_in_turn_never_gives_wrong_bytes(
+    desk: Desk, three_days: tuple[Forge, list[Streams]], tmp_path: Path, damage: str
+) -> None:
+    forge, snapshots = three_days
+    lost: dict[str, set[int]] = {}
+    for path in sorted(path for path in forge.directory.rglob("*") if path.is_file()):
+        saved = path.read_bytes()
+        DAMAGES[damage](path)
+        for number, streams in enumerate(snapshots, 1):
+            result = restored(desk, forge, number)
+            wanted = plain(streams)
+            assert all(wanted[name] == content for name, content in result.written.items())
+            assert (result.code == 0) == (result.written == wanted)
+            if result.code:
+                lost.setdefault(role(path), set()).add(number)
+                assert result.err.strip().splitlines()[-1].startswith("recover: error: ")
+        path.write_bytes(saved)
+    # Manifests, run records, pack lists and tree packs exist twice; trust, commits and data packs do not.
+    assert lost.keys() <= {"trust", "commit", "pack"}
+    assert lost["trust"] == lost["commit"] == {1, 2, 3}
+
+
+@pytest.mark.parametrize("damage", ["deleted", "flipped"])
+def test_what_exists_twice_is_taken_from_its_second_place(
+    desk: Desk, three_days: tuple[Forge, list[Streams]], damage: str
+) -> None:
+    forge, snapshots = three_days
+    lane = forge.directory / forge.folder
+    run = forge.snapshots[1].run_text
+    for path in (lane / f"m/{2:012d}", lane / f"q/{run}", lane / f"r/{run}"):
+        saved = path.read_bytes()
+        DAMAGES[damage](path)
+        result = restored(desk, forge, 2)
+        assert (result.code, result.written) == (0, plain(snapshots[1]))
+        assert f"took the copy in l/{forge.lane.hex()}/m/{2:012d}.c" in result.err
+        path.write_bytes(saved)
+
+
+def test_a_run_record_is_taken_from_a_pack_when_all_else_is_lost(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": rows(5000)}, state=None)
+    (forge.directory / f"{forge.folder}/r/{forge.snapshots[0].run_text}").unlink()
+    result = restored(desk, forge, 1, "--past-damage")
+    assert (result.code, result.written) == (0, {"a": rows(5000)})
+    assert "took the copy in pack" in result.err
+
+
+def test_a_damaged_tree_pack_is_replaced_by_its_twins(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": rows(9000)})
+    pack = forge.directory / next(name for name, group in forge.pack_groups.items() if group == "tree")
+    pack.write_bytes(pack.read_bytes()[:12000])
+    result = restored(desk, forge, 1)
+    assert (result.code, result.written) == (0, {"a": rows(9000)})
+    assert "took its twin" in result.err
+
+
+def test_a_lost_data_pack_costs_exactly_the_streams_in_it(desk: Desk, forge: Forge, tmp_path: Path) -> None:
+    big, other = rows(9000), rows(9000, seed=1)
+    forge.snapshot({"big": big})
+    forge.snapshot({"big": big, "other": other})
+    pack = forge.directory / next(name for name in forge.snapshots[1].objects if forge.pack_groups.get(name) == "data")
+    saved = pack.read_bytes()
+    flip(pack, len(saved) // 2)
+    result = restored(desk, forge, 2)
+    assert (result.code, result.written) == (1, {"big": big})
+    assert "LOST  other: bytes " in result.out
+    assert "1 streams could not be restored; 1 are good" in result.err
+    assert not list(tmp_path.glob("out-1/*other*"))
+    run = forge.snapshots[1].run_text
+    words = ("restore", run, "--keep-damaged")
+    assert desk(forge.directory, *words, key=forge.recipient, trust=forge.trust_root).code == 1
+    kept = only(tmp_path, "out-2/*other.damaged").read_bytes()
+    assert len(kept) == len(other)
+    differing = [at for at in range(len(other)) if kept[at] != other[at]]
+    assert {kept[at] for at in differing} == {0}
+    assert differing[-1] - differing[0] < forge.chunk_bytes
+
+
+@pytest.mark.parametrize("kind", ["trust/0", "manifest", "pack", "commit"])
+def test_an_alternate_stands_in_for_a_damaged_object(desk: Desk, forge: Forge, kind: str) -> None:
+    forge.snapshot({"a": rows(9000)})
+    pack = next(name for name, group in forge.pack_groups.items() if group == "data")
+    names = {"manifest": f"{forge.folder}/m/{1:012d}", "commit": f"{forge.folder}/m/{1:012d}.c", "pack": pack}
+    name = names.get(kind, kind)
+    shutil.copy(forge.directory / name, forge.directory / f"{name}~3")
+    flip(forge.directory / name, (forge.directory / name).stat().st_size // 2)
+    (forge.directory / f"{name}~1").write_bytes(b"also damaged")
+    result = restored(desk, forge, 1)
+    assert (result.code, result.written) == (0, {"a": rows(9000)})
+    assert f"took {name}~3" in result.err
+
+
+def test_a_chunk_in_another_pack_stands_in_for_a_lost_one(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": rows(9000)})
+    pack = forge.directory / next(name for name, group in forge.pack_groups.items() if group == "data")
+    forge.known.clear()  # as the writer does once a year: everything is stored afresh
+    forge.snapshot({"a": rows(9000)})
+    flip(pack, pack.stat().st_size // 2)
+    result = restored(desk, forge, 1)
+    assert (result.code, result.written) == (0, {"a": rows(9000)})
+    assert "took another pack" in result.err
+
+
+# The chain
+
+
+def test_a_gap_in_the_chain_ends_it_unless_told_to_go_on(desk: Desk, forge: Forge) -> None:
+    for number in range(1, 5):
+        forge.snapshot({"a": b"%d" % number})
+    for suffix in ("", ".c"):
+        (forge.directory / f"{forge.folder}/m/{2:012d}{suffix}").unlink()
+    assert "manifest 2 is missing, a later one is here" in listed(desk, forge).err
+    assert listed(desk, forge).code == 1
+    assert restored(desk, forge, 1).written == {"a": b"1"}
+    assert (restored(desk, forge, 4).code, restored(desk, forge, 4).written) == (1, {})
+    assert restored(desk, forge, 4, "--past-damage").written == {"a": b"4"}
+
+
+def test_a_hidden_suffix_is_seen_only_by_who_knows_the_head(desk: Desk, forge: Forge) -> None:
+    for number in (1, 2):
+        forge.snapshot({"a": b"%d" % number})
+    head = forging.sha256(forge.snapshots[1].manifest).hex()
+    assert head in listed(desk, forge).out
+    for suffix in ("", ".c"):
+        (forge.directory / f"{forge.folder}/m/{2:012d}{suffix}").unlink()
+    assert listed(desk, forge).code == 0  # nothing in the repository itself can tell
+    result = listed(desk, forge, "--expect-head", head)
+    assert (result.code, "newer snapshots are hidden or lost" in result.err) == (1, True)
+
+
+@pytest.mark.parametrize(("state", "word"), [(forging.VOID, "void"), (None, "undecided")])
+def test_a_snapshot_without_a_good_commit_does_not_exist(
+    desk: Desk, forge: Forge, state: int | None, word: str
+) -> None:
+    forge.snapshot({"a": b"1"}, state=state)
+    forge.snapshot({"a": b"2"})
+    result = restored(desk, forge, 1)
+    assert (result.code, result.written) == (1, {})
+    assert f"is {word}: it has no commit that counts, so it does not exist" in result.err
+    assert restored(desk, forge, 2).written == {"a": b"2"}
+
+
+def test_a_void_snapshot_stays_void_past_damage(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": b"1"}, state=forging.VOID)
+    assert restored(desk, forge, 1, "--past-damage").code == 1
+
+
+def test_manifests_cannot_change_places(desk: Desk, forge: Forge) -> None:
+    for number in (1, 2):
+        forge.snapshot({"a": b"%d" % number})
+    one, two = (forge.directory / f"{forge.folder}/m/{number:012d}" for number in (1, 2))
+    raw = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(raw)
+    for suffix in (1, 2):
+        (forge.directory / f"{forge.folder}/m/{suffix:012d}.c").unlink()
+    result = restored(desk, forge, 1, "--past-damage")
+    assert (result.code, "is another object than its name says" in result.err) == (1, True)
+
+
+def test_a_second_history_with_the_same_key_does_not_chain(desk: Desk, forge: Forge, tmp_path: Path) -> None:
+    """A cloned machine wrote its own manifest 2; its manifest 3 does not continue ours."""
+    forge.snapshot({"a": b"1"})
+    shutil.copytree(forge.directory, tmp_path / "clone")
+    directory, forge.directory = forge.directory, tmp_path / "clone"
+    forge.snapshot({"a": b"clone's 2"})
+    forge.snapshot({"a": b"clone's 3"})
+    forge.directory = directory
+    clone, forge.snapshots[1:] = forge.snapshots[1:], []
+    forge.snapshot({"a": b"2"})
+    for made in clone[1:]:
+        for name in made.objects:
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(tmp_path / "clone" / name, directory / name)
+    result = listed(desk, forge)
+    assert (result.code, "does not follow the manifest before it" in result.err) == (1, True)
+
+
+# Who may sign
+
+
+def test_a_forged_repository_sealed_to_the_genuine_recipient_is_refused(
+    desk: Desk, forge: Forge, tmp_path: Path
+) -> None:
+    forge.snapshot({"a": b"genuine"})
+    forger = Forge(tmp_path / "forged", seed=b"evil", recipients=forge.recipients, repository=forge.repository)
+    forger.trust()
+    forger.snapshot({"a": b"forged"})
+    run = forger.snapshots[0].run_text
+    result = desk(tmp_path / "forged", "restore", run, key=forge.recipient, trust=forge.trust_root)
+    assert (result.code, result.written) == (1, {})
+    assert "this is not the repository that you trust" in result.err
+    control = desk(tmp_path / "forged", "restore", run, key=forge.recipient, trust=forger.trust_root)
+    assert control.written == {"a": b"forged"}  # so that nothing but the trust root stood in its way
+
+
+def test_a_forged_lane_in_a_genuine_repository_does_not_count(desk: Desk, forge: Forge, tmp_path: Path) -> None:
+    forge.snapshot({"a": b"genuine"})
+    forger = Forge(tmp_path / "forged", seed=b"evil", recipients=forge.recipients, repository=forge.repository)
+    forger.snapshot({"a": b"forged"})
+    shutil.copytree(tmp_path / "forged/l", forge.directory / "l", dirs_exist_ok=True)
+    result = desk(forge.directory, "restore", forger.snapshots[0].run_text, key=forge.recipient, trust=forge.trust_root)
+    assert (result.code, result.written) == (1, {})
+    assert "no trusted writer may sign here" in result.err
+    assert restored(desk, forge, 1).written == {"a": b"genuine"}
+
+
+def test_a_forged_manifest_in_a_genuine_lane_does_not_count(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": b"genuine"})
+    stranger = SigningKey(b"\x01" * 32)
+    stranger.key_id = forge.writer.key_id  # what the signature block claims is free to choose
+    forge.snapshot({"a": b"forged"}, signer=stranger)
+    result = restored(desk, forge, 2)
+    assert (result.code, result.written) == (1, {})
+    assert "not signed by a key that the trust root vouches for" in result.err
+    assert restored(desk, forge, 1).written == {"a": b"genuine"}
+
+
+def test_a_maintainer_cannot_write_snapshots(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": b"by the maintainer"}, signer=forge.maintainer)
+    assert "not signed by a key" in restored(desk, forge, 1).err
+
+
+@pytest.mark.parametrize("broken", ["ed25519", "ml-dsa", "both", "none"])
+def test_one_good_signature_of_the_two_is_worth_nothing(desk: Desk, forge: Forge, broken: str) -> None:
+    """A quantum forger, or a lattice breaker, or one who strips signatures: all fail."""
+    genuine = forge.writer.signature
+
+    def signature(kind: int, payload: bytes) -> bytes:
+        raw = bytearray(genuine(kind, payload))
+        if broken in {"ed25519", "both"}:
+            raw[32:96] = SigningKey(b"\x02" * 32).signature(kind, payload)[32:96]
+        if broken in {"ml-dsa", "both"}:
+            raw[96:] = SigningKey(b"\x02" * 32).signature(kind, payload)[96:]
+        return bytes(raw)
+
+    forge.writer.signature = signature  # type: ignore[method-assign]
+    forge.snapshot({"a": b"1"})
+    assert restored(desk, forge, 1).code == (0 if broken == "none" else 1)
+
+
+def test_no_signature_at_all(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": b"1"})
+    path = forge.directory / f"{forge.folder}/m/{1:012d}"
+    payload, _, attachment = recover.split_signed(path.read_bytes(), 7, "m")
+    path.write_bytes(forging.wrap(7, b"", forging.unsigned(len(payload), 32) + payload + b"\0" + attachment))
+    (forge.directory / f"{forge.folder}/m/{1:012d}.c").unlink()
+    assert "not signed by a key" in restored(desk, forge, 1, "--past-damage").err
+
+
+def test_an_attachment_cannot_be_exchanged(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": b"1"})
+    path = forge.directory / f"{forge.folder}/m/{1:012d}.c"
+    path.write_bytes(path.read_bytes() + forging.one(9, b"more", critical=False))
+    assert "has another attachment" in restored(desk, forge, 1).err
+
+
+# Trust
+
+
+def test_without_the_digest_of_the_trust_root_nothing_is_read(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": b"1"})
+    for trust in (None, "", forge.trust_root[:30], forge.trust_root[:-2], "zz" * 16):
+        result = desk(forge.directory, "restore", forge.snapshots[0].run_text, key=forge.recipient, trust=trust)
+        assert (result.code, "give --trust" in result.err) == (1, True)
+
+
+def test_the_digest_may_be_the_short_form_of_the_key_sheet(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": b"1"})
+    short = "-".join(forge.trust_root[at : at + 4] for at in range(0, 32, 4))
+    assert desk(forge.directory, "list", key=None, trust=short).code == 0
+    wrong = short[:-1] + ("0" if short[-1] != "0" else "1")
+    result = desk(forge.directory, "list", key=None, trust=wrong)
+    assert (result.code, short in result.err) == (1, True)
+
+
+def test_root_keys_hand_over_to_new_ones(desk: Desk, forge: Forge) -> None:
+    new = [SigningKey(bytes([number]) * 32) for number in range(3)]
+    forge.trust(roots=new, threshold=2)
+    forge.trust(signed_by=new[1:])
+    forge.snapshot({"a": b"1"})
+    assert "3 trust records" in listed(desk, forge).out
+
+
+@pytest.mark.parametrize("signers", [[], [0], [0, 0], [3], [0, 3]], ids=str)
+def test_a_trust_record_below_the_threshold_is_an_error(desk: Desk, forge: Forge, signers: list[int]) -> None:
+    new = [SigningKey(bytes([number]) * 32) for number in range(3)]
+    everybody = [*new, forge.roots[0]]
+    forge.trust(roots=new, threshold=2)
+    forge.trust(signed_by=[everybody[number] for number in signers])
+    result = listed(desk, forge)
+    assert (result.code, "trust/2: not signed by a key" in result.err) == (1, True)
+
+
+def test_a_trust_record_must_name_the_one_before_it(desk: Desk, forge: Forge) -> None:
+    first = forge.trust_records[0]
+    forge.trust_records[0] = first + b"x"
+    forge.trust()
+    forge.trust_records[0] = first
+    assert "trust/1: does not follow the record before it" in listed(desk, forge).err
+
+
+def test_a_repository_that_wants_a_newer_reader_is_refused(desk: Desk, forge: Forge) -> None:
+    forge.trust(minimum_reader=2)
+    assert "needs a newer reader" in listed(desk, forge).err
+
+
+def test_two_signers_with_the_same_six_bytes_are_refused(desk: Desk, forge: Forge) -> None:
+    forge.trust(writers=[forge.writer, forge.writer])
+    assert "share the first 6 bytes" in listed(desk, forge).err
+
+
+def test_a_revoked_writer_counts_up_to_the_named_head(desk: Desk, forge: Forge) -> None:
+    for number in range(1, 4):
+        forge.snapshot({"a": b"%d" % number})
+    head = (forge.lane, 2, forging.sha256(forge.snapshots[1].manifest))
+    forge.trust(writers=[SigningKey(b"\x05" * 32)], revoked=[(forge.writer, [head])])
+    assert [restored(desk, forge, number).written for number in (1, 2, 3)] == [{"a": b"1"}, {"a": b"2"}, {}]
+    assert listed(desk, forge).code == 0
+
+
+def test_a_revoked_writer_without_a_named_head_counts_for_nothing(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": b"1"})
+    forge.trust(revoked=[(forge.writer, [])])
+    assert (restored(desk, forge, 1).code, restored(desk, forge, 1).written) == (1, {})
+
+
+def test_a_revoked_writers_rewritten_history_counts_for_nothing(desk: Desk, forge: Forge) -> None:
+    for number in range(1, 3):
+        forge.snapshot({"a": b"%d" % number})
+    forge.trust(revoked=[(forge.writer, [(forge.lane, 2, bytes(32))])])
+    result = restored(desk, forge, 1)
+    assert (result.code, "does not lead to the head that its writer's revocation names" in result.err) == (1, True)
+
+
+def test_a_writer_that_is_no_longer_listed_counts_for_nothing(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": b"1"})
+    forge.trust(writers=[])
+    assert "no trusted writer may sign here" in restored(desk, forge, 1).err
+
+
+# Keys
+
+
+def test_a_wrong_private_key_opens_nothing(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": b"1"})
+    run = forge.snapshots[0].run_text
+    result = desk(forge.directory, "restore", run, key=RecipientKey(b"\x09" * 32), trust=forge.trust_root)
+    assert (result.code, "not readable with this private key" in result.err) == (1, True)
+    result = desk(forge.directory, "restore", run, key=None, trust=forge.trust_root)
+    assert (result.code, "give --key" in result.err) == (1, True)
+
+
+# Evolution and limits
+
+
+def test_fields_that_only_a_newer_reader_knows() -> None:
+    skipped = forging.one(1, b"a") + forging.one(900, b"x", critical=False)
+    assert recover.Fields(skipped, {1}, "it").one(1) == b"a"
+    with pytest.raises(recover.Refused, match="has field 900, which only a newer reader knows"):
+        recover.Fields(forging.one(1, b"a") + forging.one(900, b"x"), {1}, "it")
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (forging.one(2, b"") + forging.one(1, b""), "out of order"),
+        (forging.one(1, b"abc")[:-1], "cut off"),
+        (b"\x80", "cut off"),
+        (b"\x80\x01\xff\xff\xff\xff", "cut off"),
+    ],
+)
+def test_malformed_fields(raw: bytes, reason: str) -> None:
+    with pytest.raises(recover.Refused, match=reason):
+        recover.Fields(raw, {1, 2}, "it")
+
+
+def test_a_field_that_may_stand_once_stands_once() -> None:
+    with pytest.raises(recover.Refused, match="malformed"):
+        recover.Fields(forging.one(1, b"a") + forging.one(1, b"b"), {1}, "it").one(1)
+
+
+def test_another_major_version_is_refused() -> None:
+    with pytest.raises(recover.Refused, match="format major 2 needs a newer reader"):
+        recover.unwrap(forging.wrap(7, b"", b"", major=2), 7, (), "it")
+
+
+def test_a_frame_that_would_unfold_to_more_than_it_may_is_refused_before_memory_is_taken() -> None:
+    bomb = zstandard.ZstdCompressor().compress(bytes(1 << 28))
+    with pytest.raises(recover.Refused, match="over the limit"):
+        recover.unzstd(bomb, 1 << 20, "it")
+    unsized = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(1 << 28))
+    with pytest.raises(recover.Refused, match="damaged"):
+        recover.unzstd(unsized, 1 << 20, "it")
+
+
+def test_a_frame_with_too_large_a_window_is_refused() -> None:
+    parameters = zstandard.ZstdCompressionParameters(window_log=27, write_content_size=False)
+    compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    frame = compressor.compress(bytes(1000)) + compressor.flush()
+    with pytest.raises(recover.Refused, match="over the limit"):
+        recover.unzstd(frame, 1 << 20, "it")
+
+
+def test_bytes_behind_a_frame_are_refused() -> None:
+    frame = zstandard.ZstdCompressor().compress(b"abc")
+    assert recover.unzstd(frame, 3, "it") == b"abc"
+    with pytest.raises(recover.Refused, match="damaged"):
+        recover.unzstd(frame + b"x", 3, "it")
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        bytes([1, 0]) + b"\0\0" + b"\xff\xff\xff\xff",  # four thousand million entries
+        bytes([1, 0]) + b"\xff\xff",
+        bytes([2, 0]) + b"\0\0" + bytes(4),
+        bytes([1, 1]) + b"\0\0" + bytes(4),
+        bytes([1, 0]) + b"\0\0" + b"\0\0\0\1" + b"\5" + bytes(5 * 46 + 4),
+        bytes([1, 0]) + b"\0\0" + bytes(4) + b"x",
+    ],
+)
+def test_malformed_tree_nodes(node: bytes) -> None:
+    with pytest.raises(recover.Refused):
+        recover.read_node(node, recover.Child(-1, bytes(32), (), 0))
+
+
+# Salvage
+
+
+def test_salvage_restores_whole_snapshots_from_a_heap_of_packs(
+    desk: Desk, three_days: tuple[Forge, list[Streams]], tmp_path: Path
+) -> None:
+    forge, snapshots = three_days
+    heap = tmp_path / "heap"
+    heap.mkdir()
+    for number, path in enumerate(sorted(forge.directory.glob("l/*/p/*/*"))):
+        shutil.copy(path, heap / f"found-{number}.bin")
+    (heap / "something else").write_bytes(b"not a pack")
+    result = desk(heap, "salvage", key=forge.recipient, trust=None)
+    assert result.code == 0
+    for made, streams in zip(forge.snapshots, snapshots, strict=True):
+        folder = only(tmp_path, f"out-1/*-{made.run_text}")
+        found = sorted(path.read_bytes() for path in folder.iterdir())
+        assert found == sorted(plain(streams).values())
+
+
+def test_salvage_without_trees_gives_chunks_at_their_offsets(desk: Desk, forge: Forge, tmp_path: Path) -> None:
+    content, small = rows(9000), b"small stream"
+    forge.snapshot({"a": content, "b": small})
+    for name, group in forge.pack_groups.items():
+        if group != "data":
+            (forge.directory / name).unlink()
+    result = desk(forge.directory, "salvage", key=forge.recipient, trust=None)
+    assert result.code == 0
+    assert only(tmp_path, "out-1/*/ordinal-0000000000.loose").read_bytes() == content
+    assert only(tmp_path, f"out-1/*/ordinal-{2**31:010d}.loose").read_bytes() == small
+
+
+def test_salvage_goes_on_behind_damage(desk: Desk, forge: Forge, tmp_path: Path) -> None:
+    content = rows(9000)
+    forge.snapshot({"a": content})
+    pack = forge.directory / next(name for name, group in forge.pack_groups.items() if group == "data")
+    flip(pack, pack.stat().st_size // 2)
+    result = desk(forge.directory, "salvage", key=forge.recipient, trust=None)
+    assert (result.code, "authentication tag is wrong" in result.err) == (0, True)
+    kept = only(tmp_path, "out-1/*/ordinal-0000000000.loose").read_bytes()
+    assert len(kept) == len(content)
+    assert 0 < sum(a != b for a, b in zip(kept, content, strict=True)) <= forge.chunk_bytes
+
+
+def test_salvage_without_the_right_key_says_so(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": b"1"})
+    result = desk(forge.directory, "salvage", key=RecipientKey(b"\x09" * 32), trust=None)
+    assert (result.code, "no pack here opens with this private key" in result.err) == (1, True)
+    assert "salvage needs the private key" in desk(forge.directory, "salvage", key=None, trust=None).err
+
+
+# Independence
+
+
+def test_the_reader_imports_nothing_but_the_standard_library_and_three_packages() -> None:
+    tree = ast.parse(RECOVER.read_text(encoding="utf-8"))
+    modules = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    modules += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    roots = {module.split(".")[0] for module in modules}
+    assert roots - set(sys.stdlib_module_names) == {"blake3", "cryptography", "zstandard"}
+
+
+def test_every_line_of_help_fits_a_terminal(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        recover.main(["--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
