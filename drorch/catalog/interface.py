@@ -1,0 +1,263 @@
+"""The contract between drorch and the catalog: what happened and what exists.
+
+The catalog is a convenience. Everything that a restore needs is in the stores; ``catalog rebuild`` makes the
+listing again from there. Two things are only here, and are worth keeping: history, and the heads that
+say how far each lane had come (what a store could otherwise hide).
+
+Promises that every implementation keeps and ``tests/contract/test_catalog.py`` checks:
+
+* *Durable when it returns*, and all or nothing: a process killed at any moment leaves each call done or not done.
+* *Many processes and threads* may write at once; a call waits its turn for a bounded time, then raises.
+* *Only our errors* leave: ``CatalogError`` when the catalog cannot be read or written (full, read-only, corrupt,
+  locked, unreachable), ``Bug`` when the caller breaks the contract (an unknown run, a run ended twice).
+* *Text is kept in NFC*: names that differ only in how Vietnamese letters are composed are the same name. Policy
+  texts are kept to the byte. Times are kept to the millisecond.
+* *Newest first* is the order of every listing, and it is total: equal times are ordered by id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from drorch.catalog.records import (
+    CopyRecord,
+    CopyState,
+    EventRecord,
+    LaneHead,
+    LogLine,
+    PolicyText,
+    RunOutcome,
+    RunRecord,
+    RunState,
+    Severity,
+    SnapshotRecord,
+    SnapshotResult,
+    SourceClaim,
+    SourceRecord,
+    SourceState,
+)
+
+__all__ = [
+    "LOG_LINES_KEPT",
+    "Catalog",
+    "CopyRecord",
+    "CopyState",
+    "EventRecord",
+    "IsAlive",
+    "LaneHead",
+    "LogLine",
+    "PolicyText",
+    "RunOutcome",
+    "RunRecord",
+    "RunState",
+    "Severity",
+    "SnapshotRecord",
+    "SnapshotResult",
+    "SourceClaim",
+    "SourceRecord",
+    "SourceState",
+]
+
+LOG_LINES_KEPT = 500  # of each run, the last ones; field.md
+
+
+class IsAlive(Protocol):
+    """Tells whether the process that ``pid`` and ``process_started`` name still runs on this machine; quick."""
+
+    def __call__(self, pid: int, process_started: str, /) -> bool:
+        """Return ``True`` in doubt: a claim is taken over only from a process that is surely gone."""
+        ...
+
+
+class History(Protocol):
+    """Runs, their log lines, and events."""
+
+    def begin_run(self, run: RunRecord) -> None:
+        """Record a run that begins; raise ``Bug`` when its id is known or its state is not ``RUNNING``."""
+        ...
+
+    def end_run(self, run_id: str, outcome: RunOutcome) -> RunRecord:
+        """Record how the run ended and release what it had claimed; raise ``Bug`` unless it is ``RUNNING``."""
+        ...
+
+    def recognise_crashed_runs(self, *, host: str, is_alive: IsAlive, now: datetime) -> tuple[RunRecord, ...]:
+        """Mark as ``CRASHED`` every running run of ``host`` whose process is gone, release its claims, return them.
+
+        Of several processes that look at once, each run is returned to exactly one. Runs of other hosts
+        are left alone: their processes cannot be seen from here.
+        """
+        ...
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """Return the run, or ``None``."""
+        ...
+
+    def find_run(self, prefix: str) -> RunRecord:
+        """Return the one run whose id starts with ``prefix``; raise ``UsageInvalid``, naming the candidates."""
+        ...
+
+    def runs(
+        self,
+        *,
+        source: str | None = None,
+        policy: str | None = None,
+        operation: str | None = None,
+        states: Collection[RunState] = (),
+        since: datetime | None = None,
+        limit: int | None = None,
+    ) -> tuple[RunRecord, ...]:
+        """Return the runs that fit every filter given, newest start first; empty ``states`` means any."""
+        ...
+
+    def newest_run_by_source(self, *, operation: str) -> Mapping[str, RunRecord]:
+        """Return the run of ``operation`` that started last, for every source that ever had one."""
+        ...
+
+    def append_log(self, run_id: str, lines: Iterable[LogLine]) -> None:
+        """Add to the run's log and keep its last ``LOG_LINES_KEPT`` lines; raise ``Bug`` when the run is unknown."""
+        ...
+
+    def log_lines(self, run_id: str) -> tuple[LogLine, ...]:
+        """Return what is kept of the run's log, in the order written."""
+        ...
+
+    def record_event(self, event: EventRecord) -> None:
+        """Record that something happened."""
+        ...
+
+    def events(
+        self,
+        *,
+        source: str | None = None,
+        run_id: str | None = None,
+        kinds: Collection[str] = (),
+        since: datetime | None = None,
+        limit: int | None = None,
+    ) -> tuple[EventRecord, ...]:
+        """Return the events that fit every filter given, newest first."""
+        ...
+
+    def purge_history(self, before: datetime) -> int:
+        """Forget runs that ended and events that happened before then; return how many runs were forgotten.
+
+        Running runs, snapshots, copies, heads, sources and policy texts stay.
+        """
+        ...
+
+
+class Listing(Protocol):
+    """Snapshots, their copies, and the heads of lanes."""
+
+    def record_snapshot(self, snapshot: SnapshotRecord, copies: Sequence[CopyRecord] = ()) -> None:
+        """Record a committed snapshot with its copies; recording it again replaces what was said of it."""
+        ...
+
+    def record_copy(self, copy: CopyRecord) -> None:
+        """Record what a store holds of a snapshot, in place of what was known; raise ``Bug`` if it is unknown."""
+        ...
+
+    def snapshots(
+        self, *, source: str | None = None, policy: str | None = None, limit: int | None = None
+    ) -> tuple[SnapshotRecord, ...]:
+        """Return the snapshots that fit every filter given, newest restore point first."""
+        ...
+
+    def copies(self, *, snapshot: str | None = None, store: str | None = None) -> tuple[CopyRecord, ...]:
+        """Return the copies that fit, ordered by snapshot and store."""
+        ...
+
+    def find_snapshot(self, prefix: str) -> SnapshotRecord:
+        """Return the one snapshot whose id starts with ``prefix``; raise ``SnapshotUnknown``, naming the candidates."""
+        ...
+
+    def newest_good(self, source: str, *, before: datetime | None = None) -> SnapshotRecord | None:
+        """Return the newest complete snapshot with a complete copy somewhere, its restore point not after ``before``."""
+        ...
+
+    def newest_good_by_source(self) -> Mapping[str, SnapshotRecord]:
+        """Return ``newest_good`` of every source that has one."""
+        ...
+
+    def replace_listing(
+        self,
+        snapshots: Iterable[SnapshotRecord],
+        copies: Iterable[CopyRecord],
+        *,
+        stores: Collection[str] | None = None,
+    ) -> None:
+        """Replace snapshots and copies by what was read from the stores (``catalog rebuild``), in one step.
+
+        ``stores`` names those that could be read: what is recorded of other stores stays, and a snapshot
+        stays while one of them holds it. ``None`` replaces everything. Heads stay in any case.
+        """
+        ...
+
+    def remember_head(self, head: LaneHead) -> None:
+        """Remember the newest manifest seen of a lane in a store.
+
+        Raises ``ChainBroken`` and changes nothing when the lane is shorter than it was (cut) or has another
+        manifest under the same number (fork). That the new head descends from the old is the caller's to check.
+        """
+        ...
+
+    def heads(self, *, store: str | None = None, lane: str | None = None) -> tuple[LaneHead, ...]:
+        """Return the remembered heads that fit, ordered by store and lane."""
+        ...
+
+
+class Sources(Protocol):
+    """Policy texts, sources, and who works on a source now."""
+
+    def remember_policy(self, policy: PolicyText) -> None:
+        """Remember that this text was in force under this name; raise ``Bug`` if the digest is not that of the text."""
+        ...
+
+    def policy_text(self, digest: str) -> PolicyText | None:
+        """Return the text of that digest with the name and time it was first seen, or ``None``."""
+        ...
+
+    def policy_at(self, name: str, moment: datetime) -> PolicyText | None:
+        """Return the text that was in force under ``name`` at ``moment`` and since when, or ``None``."""
+        ...
+
+    def put_source(self, record: SourceRecord) -> None:
+        """Record where a source stands, in place of what was known of it."""
+        ...
+
+    def source(self, address: str) -> SourceRecord | None:
+        """Return what is known of the source, or ``None``."""
+        ...
+
+    def sources(self, *, policy: str | None = None) -> tuple[SourceRecord, ...]:
+        """Return the known sources, by address."""
+        ...
+
+    def claim_source(self, claim: SourceClaim, *, is_alive: IsAlive) -> None:
+        """Take the source for one run; raise ``NothingDone``, saying who holds it and since when.
+
+        A claim of the same host whose process is gone is taken over; that of another host is held until released.
+        """
+        ...
+
+    def release_source(self, source: str, run_id: str) -> None:
+        """End the claim of that run; no error when there is none."""
+        ...
+
+    def claims(self) -> tuple[SourceClaim, ...]:
+        """Return every claim, by source; the processes of some may be gone."""
+        ...
+
+
+class Catalog(History, Listing, Sources, Protocol):
+    """Everything. See the module's promises."""
+
+    @property
+    def address(self) -> str:
+        """What is shown to people: a file, or ``postgresql://...`` without a password."""
+        ...
+
+    def close(self) -> None:
+        """Release connections; the catalog is not used afterwards."""
+        ...

@@ -1,0 +1,230 @@
+"""The values that the catalog keeps: frozen, with aware times that are kept to the millisecond.
+
+Ids are text in the one form that ``drorch.ids`` gives them; digests and lanes are hexadecimal. ``host`` is a
+name that no two machines share, and ``process_started`` is what ``catalog.liveness`` says of a process: with
+``pid`` it names one process for ever, whatever pid is used again later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from types import MappingProxyType
+from typing import Self
+
+from drorch.errors import Bug, DrorchError, Interrupted, Terminated
+
+
+class RunState(Enum):
+    """How a run stands. ``RUNNING`` is the only state that changes, and it changes once."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PARTIAL = "partial"  # not everything, or not in every store: exit code 3
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"  # by a person or by the system, in good order
+    CRASHED = "crashed"  # its process is gone and said nothing; somebody else noticed
+    VOID = "void"  # a later run, or the sweeper, won: its manifest does not count
+
+    def may_become(self, other: RunState) -> bool:
+        """Tell whether a run in this state may go over to ``other``."""
+        return self is RunState.RUNNING and other is not RunState.RUNNING
+
+
+class SnapshotResult(Enum):
+    """A partial snapshot never counts for an RPO and is never ``latest:``."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+
+
+class CopyState(Enum):
+    """What one store holds of one snapshot, as far as it was last seen."""
+
+    COMPLETE = "complete"
+    ABSENT = "absent"
+    DAMAGED = "damaged"
+    BEHIND = "behind"  # not all of its objects are there yet: ``drorch copy`` catches up
+
+
+class SourceState(Enum):
+    """A source's life: only ``ACTIVE`` and ``GONE`` have a schedule and an RPO."""
+
+    ACTIVE = "active"
+    GONE = "gone"  # discovery has seen it and sees it no longer
+    CLOSED = "closed"  # final snapshot taken, drilled and held
+    RETIRED = "retired"
+
+
+class Severity(Enum):
+    """How an event is to be read."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """How a run ended; refuses ``RUNNING``. The error fields are those of a ``DrorchError``."""
+
+    state: RunState
+    ended_at: datetime
+    snapshot: str | None = None
+    bytes_read: int = 0
+    bytes_stored: int = 0
+    rows: int = 0
+    tables: int = 0
+    error_slug: str | None = None
+    error_code: int | None = None
+    error_message: str | None = None
+    hint: str | None = None
+
+    def __post_init__(self) -> None:
+        if not RunState.RUNNING.may_become(self.state):
+            raise Bug("a run cannot end in the state it began in", found=self.state.value)
+
+    @classmethod
+    def of_error(cls, error: DrorchError, *, ended_at: datetime, bytes_read: int = 0, bytes_stored: int = 0) -> Self:
+        """Return the outcome of a run that ``error`` ended: ``INTERRUPTED`` by a signal, otherwise ``FAILED``."""
+        by_signal = isinstance(error, Interrupted | Terminated)
+        return cls(
+            state=RunState.INTERRUPTED if by_signal else RunState.FAILED,
+            ended_at=ended_at,
+            bytes_read=bytes_read,
+            bytes_stored=bytes_stored,
+            error_slug=error.slug,
+            error_code=error.exit_code,
+            error_message=error.message,
+            hint=error.hint or None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One attempt to do something with one source. What follows ``state`` is known only when it has ended."""
+
+    run_id: str
+    source: str
+    policy: str
+    operation: str  # the command's word: backup, restore, verify, ...
+    started_at: datetime
+    policy_digest: str
+    host: str
+    pid: int
+    process_started: str
+    slot: datetime | None = None  # the scheduled occurrence; None when run by hand
+    state: RunState = RunState.RUNNING
+    ended_at: datetime | None = None
+    snapshot: str | None = None
+    bytes_read: int = 0
+    bytes_stored: int = 0
+    rows: int = 0
+    tables: int = 0
+    error_slug: str | None = None
+    error_code: int | None = None
+    error_message: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotRecord:
+    """One committed snapshot, as its manifest says. Its id is that of the run that made it."""
+
+    snapshot: str
+    lane: str
+    sequence: int
+    manifest_digest: str
+    source: str
+    policy: str
+    engine: str
+    restore_point: datetime
+    started_at: datetime
+    ended_at: datetime
+    result: SnapshotResult
+    bytes_read: int
+    bytes_stored: int
+    rows: int
+    tables: int
+    policy_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyRecord:
+    """What one store holds of one snapshot; ``stored_at`` is ``None`` while it is not complete there."""
+
+    snapshot: str
+    store: str
+    state: CopyState
+    stored_at: datetime | None
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRecord:
+    """Something that happened and that somebody may want to know later. ``details`` is JSON, without secrets."""
+
+    at: datetime
+    kind: str
+    severity: Severity
+    message: str
+    run_id: str | None = None
+    source: str | None = None
+    details: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One line that a run wrote."""
+
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyText:
+    """The exact text of a policy; ``digest`` is the SHA-256 of its UTF-8 bytes."""
+
+    digest: str
+    name: str
+    text: str
+    first_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRecord:
+    """Where a source stands in its life and which writer it belongs to. ``address`` is ``POLICY`` or ``POLICY/NAME``."""
+
+    address: str
+    policy: str
+    lane: str
+    generation: int
+    machine_id: str
+    first_used_at: datetime
+    state: SourceState
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneHead:
+    """The newest manifest of a lane that was ever seen in a store."""
+
+    store: str
+    lane: str
+    sequence: int
+    manifest_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceClaim:
+    """Who works on a source now. It ends with its run, by release, or with its process."""
+
+    source: str
+    run_id: str
+    operation: str
+    host: str
+    pid: int
+    process_started: str
+    claimed_at: datetime

@@ -1,0 +1,11 @@
+"""The catalog in SQL. ``catalog.sqlite`` and ``catalog.postgresql`` open it."""
+
+from __future__ import annotations
+
+from drorch.catalog.sql_history import SqlHistory
+from drorch.catalog.sql_listing import SqlListing
+from drorch.catalog.sql_sources import SqlSources
+
+
+class SqlCatalog(SqlHistory, SqlListing, SqlSources):
+    """See ``catalog.interface.Catalog``."""

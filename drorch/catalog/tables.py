@@ -1,0 +1,169 @@
+"""The catalog's tables as they are now. A change here needs a migration; a test compares the two.
+
+A column's key is the field of the record (``drorch.catalog.records``); its name in the database says the unit.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
+
+from drorch.catalog.columns import BigNumber, Choice, JsonText, Moment, NormalText
+from drorch.catalog.records import CopyState, RunState, Severity, SnapshotResult, SourceState
+
+HEAD = "0001"  # the newest migration; a catalog of another revision is migrated, or refused when newer
+VERSION_TABLE = "catalog_version"
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+version = Table(  # as Alembic itself makes it: the first catalog is made without importing Alembic
+    VERSION_TABLE,
+    metadata,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("source", NormalText, nullable=False),
+    Column("policy", NormalText, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("started_at_ms", Moment, key="started_at", nullable=False),
+    Column("policy_digest", Text, nullable=False),
+    Column("host", NormalText, nullable=False),
+    Column("pid", BigNumber, nullable=False),
+    Column("process_started", Text, nullable=False),
+    Column("slot_ms", Moment, key="slot"),
+    Column("state", Choice(RunState), nullable=False),
+    Column("ended_at_ms", Moment, key="ended_at"),
+    Column("snapshot", Text),  # no foreign key: history outlives what it made
+    Column("bytes_read", BigNumber, nullable=False),
+    Column("bytes_stored", BigNumber, nullable=False),
+    Column("row_count", BigNumber, key="rows", nullable=False),
+    Column("table_count", BigNumber, key="tables", nullable=False),
+    Column("error_slug", Text),
+    Column("error_code", Integer),
+    Column("error_message", NormalText),
+    Column("hint", NormalText),
+)
+Index(None, runs.c.started_at, runs.c.run_id)
+Index(None, runs.c.source, runs.c.operation, runs.c.started_at, runs.c.run_id)
+Index(None, runs.c.state)
+
+log_lines = Table(
+    "log_lines",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("number", BigNumber, primary_key=True, autoincrement=False),
+    Column("at_ms", Moment, key="at", nullable=False),
+    Column("text", NormalText, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("number", BigNumber, primary_key=True, autoincrement=True),
+    Column("at_ms", Moment, key="at", nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("severity", Choice(Severity), nullable=False),
+    Column("message", NormalText, nullable=False),
+    Column("run_id", Text),
+    Column("source", NormalText),
+    Column("details", JsonText, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index(None, events.c.at, events.c.number)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("snapshot", Text, primary_key=True),
+    Column("lane", Text, nullable=False),
+    Column("sequence", BigNumber, nullable=False),
+    Column("manifest_digest", Text, nullable=False),
+    Column("source", NormalText, nullable=False),
+    Column("policy", NormalText, nullable=False),
+    Column("engine", NormalText, nullable=False),
+    Column("restore_point_ms", Moment, key="restore_point", nullable=False),
+    Column("started_at_ms", Moment, key="started_at", nullable=False),
+    Column("ended_at_ms", Moment, key="ended_at", nullable=False),
+    Column("result", Choice(SnapshotResult), nullable=False),
+    Column("bytes_read", BigNumber, nullable=False),
+    Column("bytes_stored", BigNumber, nullable=False),
+    Column("row_count", BigNumber, key="rows", nullable=False),
+    Column("table_count", BigNumber, key="tables", nullable=False),
+    Column("policy_digest", Text, nullable=False),
+)
+Index(None, snapshots.c.restore_point, snapshots.c.snapshot)
+Index(None, snapshots.c.source, snapshots.c.restore_point, snapshots.c.snapshot)
+
+copies = Table(
+    "copies",
+    metadata,
+    Column("snapshot", Text, ForeignKey("snapshots.snapshot", ondelete="CASCADE"), primary_key=True),
+    Column("store", NormalText, primary_key=True),
+    Column("state", Choice(CopyState), nullable=False),
+    Column("stored_at_ms", Moment, key="stored_at"),
+    Column("size_bytes", BigNumber, nullable=False),
+)
+
+lane_heads = Table(
+    "lane_heads",
+    metadata,
+    Column("store", NormalText, primary_key=True),
+    Column("lane", Text, primary_key=True),
+    Column("sequence", BigNumber, nullable=False),
+    Column("manifest_digest", Text, nullable=False),
+)
+
+policy_texts = Table(
+    "policy_texts",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("text", Text, nullable=False),  # to the byte: the digest is that of these bytes
+)
+
+policy_uses = Table(  # one row each time that another text came into force under a name, an older text again included
+    "policy_uses",
+    metadata,
+    Column("number", BigNumber, primary_key=True, autoincrement=True),
+    Column("name", NormalText, nullable=False),
+    Column("digest", Text, ForeignKey("policy_texts.digest"), nullable=False),
+    Column("first_seen_at_ms", Moment, key="first_seen_at", nullable=False),
+    sqlite_autoincrement=True,
+)
+Index(None, policy_uses.c.name, policy_uses.c.first_seen_at)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("address", NormalText, primary_key=True),
+    Column("policy", NormalText, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("generation", BigNumber, nullable=False),
+    Column("machine_id", Text, nullable=False),
+    Column("first_used_at_ms", Moment, key="first_used_at", nullable=False),
+    Column("state", Choice(SourceState), nullable=False),
+    Column("last_seen_at_ms", Moment, key="last_seen_at", nullable=False),
+)
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("source", NormalText, primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("host", NormalText, nullable=False),
+    Column("pid", BigNumber, nullable=False),
+    Column("process_started", Text, nullable=False),
+    Column("claimed_at_ms", Moment, key="claimed_at", nullable=False),
+)
+Index(None, claims.c.run_id)
