@@ -1,0 +1,200 @@
+"""What a database holds: tables with their columns and sizes, as the snapshot shows them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from drorch.sources.interface import Json, RowFormat, StreamKind, StreamSpec
+from drorch.sources.postgresql.encoding import printable
+from drorch.sources.postgresql.options import CaptureOptions
+from drorch.sources.postgresql.quoting import identifier, qualified
+from drorch.sources.postgresql.session import Session
+
+PAGE_BYTES = 8_192
+
+# What pg_dump would dump: not the system's, not other sessions' temporary tables, not an extension's own objects.
+USER_SCHEMAS = "n.nspname !~ '^pg_(toast|temp|catalog)' and n.nspname <> 'information_schema'"
+_NOT_OF_EXTENSION = """not exists (select 1 from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    and d.objid = c.oid and d.deptype = 'e')"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A relation with rows of its own: an ordinary table, a leaf partition, or an extension's configuration table.
+
+    ``condition`` is the extension's ``WHERE ...``. ``floats`` maps column positions to ``float4`` or ``float8``;
+    ``nested_floats`` are columns with floats inside arrays, ranges or composites, whose text servers before 12 print differently.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    columns: tuple[str, ...]
+    floats: Mapping[int, str]
+    nested_floats: tuple[int, ...]
+    size_bytes: int
+    pages: int
+    is_heap: bool
+    is_unlogged: bool
+    condition: str
+
+    @property
+    def sql_name(self) -> str:
+        """The name as SQL."""
+        return qualified(self.schema, self.name)
+
+    @property
+    def stream_name(self) -> str:
+        """The name of its stream, the same from run to run."""
+        return f"table/{display_name(self.schema, self.name)}"
+
+
+def display_name(schema: str, name: str) -> str:
+    """Return ``schema.name``, quoted where a part would be misread; control characters and broken bytes as ``%XX``."""
+    return ".".join(_display_part(part) for part in (schema, name))
+
+
+def _display_part(part: str) -> str:
+    quoted = part if part and not any(char in '."' or char.isspace() for char in part) else identifier(part)
+    if any(ord(char) < 32 or ord(char) == 127 or 0xDC80 <= ord(char) <= 0xDCFF for char in quoted):
+        quoted = "".join("%25" if char == "%" else f"%{ord(char):02X}" if ord(char) < 32 or ord(char) == 127 else char for char in quoted)
+    return printable(quoted)
+
+
+def lockable_relations(session: Session) -> list[tuple[int, str]]:
+    """Return (OID, SQL name) of every table that a capture must hold, sorted by name."""
+    rows = session.run(
+        f"""select c.oid, n.nspname, c.relname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where c.relkind in ('r', 'p') and c.relpersistence <> 't' and {USER_SCHEMAS}
+          and ({_NOT_OF_EXTENSION} or exists (select 1 from pg_catalog.pg_extension e where c.oid = any (e.extconfig)))"""
+    )
+    return sorted(((int(oid or 0), qualified(schema or "", name or "")) for oid, schema, name in rows), key=lambda pair: pair[1])
+
+
+def tables(session: Session) -> list[Table]:
+    """Return every table with rows of its own, sorted by name."""
+    version = session.server_version
+    rows = session.run(_tables_sql(version))
+    found = [_table(row, version) for row in rows]
+    return sorted(found, key=lambda table: (table.schema, table.name))
+
+
+def _tables_sql(version: int) -> str:
+    # One row a table; base types are looked up through any number of domains.
+    own, schemas = _NOT_OF_EXTENSION, USER_SCHEMAS
+    generated = " and a.attgenerated = ''" if version >= 120_000 else ""
+    multirange = " union select r.rngmultitypid from pg_catalog.pg_range r where r.rngsubtype = x.oid" if version >= 140_000 else ""
+    access = "w.relam" if version >= 120_000 else "2"
+    return f"""
+with recursive base (oid, typ) as (
+    select t.oid, t.oid from pg_catalog.pg_type t where t.typtype <> 'd'
+    union all
+    select t.oid, b.typ from pg_catalog.pg_type t join base b on t.typbasetype = b.oid where t.typtype = 'd'
+), nested (oid) as (
+    select t.oid from pg_catalog.pg_type t where t.oid in (700, 701)
+    union
+    select t.oid from nested x join pg_catalog.pg_type t on t.typbasetype = x.oid or (t.typelem = x.oid and t.typlen = -1)
+      or t.oid in (select r.rngtypid from pg_catalog.pg_range r where r.rngsubtype = x.oid{multirange})
+      or (t.typtype = 'c' and t.typrelid in (select a.attrelid from pg_catalog.pg_attribute a where a.atttypid = x.oid and a.attnum > 0))
+), configured (oid, condition) as (
+    select x.oid, x.condition from pg_catalog.pg_extension e,
+      lateral (select pg_catalog.unnest(e.extconfig) as oid, pg_catalog.unnest(e.extcondition) as condition) x
+), wanted as (
+    select c.oid, n.nspname, c.relname, c.relpersistence, c.relam, g.condition,
+      pg_catalog.pg_table_size(c.oid) as size, pg_catalog.pg_relation_size(c.oid) as main
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace left join configured g on g.oid = c.oid
+    where c.relkind = 'r' and c.relpersistence <> 't' and {schemas} and ({own} or g.oid is not null)
+), col as (
+    select a.attrelid, a.attname, a.attnum, b.typ, a.atttypid in (select oid from nested) as has_float,
+      pg_catalog.row_number() over (partition by a.attrelid order by a.attnum) - 1 as place
+    from pg_catalog.pg_attribute a join wanted w on w.oid = a.attrelid left join base b on b.oid = a.atttypid
+    where a.attnum > 0 and not a.attisdropped{generated}
+), of_table as (
+    select attrelid, pg_catalog.json_agg(attname order by attnum) as columns,
+      pg_catalog.json_object_agg(place, case typ when 700 then 'float4' else 'float8' end) filter (where typ in (700, 701)) as floats,
+      pg_catalog.json_agg(place order by place) filter (where has_float and typ not in (700, 701)) as nested
+    from col group by attrelid
+)
+select w.oid, w.nspname, w.relname, w.relpersistence, {access}, w.condition, w.size, w.main, t.columns, t.floats, t.nested
+from wanted w left join of_table t on t.attrelid = w.oid
+"""
+
+
+def _table(row: tuple[str | None, ...], version: int) -> Table:
+    oid, schema, name, persistence, access_method, condition, size, main, columns, floats, nested = row
+    return Table(
+        oid=int(oid or 0),
+        schema=schema or "",
+        name=name or "",
+        columns=tuple(json.loads(columns or "[]")),
+        floats={int(place): kind for place, kind in json.loads(floats or "{}").items()},
+        nested_floats=tuple(json.loads(nested or "[]")),
+        size_bytes=int(size or 0),
+        pages=int(main or 0) // PAGE_BYTES,
+        is_heap=access_method == "2",
+        is_unlogged=persistence == "u",
+        condition=condition or "",
+    )
+
+
+def is_excluded(table: Table, options: CaptureOptions) -> bool:
+    """Whether the policy leaves the rows of ``table`` out."""
+    shown = display_name(table.schema, table.name)
+    return any(fnmatchcase(shown, pattern) for pattern in options.exclude_data)
+
+
+def stream_specs(table: Table, version: int, split_size_bytes: int) -> Iterator[StreamSpec]:
+    """Yield the stream of a table; several, cut at fixed page numbers, if it is larger than ``split_size_bytes``.
+
+    Only servers from 14 on read a range of pages without reading the whole table.
+    """
+    pages_per_part = max(1, split_size_bytes // PAGE_BYTES)
+    parts = -(-table.pages // pages_per_part) if table.is_heap and version >= 140_000 and not table.condition else 1
+    for part in range(max(1, parts)):
+        attributes: dict[str, Json] = {
+            "schema": printable(table.schema),
+            "table": printable(table.name),
+            "columns": [printable(column) for column in table.columns],
+        }
+        if any(printable(text) != text for text in (table.schema, table.name, *table.columns)):
+            attributes["exact"] = json.dumps([table.schema, table.name, *table.columns])
+        if table.nested_floats:
+            attributes["nested_floats"] = list(table.nested_floats)
+        if parts > 1:
+            attributes |= {"part": part, "first_page": part * pages_per_part}
+            if part + 1 < parts:
+                attributes["end_page"] = (part + 1) * pages_per_part
+        yield StreamSpec(
+            name=table.stream_name if parts <= 1 else f"{table.stream_name}#{part:04d}",
+            kind=StreamKind.TABLE,
+            estimated_bytes=table.size_bytes // max(1, parts),
+            row_format=RowFormat.LINES,
+            canonical_columns=table.floats,
+            attributes=attributes,
+        )
+
+
+def exact_names(attributes: Mapping[str, Json]) -> tuple[str, str, list[str]]:
+    """Return schema, table and columns of a table stream, byte for byte."""
+    if "exact" in attributes:
+        schema, table, *columns = json.loads(str(attributes["exact"]))
+        return schema, table, columns
+    columns_found = attributes.get("columns")
+    columns = [str(column) for column in columns_found] if isinstance(columns_found, (list, tuple)) else []
+    return str(attributes["schema"]), str(attributes["table"]), columns
+
+
+def copy_out_sql(table: Table, spec: StreamSpec) -> str:
+    """Return the ``COPY`` that gives the rows of one table stream."""
+    columns = ", ".join(identifier(column) for column in table.columns)
+    if "part" not in spec.attributes and not table.condition:
+        return f"copy {table.sql_name}{f' ({columns})' if columns else ''} to stdout"
+    condition = table.condition
+    if "part" in spec.attributes:
+        condition = f"where ctid >= '({spec.attributes['first_page']},0)'"
+        if "end_page" in spec.attributes:
+            condition += f" and ctid < '({spec.attributes['end_page']},0)'"
+    return f"copy (select {columns} from only {table.sql_name} {condition}) to stdout"

