@@ -1117,7 +1117,7 @@ def run(args: argparse.Namespace) -> None:
         return
     store = Store(args.directory)
     trust = Trust(store, trust_digest(args.trust))
-    print(f"trust root verified; {trust.records} trust records; repository {trust.repository.hex()}")
+    print(f"repository {trust.repository.hex()}: trust root verified, {trust.records} records")
     names = [name for name in store.names("l") if len(name) == 32 and not name.strip("0123456789abcdef")]
     lanes = [Lane(store, trust, me, bytes.fromhex(name), past_damage=args.past_damage) for name in names]
     heads = {snapshot.manifest.digest.hex() for lane in lanes for snapshot in lane.snapshots}

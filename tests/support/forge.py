@@ -164,12 +164,13 @@ class Forge:
         pack_bytes: int = 1 << 20,
         small_bytes: int = 65536,
         delta_depth: int = 0,
+        delta_packs: bool = True,
         recipients: Sequence[RecipientKey] = (),
         repository: bytes = b"",
     ) -> None:
         self.directory, self._seed, self._drawn = directory, seed, 0
         self.chunk_bytes, self.fanout, self.pack_bytes = chunk_bytes, fanout, pack_bytes
-        self.small_bytes, self.delta_depth = small_bytes, delta_depth
+        self.small_bytes, self.delta_depth, self.delta_packs = small_bytes, delta_depth, delta_packs
         self.repository = repository or self.random(16)
         self.roots = [SigningKey(self.random(32), "root")]
         self.writer = SigningKey(self.random(32), "writer")
@@ -368,7 +369,7 @@ class _Run:
         earlier = self.forge.by_position.get((key, index))
         if chunk_id not in self.forge.known:
             base = earlier if earlier and len(earlier.bases) < self.forge.delta_depth else None
-            _, place = self.add("delta" if base else "data", 1, plain, ordinal, offset, base)
+            _, place = self.add("delta" if base and self.forge.delta_packs else "data", 1, plain, ordinal, offset, base)
             bases = (base, *base.bases) if base else ()
             self.forge.known[chunk_id] = Known(chunk_id=chunk_id, run=self.run, place=place, plain=plain, bases=bases)
         self.forge.by_position[key, index] = self.forge.known[chunk_id]

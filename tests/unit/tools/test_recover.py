@@ -529,7 +529,7 @@ def test_root_keys_hand_over_to_new_ones(desk: Desk, forge: Forge) -> None:
     forge.trust(roots=new, threshold=2)
     forge.trust(signed_by=new[1:])
     forge.snapshot({"a": b"1"})
-    assert "3 trust records" in listed(desk, forge).out
+    assert "trust root verified, 3 records" in listed(desk, forge).out
 
 
 @pytest.mark.parametrize("signers", [[], [0], [0, 0], [3], [0, 3]], ids=str)
