@@ -56,7 +56,8 @@ def main(target: Path) -> None:
     forge.snapshot({}, state=forging.VOID)
     forge.trust(roots=[SigningKey(b"\x11" * 32)], signed_by=[first_root])
     forge.snapshot(days[1])
-    forge.reseal(second_recipient, forge.run_keys)
+    opened = forge.snapshots[0]
+    forge.reseal(second_recipient, {opened.run: forge.run_keys[opened.run]})
     forge.snapshot({}, state=None)
     states = ["committed", "void", "committed", "undecided"]
     streams: list[dict[str, Stream]] = [days[0], {}, days[1], {}]
@@ -66,7 +67,7 @@ def main(target: Path) -> None:
         "lane": forge.lane.hex(),
         "recipient_seed": forge.recipient.seed.hex(),
         "later_recipient_seed": second_recipient.seed.hex(),
-        "later_recipient_opens": [made.run_text for made in forge.snapshots[:3]],
+        "later_recipient_opens": [opened.run_text],
         "snapshots": [
             {
                 "id": made.run_text,
