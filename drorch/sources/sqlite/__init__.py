@@ -1,0 +1,1 @@
+"""SQLite: one database file, captured row by row in one read transaction."""
