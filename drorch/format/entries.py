@@ -24,7 +24,8 @@ NAME_LIMIT_BYTES = 64 * 2**10
 ENTRY_LIMIT_BYTES = 16 * 2**20
 CONTAINED_LIMIT_BYTES = 64 * 2**10
 _COLUMN = struct.Struct(">HB")
-_FLOAT_SIZES = (4, 8)
+_FLOATS = {4: "float4", 8: "float8"}
+_FLOAT_SIZES = {name: size for size, name in _FLOATS.items()}
 _BUCKET_BYTES = 33
 
 
@@ -40,7 +41,8 @@ class Contained:
 class Entry:
     """One stream. A stream that is not empty has a ``tree`` of its own or is ``contained``; never both.
 
-    ``canonical_columns`` maps column positions to 4 or 8, the float size; ``buckets`` is the row digest as it is stored.
+    ``canonical_columns`` maps column positions to ``float4`` or ``float8``; ``buckets`` is the row digest as it is stored.
+    ``encode`` refuses what contradicts itself, so that an entry may be made before its place is known (``replace``).
     """
 
     name: str
@@ -52,17 +54,17 @@ class Entry:
     row_format: int = ROW_FORMAT_NONE
     rows: int | None = None
     buckets: bytes | None = None
-    canonical_columns: Mapping[int, int] = field(default_factory=dict)
+    canonical_columns: Mapping[int, str] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        problem = self._contradiction()
-        if problem:
-            raise Bug(problem)
 
     def encode(self) -> bytes:
         """Return the entry with its length in front."""
-        columns = b"".join(_COLUMN.pack(*column) for column in sorted(self.canonical_columns.items()))
+        problem = self._contradiction()
+        if problem:
+            raise Bug(problem)
+        columns = b"".join(
+            _COLUMN.pack(column, _FLOAT_SIZES[kind]) for column, kind in sorted(self.canonical_columns.items())
+        )
         found: list[tuple[int, Bytes | None]] = [
             (1, self.name.encode()),
             (2, u8(self.kind)),
@@ -86,22 +88,23 @@ class Entry:
         """Return the entry that ``raw`` (without its length) holds; raise ``ObjectCorrupt`` or ``FormatUnsupported``."""
         fields = Fields.parse(raw, what="an entry", known=range(1, 12))
         tree = fields.maybe(4)
-        try:
-            return cls(
-                name=fields.text(1),
-                kind=fields.number(2, 1),
-                size_bytes=fields.number(3, 8),
-                bytes_digest=fields.exactly(6, 32),
-                tree=None if tree is None else Reference.decode(tree),
-                contained=None if fields.maybe(5) is None else _contained(fields.exactly(5, 10)),
-                row_format=fields.number(7, 1),
-                rows=None if fields.maybe(8) is None else fields.number(8, 8),
-                buckets=fields.maybe(9),
-                canonical_columns=_columns(fields.maybe(10) or b""),
-                attributes=decode_json(fields.one(11), "an entry's attributes"),
-            )
-        except Bug as error:
-            raise ObjectCorrupt("an entry contradicts itself", found=error.message) from error
+        entry = cls(
+            name=fields.text(1),
+            kind=fields.number(2, 1),
+            size_bytes=fields.number(3, 8),
+            bytes_digest=fields.exactly(6, 32),
+            tree=None if tree is None else Reference.decode(tree),
+            contained=None if fields.maybe(5) is None else _contained(fields.exactly(5, 10)),
+            row_format=fields.number(7, 1),
+            rows=None if fields.maybe(8) is None else fields.number(8, 8),
+            buckets=fields.maybe(9),
+            canonical_columns=_columns(fields.maybe(10) or b""),
+            attributes=decode_json(fields.one(11), "an entry's attributes"),
+        )
+        problem = entry._contradiction()  # noqa: SLF001 - our own class
+        if problem:
+            raise ObjectCorrupt("an entry contradicts itself", found=problem)
+        return entry
 
     def _contradiction(self) -> str:
         places = (self.tree is not None) + (self.contained is not None)
@@ -117,7 +120,7 @@ class Entry:
             return f"a stream of {self.size_bytes} bytes in a container"
         if self.buckets is not None and not _are_buckets(self.buckets):
             return "a row digest that is none"
-        if any(size not in _FLOAT_SIZES for size in self.canonical_columns.values()):
+        if any(kind not in _FLOAT_SIZES for kind in self.canonical_columns.values()):
             return "a canonical column that is no float"
         return ""
 
@@ -152,10 +155,10 @@ def _contained(raw: bytes) -> Contained:
     return Contained(int.from_bytes(raw[:2], "big"), int.from_bytes(raw[2:], "big"))
 
 
-def _columns(raw: bytes) -> Mapping[int, int]:
+def _columns(raw: bytes) -> Mapping[int, str]:
     if len(raw) % _COLUMN.size:
         raise ObjectCorrupt("an entry is damaged", expected="3 bytes for each canonical column", found=f"{len(raw)}")
-    return dict(_COLUMN.iter_unpack(raw))
+    return {column: _FLOATS.get(size, "") for column, size in _COLUMN.iter_unpack(raw)}
 
 
 def _are_buckets(raw: bytes) -> bool:
