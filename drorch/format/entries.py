@@ -101,7 +101,7 @@ class Entry:
             canonical_columns=_columns(fields.maybe(10) or b""),
             attributes=decode_json(fields.one(11), "an entry's attributes"),
         )
-        problem = entry._contradiction()  # noqa: SLF001 - our own class
+        problem = entry._contradiction()
         if problem:
             raise ObjectCorrupt("an entry contradicts itself", found=problem)
         return entry
