@@ -11,7 +11,8 @@ Promises that every implementation keeps and ``tests/contract/test_object_store.
 * *Read after write.* Once a put has returned, every read, stat and list sees the object.
 * *All or nothing.* ``read_range`` returns exactly the bytes asked for, or raises: never fewer.
 * *Only our errors* leave: ``ObjectMissing``, ``StoreUnavailable`` (retryable), ``StoreDenied``, ``StoreMissing``,
-  ``StoreFull``, ``StoreUnfit``; errors raised while iterating a listing included.
+  ``StoreFull``, ``StoreUnfit``, ``ObjectCorrupt`` (shorter or longer than asked for), plain ``StoreError`` for what is
+  none of these; errors raised while iterating a listing included.
 * *Threads.* All calls may be made from several threads at once.
 
 Names are relative to the repository's prefix, lower-case ASCII, at most 200 bytes, built by ``format.names``.
@@ -61,7 +62,10 @@ class ObjectStore(Protocol):
         ...
 
     def read_range(self, name: str, offset: int, length: int) -> bytes:
-        """Return exactly ``length`` bytes from ``offset``; raise ``ObjectMissing`` or ``ObjectCorrupt`` (too short)."""
+        """Return exactly ``length`` bytes (at least 1) from ``offset``.
+
+        Raises ``ObjectMissing``, or ``ObjectCorrupt`` when the object is too short.
+        """
         ...
 
     def stat(self, name: str) -> ObjectStat:
@@ -69,7 +73,10 @@ class ObjectStore(Protocol):
         ...
 
     def list_objects(self, prefix: str) -> Iterator[ObjectStat]:
-        """Yield every object whose name starts with ``prefix``, by name ascending."""
+        """Yield every object whose name starts with ``prefix`` once; within one folder by name ascending.
+
+        Whether ``a.b/c`` comes before or after ``a/c`` differs between servers, and is the same each time.
+        """
         ...
 
     def list_folders(self, prefix: str) -> Iterator[str]:

@@ -1,0 +1,86 @@
+"""Keep to a bandwidth: a line that is shared with the office must not be filled by a backup."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from drorch.clock import Clock
+from drorch.errors import Bug
+from drorch.storage.interface import Bytes, ObjectStat, ObjectStore, PutOutcome
+
+
+class ThrottledStore:
+    """``store`` at no more than ``bytes_per_second`` of content on average, both ways and all threads together.
+
+    One object travels at the speed of the line; the next waits until the average is kept.
+    """
+
+    def __init__(self, store: ObjectStore, *, bytes_per_second: int, clock: Clock) -> None:
+        if bytes_per_second < 1:
+            raise Bug(f"a bandwidth of {bytes_per_second} bytes per second")
+        self._store = store
+        self._bytes_per_second = bytes_per_second
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._free_at = 0.0
+
+    @property
+    def address(self) -> str:
+        """See ``ObjectStore``."""
+        return self._store.address
+
+    def put_if_absent(self, name: str, content: Bytes) -> PutOutcome:
+        """See ``ObjectStore``."""
+        self._take_turn(len(content))
+        return self._store.put_if_absent(name, content)
+
+    def read(self, name: str, *, limit_bytes: int) -> bytes:
+        """See ``ObjectStore``."""
+        self._take_turn(0)
+        content = self._store.read(name, limit_bytes=limit_bytes)
+        self._reserve(len(content))  # its size was not known before
+        return content
+
+    def read_range(self, name: str, offset: int, length: int) -> bytes:
+        """See ``ObjectStore``."""
+        self._take_turn(length)
+        return self._store.read_range(name, offset, length)
+
+    def stat(self, name: str) -> ObjectStat:
+        """See ``ObjectStore``."""
+        return self._store.stat(name)
+
+    def list_objects(self, prefix: str) -> Iterator[ObjectStat]:
+        """See ``ObjectStore``."""
+        return self._store.list_objects(prefix)
+
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        """See ``ObjectStore``."""
+        return self._store.list_folders(prefix)
+
+    def delete(self, names: Sequence[str]) -> None:
+        """See ``ObjectStore``."""
+        self._store.delete(names)
+
+    def server_time(self) -> datetime:
+        """See ``ObjectStore``."""
+        return self._store.server_time()
+
+    def close(self) -> None:
+        """See ``ObjectStore``."""
+        self._store.close()
+
+    def _take_turn(self, size_bytes: int) -> None:
+        wait_seconds = self._reserve(size_bytes)
+        if wait_seconds > 0:
+            self._clock.sleep(wait_seconds)
+
+    def _reserve(self, size_bytes: int) -> float:
+        """Book the line for ``size_bytes`` and return the seconds until it is free for them."""
+        with self._lock:
+            now = self._clock.monotonic_seconds()
+            starts_at = max(now, self._free_at)
+            self._free_at = starts_at + size_bytes / self._bytes_per_second
+        return starts_at - now
