@@ -1053,7 +1053,8 @@ def find_snapshot(lanes: list[Lane], wanted: str, *, past_damage: bool) -> Snaps
     found = [each for each in every if run_text(each.run).startswith(wanted.lower())]
     if wanted.startswith("latest:"):
         named = [s for s in every if s.state == "committed" and s.manifest.fields.text(23) == wanted[7:]]
-        found = sorted(named, key=lambda each: each.manifest.fields.number(21, 8))[-1:]
+        heads = {id(each.lane): each for each in named}  # within a lane the chain decides, not the clock
+        found = sorted(heads.values(), key=lambda each: each.manifest.fields.number(21, 8))[-1:]
     if len(found) != 1:
         problems = "".join(f"; {lane.problem}" for lane in lanes if lane.problem)
         raise Refused(f"{'more than one' if found else 'no'} snapshot {wanted}{problems}")

@@ -151,6 +151,14 @@ def test_names_facts_and_attributes_are_written_beside_the_streams(desk: Desk, f
     ]
 
 
+def test_the_chain_and_not_the_clock_says_what_is_newest(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": b"1"})
+    forge.clock -= 10**10  # the writer's clock was set back by four months
+    forge.snapshot({"a": b"2"})
+    result = desk(forge.directory, "restore", "latest:land/00678", key=forge.recipient, trust=forge.trust_root)
+    assert result.written == {"a": b"2"}
+
+
 def test_one_stream_alone(desk: Desk, forge: Forge) -> None:
     forge.snapshot({"a": b"1", "b": b"2"})
     run = forge.snapshots[0].run_text
@@ -505,6 +513,28 @@ def test_an_attachment_cannot_be_exchanged(desk: Desk, forge: Forge) -> None:
     assert "has another attachment" in restored(desk, forge, 1).err
 
 
+def test_a_writer_cannot_sign_in_another_writers_lane(desk: Desk, forge: Forge) -> None:
+    """The thief of one host reaches that host's lanes and no other."""
+    stolen = SigningKey(b"\x03" * 32)
+    forge.trust(writers=[forge.writer, stolen])
+    forge.snapshot({"a": b"forged"}, signer=stolen)
+    result = restored(desk, forge, 1)
+    assert (result.code, "not signed by a key that the trust root vouches for" in result.err) == (1, True)
+
+
+def test_a_run_record_of_another_run_opens_nothing(desk: Desk, forge: Forge) -> None:
+    """Records that a writer genuinely signed cannot stand in for each other."""
+    for number in (1, 2):
+        forge.snapshot({"a": b"%d" % number})
+    one, two = (forge.directory / f"{forge.folder}/r/{made.run_text}" for made in forge.snapshots)
+    one.write_bytes(two.read_bytes())
+    (forge.directory / f"{forge.folder}/m/{1:012d}.c").unlink()
+    for pack in forge.directory.glob("l/*/p/*/*"):
+        pack.unlink()
+    result = restored(desk, forge, 1, "--past-damage")
+    assert (result.code, "is another object than its name says" in result.err) == (1, True)
+
+
 # Trust
 
 
@@ -599,6 +629,20 @@ def test_a_wrong_private_key_opens_nothing(desk: Desk, forge: Forge) -> None:
     assert (result.code, "not readable with this private key" in result.err) == (1, True)
     result = desk(forge.directory, "restore", run, key=None, trust=forge.trust_root)
     assert (result.code, "give --key" in result.err) == (1, True)
+
+
+def test_a_removed_recipient_opens_what_was_sealed_before_and_nothing_after(desk: Desk, forge: Forge) -> None:
+    removed = forge.recipient
+    forge.snapshot({"a": b"before"})
+    forge.recipients = [RecipientKey(b"\x0a" * 32)]
+    forge.trust()
+    forge.snapshot({"a": b"after"})
+    before, after = (
+        desk(forge.directory, "restore", made.run_text, key=removed, trust=forge.trust_root) for made in forge.snapshots
+    )
+    assert before.written == {"a": b"before"}
+    assert (after.code, "not readable with this private key" in after.err) == (1, True)
+    assert restored(desk, forge, 2).written == {"a": b"after"}
 
 
 # Evolution and limits
