@@ -71,6 +71,11 @@ def manifest(lane: LaneId, sequence: int) -> str:
     return f"l/{lane}/m/{sequence:012d}"
 
 
+def manifests_prefix(lane: LaneId) -> str:
+    """Return what the names of all manifests and commits of a lane begin with."""
+    return f"l/{lane}/m/"
+
+
 def commit(lane: LaneId, sequence: int) -> str:
     """Return the name of the commit of manifest ``sequence``."""
     return f"{manifest(lane, sequence)}.c"

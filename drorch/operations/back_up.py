@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -11,9 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from drorch.clock import Clock
-from drorch.errors import DrorchError, StoreError
+from drorch.errors import RunVoided, StoreError
+from drorch.ids import Digest
 from drorch.repository.writer import CommittedSnapshot, RunSummary, RunWriter, StreamToStore
 from drorch.sources.interface import Bytes, Capture, Json, Observer, Source, StreamKind, StreamSpec
+
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class BackupReport:
     bytes_read: int
     probes: Mapping[str, str]
     source_busy: float
-    dropped: Mapping[str, StoreError]
+    dropped: Mapping[str, StoreError | RunVoided]
 
     @property
     def complete(self) -> bool:
@@ -112,7 +113,7 @@ def run(  # noqa: PLR0913 - the composition of a backup, all by name
     source: Source,
     probes: Mapping[str, str],
     begin_run: Callable[[], RunWriter],
-    policy_digest: bytes,
+    policy_digest: Digest,
     slot: datetime | None,
     clock: Clock,
     observer: Observer,
@@ -143,8 +144,8 @@ def run(  # noqa: PLR0913 - the composition of a backup, all by name
             tables=_tables(streams),
             rows=reader.counted.rows,
             bytes_read=reader.counted.bytes_read,
-            facts=_canonical(facts),
-            closing_facts=_canonical({**closing_facts, "probes": answers}),
+            facts=facts,
+            closing_facts={**closing_facts, "probes": answers},
         )
         snapshot = writer.commit(summary)  # after the capture has ended: no lock or vacuum horizon waits for an upload
     duration = clock.monotonic_seconds() - started
@@ -182,14 +183,6 @@ def _to_store(ordinal: int, stream: StreamSpec) -> StreamToStore:
         name=stream.name,
         kind=stream.kind.value,
         row_format=stream.row_format.value,
-        canonical_columns=dict(stream.canonical_columns),
-        attributes=_canonical(stream.attributes),
+        canonical_columns=stream.canonical_columns,
+        attributes=stream.attributes,
     )
-
-
-def _canonical(value: Mapping[str, Json]) -> bytes:
-    """Return one byte form per value: sorted keys, no spaces, UTF-8."""
-    try:
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-    except (TypeError, ValueError) as error:
-        raise DrorchError(f"facts that are not JSON: {error}") from error

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from drorch.format.entries import CONTAINED_LIMIT_BYTES, Contained
 from drorch.format.tree import Reference
 from drorch.repository.streams import StreamTotals, TreeWriter
 
-SMALL_STREAM_BYTES = 64 * 2**10
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerPlace:
-    """Where a small stream lies: ``index`` of the container, ``offset`` in its bytes."""
-
-    index: int
-    offset: int
+SMALL_STREAM_BYTES = CONTAINED_LIMIT_BYTES
 
 
 class ContainerWriter:
@@ -31,7 +23,7 @@ class ContainerWriter:
         self._tree: TreeWriter | None = None
         self._lock = threading.Lock()
         self._waiting: dict[int, bytes | None] = {}
-        self._places: dict[int, ContainerPlace] = {}
+        self._places: dict[int, Contained] = {}
         self._next = 0
         self._offset = 0
 
@@ -43,7 +35,7 @@ class ContainerWriter:
         """Take a whole small stream."""
         self._settle(ordinal, content)
 
-    def place_of(self, ordinal: int) -> ContainerPlace | None:
+    def place_of(self, ordinal: int) -> Contained | None:
         """Return where a stream lies; ``None`` when it was skipped. Known once all earlier ordinals are settled."""
         return self._places.get(ordinal)
 
@@ -68,6 +60,6 @@ class ContainerWriter:
     def _append(self, ordinal: int, content: bytes) -> None:
         if self._tree is None:
             self._tree = self._open_tree()
-        self._places[ordinal] = ContainerPlace(0, self._offset)
+        self._places[ordinal] = Contained(0, self._offset)
         self._tree.write(content)
         self._offset += len(content)

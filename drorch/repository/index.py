@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from drorch.format.index import IndexEntry, IndexSegment
-from drorch.format.tree import Place
+from drorch.format.manifest import ordinals_of
+from drorch.format.pack import ListedPack
+from drorch.format.tree import Place, decode_twin, encode_twin
 from drorch.ids import ChunkId, Digest, RunId
 
 _SCHEMA = """
@@ -37,7 +39,6 @@ join pack on pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.place) and
 where chunk.id = ?
 """
 _BATCH = 2_048
-NO_TWIN = b"\xff" * 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,28 @@ class LaneIndex:
         with self._lock, self._connection:
             self._connection.execute("insert or replace into run values (?, ?)", (run.raw, digest.raw))
 
+    def pack_list_digest(self, run: RunId) -> Digest | None:
+        """Return the digest of ``q/<run>``, where it was remembered."""
+        with self._lock:
+            row = self._connection.execute("select pack_list_digest from run where id = ?", (run.raw,)).fetchone()
+        return None if row is None else Digest(row[0])
+
+    def mark_retired(self, run: RunId, bitmap: bytes) -> None:
+        """Treat the packs that ``bitmap`` names as absent: a sweeper is about to delete them."""
+        gone = [(run.raw, ordinal) for ordinal in ordinals_of(bitmap)]
+        with self._lock, self._connection:
+            self._connection.executemany("update pack set present = 0 where run = ? and ordinal = ?", gone)
+
+    def keep_listed(self, run: RunId, listed: Sequence[ListedPack]) -> None:
+        """Treat packs of ``run`` as absent that its pack list does not hold under their ordinal."""
+        with self._lock, self._connection:
+            self._connection.execute("update pack set present = present * 2 where run = ?", (run.raw,))
+            self._connection.executemany(
+                "update pack set present = 1 where run = ? and ordinal = ? and digest = ? and present = 2",
+                ((run.raw, ordinal, pack.digest.raw) for ordinal, pack in enumerate(listed)),
+            )
+            self._connection.execute("update pack set present = 0 where run = ? and present = 2", (run.raw,))
+
     def forget_run(self, run: RunId) -> None:
         """Treat the packs of ``run`` as absent: it has no pack list that could be relied on."""
         with self._lock, self._connection:
@@ -132,7 +155,7 @@ class LaneIndex:
                 return pending
             row = self._connection.execute(_FIND_FRESH, (chunk.raw,)).fetchone()
             row = row or self._connection.execute(_FIND_PRESENT, (chunk.raw,)).fetchone()
-        return None if row is None else Known(RunId(row[0]), Place.decode(row[1]), _twin(row[2]))
+        return None if row is None else Known(RunId(row[0]), Place.decode(row[1]), decode_twin(row[2]))
 
     def add_fresh(self, entry: IndexEntry, run: RunId) -> None:
         """Make a chunk that this run has placed known to the rest of the run."""
@@ -141,18 +164,16 @@ class LaneIndex:
             self._pending[row[0]] = Known(run, entry.place, entry.twin)
             self._pending_rows.append(row)
             if len(self._pending_rows) >= _BATCH:
-                self._connection.executemany("insert or ignore into fresh values (?, ?, ?, ?, ?, ?)", self._pending_rows)
+                self._connection.executemany(
+                    "insert or ignore into fresh values (?, ?, ?, ?, ?, ?)", self._pending_rows
+                )
                 self._pending.clear()
                 self._pending_rows.clear()
 
 
 def _row(entry: IndexEntry, run: RunId) -> tuple[bytes, int, int, bytes, bytes, bytes]:
-    twin = NO_TWIN if entry.twin is None else entry.twin.encode()
+    twin = encode_twin(entry.twin)
     return entry.chunk_id.raw, entry.kind, entry.plain_length, run.raw, entry.place.encode(), twin
-
-
-def _twin(raw: bytes) -> Place | None:
-    return None if raw == NO_TWIN else Place.decode(raw)
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from drorch.errors import Bug, ObjectConflict, ObjectMissing, StoreError
+from drorch.errors import Bug, ObjectConflict, ObjectMissing, RunVoided, StoreError
 from drorch.repository.opening import Replica
 from drorch.storage.interface import Bytes, PutOutcome
 
@@ -20,7 +20,7 @@ class Replicas:
             raise Bug("a run without stores")
         self._lock = threading.Lock()
         self._alive = list(replicas)
-        self._dropped: dict[str, StoreError] = {}
+        self._dropped: dict[str, StoreError | RunVoided] = {}
 
     @property
     def alive(self) -> tuple[Replica, ...]:
@@ -29,12 +29,12 @@ class Replicas:
             return tuple(self._alive)
 
     @property
-    def dropped(self) -> dict[str, StoreError]:
+    def dropped(self) -> dict[str, StoreError | RunVoided]:
         """Why each store that was dropped was dropped, by name."""
         with self._lock:
             return dict(self._dropped)
 
-    def drop(self, replica: Replica, reason: StoreError) -> None:
+    def drop(self, replica: Replica, reason: StoreError | RunVoided) -> None:
         """Leave ``replica`` out from now on; raises ``reason`` when it was the last."""
         with self._lock:
             self._alive = [other for other in self._alive if other.name != replica.name]
@@ -43,11 +43,11 @@ class Replicas:
                 raise reason
 
     def each(self, act: Callable[[Replica], None]) -> None:
-        """Call ``act`` for every store in use; one that raises a ``StoreError`` is dropped."""
+        """Call ``act`` for every store in use; one in which it fails, or in which the run does not count, is dropped."""
         for replica in self.alive:
             try:
                 act(replica)
-            except StoreError as error:
+            except (StoreError, RunVoided) as error:
                 self.drop(replica, error)
 
     def put_pack(self, name: str, content: Bytes) -> None:

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 
 from drorch.errors import Bug
 from drorch.format.compression import encode_chunk
-from drorch.format.record import RecordContext, RecordHeader, decode_content, seal_record
+from drorch.format.record import KIND_PADDING, NO_CHUNK, RecordContext, RecordHeader, decode_content, seal_record
 from drorch.ids import ChunkId
+from drorch.storage.interface import Bytes
 
-KIND_CHUNK = 1
-KIND_NODE = 2
-KIND_PADDING = 3
-NO_CHUNK = ChunkId(bytes(32))
 SALT_BYTES = 32
 
 
@@ -27,7 +24,7 @@ class Sealer:
     compression_level: int
     random_bytes: Callable[[int], bytes]
 
-    def seal(self, kind: int, chunk: ChunkId, plain: bytes, ordinal: int, offset: int) -> bytes:
+    def seal(self, kind: int, chunk: ChunkId, plain: Bytes, ordinal: int, offset: int) -> bytes:
         """Return the sealed record of ``plain``.
 
         The content is decoded again from the very bytes that are sealed and its keyed id compared: a fault of the
@@ -39,7 +36,6 @@ class Sealer:
             codec=codec,
             plain_length=len(plain),
             chunk_id=chunk,
-            base_id=NO_CHUNK,
             ordinal=ordinal,
             offset=offset,
         )
@@ -49,7 +45,5 @@ class Sealer:
 
     def padding(self, length: int) -> bytes:
         """Return a record of ``length`` bytes of nothing, to fill up a pack."""
-        header = RecordHeader(
-            kind=KIND_PADDING, codec=0, plain_length=length, chunk_id=NO_CHUNK, base_id=NO_CHUNK, ordinal=0, offset=0
-        )
+        header = RecordHeader(kind=KIND_PADDING, codec=0, plain_length=0, chunk_id=NO_CHUNK)
         return seal_record(self.run_key, self.random_bytes(SALT_BYTES), self.context, header, bytes(length))

@@ -11,19 +11,20 @@ from collections.abc import Iterable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
-from drorch.format.chunking import Chunker
+from drorch.format.chunking import Chunker, ChunkerParameters
 from drorch.format.index import IndexEntry
-from drorch.format.record import chunk_id
-from drorch.format.tree import LeafChunk, LeafEntry, Reference
+from drorch.format.record import KIND_CHUNK, chunk_id
+from drorch.format.tree import ChunkPlace, LeafEntry, Reference
 from drorch.ids import ChunkId, RunId
 from drorch.repository.index import Known, LaneIndex
 from drorch.repository.needs import NeedsCollector
 from drorch.repository.packing import PackLine
-from drorch.repository.sealing import KIND_CHUNK, Sealer
+from drorch.repository.sealing import Sealer
 from drorch.repository.trees import NodeStore, StreamTree
 from drorch.storage.interface import Bytes
 
 WINDOW_CHUNKS = 6
+CHUNKER_PARAMETERS = ChunkerParameters()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,7 +77,7 @@ class TreeWriter:
         self.line = line
         self._ordinal = ordinal
         self._offset = 0
-        self._chunker = Chunker(sink.chunker_seed)
+        self._chunker = Chunker(sink.chunker_seed, CHUNKER_PARAMETERS)
         self._tree = StreamTree(sink.nodes)
         self._window: deque[_Slot] = deque()
         self._sealing: dict[bytes, _Slot] = {}
@@ -94,11 +95,11 @@ class TreeWriter:
 
     def _take(self, chunks: Iterable[Bytes]) -> None:
         for chunk in chunks:
-            self._window.append(self._begin(bytes(chunk)))
+            self._window.append(self._begin(chunk))
             while len(self._window) > WINDOW_CHUNKS:
                 self._settle(self._window.popleft())
 
-    def _begin(self, plain: bytes) -> _Slot:
+    def _begin(self, plain: Bytes) -> _Slot:
         sink = self._sink
         identity = chunk_id(sink.sealer.chunk_id_key, KIND_CHUNK, plain)
         slot = _Slot(identity, len(plain), known=sink.index.find(identity))
@@ -121,11 +122,10 @@ class TreeWriter:
         else:
             self.totals.known_chunks += 1
             self.totals.known_bytes += slot.plain_length
-        known = slot.known or (slot.same_as and slot.same_as.known)
+        known = slot.same_as.known if slot.same_as is not None else slot.known
         assert known is not None  # noqa: S101 - every slot is known, sealed, or repeats an earlier one
         self._sink.needs.add(known.run, known.place.ordinal)
-        chunk = LeafChunk(chunk_id=slot.identity, run=known.run, place=known.place)
-        self._tree.add(LeafEntry(plain_length=slot.plain_length, chunks=(chunk,)))
+        self._tree.add(LeafEntry(ChunkPlace(slot.identity, known.run, known.place), slot.plain_length))
 
     def _place(self, slot: _Slot, record: bytes) -> Known:
         place = self.line.place(record)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from drorch.errors import Bug
 from drorch.format.index import IndexEntry
-from drorch.format.record import chunk_id
-from drorch.format.tree import LeafEntry, NodeLocation, Reference, TreeBuilder
+from drorch.format.record import KIND_NODE, chunk_id
+from drorch.format.tree import LeafEntry, Place, Reference, TreeBuilder
 from drorch.ids import ChunkId, RunId
 from drorch.repository.index import Known, LaneIndex
 from drorch.repository.needs import NeedsCollector
 from drorch.repository.packing import PackLine
-from drorch.repository.sealing import KIND_NODE, Sealer
+from drorch.repository.sealing import Sealer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,8 +28,9 @@ class NodeStore:
     second: PackLine
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def put(self, node: bytes) -> NodeLocation:
+    def put(self, level: int, node: bytes) -> tuple[RunId, Place, Place | None, ChunkId]:
         """Return where the node lies: an equal one that is known, or the two new records."""
+        del level
         identity = chunk_id(self.sealer.chunk_id_key, KIND_NODE, node)
         with self._lock:
             known = self.index.find(identity)
@@ -37,7 +39,7 @@ class NodeStore:
         self.needs.add(known.run, known.place.ordinal)
         if known.twin is not None:
             self.needs.add(known.run, known.twin.ordinal)
-        return NodeLocation(run=known.run, place=known.place, twin=known.twin, chunk_id=identity)
+        return known.run, known.place, known.twin, identity
 
     def flush(self) -> None:
         """Ship what is left in the two lines."""
@@ -47,9 +49,7 @@ class NodeStore:
 
     def _store(self, identity: ChunkId, node: bytes) -> Known:
         places = [line.place(self.sealer.seal(KIND_NODE, identity, node, 0, 0)) for line in (self.first, self.second)]
-        entry = IndexEntry(
-            chunk_id=identity, kind=KIND_NODE, plain_length=len(node), place=places[0], twin=places[1]
-        )
+        entry = IndexEntry(chunk_id=identity, kind=KIND_NODE, plain_length=len(node), place=places[0], twin=places[1])
         self.index.add_fresh(entry, self.run)
         self.first.describe(entry)
         self.second.ship_when_full()
@@ -68,4 +68,7 @@ class StreamTree:
 
     def finish(self) -> Reference:
         """Write what is open and return the reference to the top node; the stream must have at least one chunk."""
-        return self._builder.finish()
+        reference = self._builder.finish()
+        if reference is None:
+            raise Bug("a tree without chunks")
+        return reference

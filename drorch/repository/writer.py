@@ -11,24 +11,26 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from drorch.clock import Clock
-from drorch.errors import Bug, StoreError
+from drorch.errors import Bug, RunVoided, StoreError
 from drorch.format import names
 from drorch.format.digests import StreamCounts, StreamDigest
 from drorch.format.entries import Entry
 from drorch.format.index import IndexSegment
-from drorch.format.keys import LaneKeys, RunKeys
-from drorch.format.record import RecordContext
+from drorch.format.manifest import Manifest, Needs, Result, SealedBody
+from drorch.format.objects import digest_of
+from drorch.format.pack import ListedPack, PackList
 from drorch.format.tree import Reference
 from drorch.ids import Digest, LaneId, RunId
+from drorch.repository.beginning import NO_PACK, RunMaterial
 from drorch.repository.containers import SMALL_STREAM_BYTES, ContainerWriter
-from drorch.repository.index import LaneIndex
-from drorch.repository.lane import LaneWriter, SnapshotToCommit
+from drorch.repository.lane import SecondCopy
 from drorch.repository.needs import NeedsCollector
 from drorch.repository.packing import PackIdentity, PackLine, ShippedPack, Shipper
-from drorch.repository.replicas import Replicas
-from drorch.repository.sealing import Sealer
+from drorch.repository.sealing import SALT_BYTES, Sealer
 from drorch.repository.streams import StreamSink, StreamTotals, TreeWriter
 from drorch.repository.trees import NodeStore
 from drorch.storage.interface import Bytes
@@ -41,22 +43,22 @@ SEGMENT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamToStore:
-    """One stream to be stored; ``attributes`` is canonical JSON, the numbers are those of docs/FORMAT.md section 9."""
+    """One stream to be stored; the numbers are those of docs/FORMAT.md section 9, ``attributes`` becomes JSON."""
 
     ordinal: int
     name: str
     kind: int
     row_format: int
     canonical_columns: Mapping[int, str]
-    attributes: bytes
+    attributes: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """What is known of a capture when all its streams are stored. ``facts`` and ``closing_facts`` are canonical JSON."""
+    """What is known of a capture when all its streams are stored."""
 
     source: str
-    policy_digest: bytes
+    policy_digest: Digest
     slot: datetime | None
     started_at: datetime
     ended_at: datetime
@@ -65,8 +67,8 @@ class RunSummary:
     tables: int
     rows: int
     bytes_read: int
-    facts: bytes
-    closing_facts: bytes
+    facts: Mapping[str, Any]
+    closing_facts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ class CommittedSnapshot:
     totals: StreamTotals
     upload_seconds: float
     copies: tuple[str, ...]
-    dropped: Mapping[str, StoreError]
+    dropped: Mapping[str, StoreError | RunVoided]
 
 
 @dataclass(slots=True)
@@ -92,19 +94,6 @@ class _Segments:
     waiting: list[ShippedPack] = field(default_factory=list)
     written: int = 0
     last_at: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunMaterial:
-    """The keys and the place of one run, as ``lane.begin_run`` prepared them."""
-
-    run: RunId
-    lane: LaneWriter
-    run_keys: RunKeys
-    lane_keys: LaneKeys
-    run_record: bytes
-    replicas: Replicas
-    index: LaneIndex
 
 
 class RunWriter:
@@ -123,7 +112,8 @@ class RunWriter:
         self._clock = clock
         self._random_bytes = random_bytes
         self._lock = threading.Lock()
-        self._entries: dict[int, Entry] = {}
+        self._entries: dict[int, partial[Entry]] = {}
+        self._packs: dict[int, ListedPack] = {}
         self._segments = _Segments(last_at=clock.monotonic_seconds())
         self._totals = StreamTotals()
         self._lines: queue.SimpleQueue[PackLine] = queue.SimpleQueue()
@@ -157,7 +147,7 @@ class RunWriter:
         return counts
 
     def commit(self, summary: RunSummary) -> CommittedSnapshot:
-        """Make the snapshot exist in every store that is still in use; raises ``StoreError`` when there is none."""
+        """Make the snapshot exist in every store that is still in use; raises ``StoreError`` or ``RunVoided`` when there is none."""
         container = self._container.finish()
         self._take_totals(self._container.totals)
         entries, entries_size = self._write_entries()
@@ -166,29 +156,81 @@ class RunWriter:
         self._sink.nodes.flush()
         self._shipper.finish()
         self._write_segment(last=True)
-        committed = self._material.lane.commit(
-            SnapshotToCommit(
-                summary=summary,
-                entries=entries,
-                entries_size=entries_size,
-                containers=() if container is None else (container,),
-                bitmaps=self._needs.bitmaps(),
-                packs_written=self._shipper.totals.packs,
-                bytes_stored=self._shipper.totals.bytes,
-            )
+        body = SealedBody(
+            facts=summary.facts,
+            entries=entries,
+            containers=() if container is None else (container,),
+            closing_facts=summary.closing_facts,
+            entries_size=entries_size,
         )
+        return self._decide(summary, body)
+
+    def _decide(self, summary: RunSummary, body: SealedBody) -> CommittedSnapshot:
+        material = self._material
+        pack_list = self._put_pack_list()
+        sealed = body.seal(material.run_keys.run_key, self._random_bytes(SALT_BYTES), material.context)
+        totals = self._shipper.totals
+        manifest = self._manifest(summary, pack_list, totals.bytes)
+        second = SecondCopy(run_record=material.run_record, pack_list=pack_list)
+        decided = material.lane.commit(manifest, sealed, second, material.replicas)
+        small_objects = 3 + bool(pack_list) + self._segments.written
         return CommittedSnapshot(
-            run=self._material.run,
-            lane=self._material.lane.lane,
-            sequence=committed.sequence,
-            manifest_digest=committed.manifest_digest,
-            bytes_stored=self._shipper.totals.bytes + committed.bytes_stored,
-            objects_stored=self._shipper.totals.packs + self._segments.written + committed.objects_stored,
+            run=material.run,
+            lane=material.lane.lane,
+            sequence=decided.sequence,
+            manifest_digest=decided.manifest_digest,
+            bytes_stored=totals.bytes + len(material.run_record) + len(pack_list) + decided.size_bytes,
+            objects_stored=totals.packs + small_objects,
             totals=self._totals,
-            upload_seconds=self._shipper.totals.busy_seconds,
-            copies=tuple(replica.name for replica in self._material.replicas.alive),
-            dropped=self._material.replicas.dropped,
+            upload_seconds=totals.busy_seconds,
+            copies=tuple(replica.name for replica in material.replicas.alive),
+            dropped=material.replicas.dropped,
         )
+
+    def _put_pack_list(self) -> bytes:
+        """Put ``q/<run>`` and return it; empty when the run stored no pack."""
+        if not self._packs:
+            return b""
+        material = self._material
+        packs = tuple(self._packs.get(ordinal, NO_PACK) for ordinal in range(max(self._packs) + 1))
+        raw = PackList(run=material.run, packs=packs).sign(
+            repository=material.context.repository,
+            lane=material.context.lane,
+            made_at=self._clock.now(),
+            key=material.key,
+        )
+        material.replicas.put_once(names.pack_list(material.lane.lane, material.run), raw)
+        material.index.remember_pack_list(material.run, digest_of(raw))
+        return raw
+
+    def _manifest(self, summary: RunSummary, pack_list: bytes, bytes_stored: int) -> Manifest:
+        material = self._material
+        return Manifest(
+            repository=material.context.repository,
+            lane=material.lane.lane,
+            sequence=material.head.sequence + 1,
+            previous=material.head.digest,
+            run=material.run,
+            started=summary.started_at,
+            ended=summary.ended_at,
+            restore_point=summary.restore_point,
+            source=summary.source,
+            policy_digest=summary.policy_digest,
+            result=Result.COMPLETE,
+            bytes_read=summary.bytes_read,
+            bytes_stored=bytes_stored,
+            rows=summary.rows,
+            tables=summary.tables,
+            needs=tuple(self._needs_of(run, bitmap) for run, bitmap in self._needs.bitmaps().items()),
+            slot=summary.slot,
+            engine=summary.engine or None,
+        )
+
+    def _needs_of(self, run: RunId, bitmap: bytes) -> Needs:
+        digest = self._material.index.pack_list_digest(run)
+        if digest is None:
+            raise Bug(f"a chunk of run {run.short} was reused, whose pack list is not known")
+        return Needs(run, digest, bitmap)
 
     def stop(self) -> None:
         """Make every ``store`` that is under way fail soon; may be called from any thread."""
@@ -224,22 +266,20 @@ class RunWriter:
         return tree, bytes(held)
 
     def _remember(self, stream: StreamToStore, counts: StreamCounts, tree: Reference | None) -> None:
-        entry = Entry(
+        entry = partial(
+            Entry,
             name=stream.name,
             kind=stream.kind,
             size_bytes=counts.size_bytes,
+            bytes_digest=counts.bytes_digest,
             tree=tree,
-            container=None,
-            digest=counts.bytes_digest,
             row_format=stream.row_format,
             rows=counts.rows,
-            row_digest=counts.buckets,
-            canonical_columns=dict(stream.canonical_columns),
+            buckets=counts.buckets,
+            canonical_columns=stream.canonical_columns,
             attributes=stream.attributes,
         )
         with self._lock:
-            if stream.ordinal in self._entries:
-                raise Bug(f"two streams with ordinal {stream.ordinal}")
             self._entries[stream.ordinal] = entry
 
     def _write_entries(self) -> tuple[Reference | None, int]:
@@ -249,7 +289,7 @@ class RunWriter:
         writer = TreeWriter(self._sink, self._take_line(), ENTRIES_ORDINAL)
         size = 0
         for ordinal, entry in sorted(self._entries.items()):
-            raw = entry.placed(self._container.place_of(ordinal)).encode()
+            raw = entry(contained=self._container.place_of(ordinal)).encode()
             size += len(raw)
             writer.write(raw)
         reference = writer.finish()
@@ -280,6 +320,7 @@ class RunWriter:
 
     def _on_shipped(self, shipped: ShippedPack) -> None:
         with self._lock:
+            self._packs[shipped.pack.ordinal] = ListedPack(shipped.pack.digest, shipped.pack.size_bytes)
             self._segments.waiting.append(shipped)
         self._write_segment(last=False)
 
@@ -295,19 +336,14 @@ class RunWriter:
             number, segments.written, segments.last_at = segments.written, segments.written + 1, now
         material = self._material
         segment = IndexSegment(
+            context=material.context,
+            number=number,
             packs=tuple(shipped.pack for shipped in taken),
             entries=tuple(entry for shipped in taken for entry in shipped.entries),
         )
-        sealed = segment.seal(
-            material.lane_keys.index_key,
-            self._random_bytes(32),
-            repository=material.lane.repository,
-            lane=material.lane.lane,
-            run=material.run,
-            number=number,
-        )
         name = names.index_segment(material.lane.lane, material.run, number)
-        material.replicas.put_once(name, sealed)
+        material.replicas.put_once(name, segment.seal(material.lane_keys.index_key, self._random_bytes(SALT_BYTES)))
+        material.index.add_segment(name, material.run, segment)
 
     # -- parts
 
@@ -316,7 +352,7 @@ class RunWriter:
         return Sealer(
             run_key=material.run_keys.run_key,
             chunk_id_key=material.lane_keys.chunk_id_key,
-            context=RecordContext(material.lane.repository, material.lane.lane, material.run),
+            context=material.context,
             compression_level=compression_level,
             random_bytes=self._random_bytes,
         )
@@ -324,8 +360,8 @@ class RunWriter:
     def _make_shipper(self) -> Shipper:
         material = self._material
         identity = PackIdentity(
-            repository=material.lane.repository,
-            lane=material.lane.lane,
+            repository=material.context.repository,
+            lane=material.context.lane,
             run=material.run,
             run_record=material.run_record,
         )

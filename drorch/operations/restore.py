@@ -1,0 +1,85 @@
+"""Restore one snapshot, or some of its tables, into a target; or only say what stands in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from drorch.clock import Clock
+from drorch.errors import DecisionNeeded
+from drorch.operations.content import SnapshotContent
+from drorch.repository.copies import Fault
+from drorch.repository.reader import SnapshotReader
+from drorch.sources.interface import (
+    Content,
+    Finding,
+    Level,
+    Observer,
+    RestoreChoices,
+    RestoreOutcome,
+    StreamKind,
+    Target,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestorePlan:
+    """What a restore would do and what stands in its way; nothing was changed to find out."""
+
+    tables: int
+    rows: int
+    bytes: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def stops(self) -> tuple[Finding, ...]:
+        """The findings that need a decision."""
+        return tuple(finding for finding in self.findings if finding.level in (Level.STOP, Level.FAIL))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreReport:
+    """What a restore did. ``faults`` are copies that could not be used and were replaced by others."""
+
+    outcome: RestoreOutcome
+    plan: RestorePlan
+    duration_seconds: float
+    faults: tuple[Fault, ...]
+
+
+def plan(reader: SnapshotReader, target: Target, choices: RestoreChoices) -> tuple[Content, RestorePlan]:
+    """Return the content that a restore would use and the plan; reads the snapshot's entries and the target's catalog."""
+    content = SnapshotContent(reader)
+    tables = [stream for stream in content.streams() if stream.spec.kind is StreamKind.TABLE]
+    names = {str(stream.spec.attributes.get("table", stream.spec.name)) for stream in tables}
+    return content, RestorePlan(
+        tables=len(names),
+        rows=sum(stream.rows or 0 for stream in tables),
+        bytes=sum(stream.size_bytes for stream in content.streams()),
+        findings=tuple(target.preflight(content, choices)),
+    )
+
+
+def run(
+    reader: SnapshotReader, target: Target, choices: RestoreChoices, *, observer: Observer, clock: Clock
+) -> RestoreReport:
+    """Restore; raises ``DecisionNeeded`` with everything that stands in the way before a byte is written."""
+    started = clock.monotonic_seconds()
+    content, found = plan(reader, target, choices)
+    if found.stops:
+        raise DecisionNeeded(
+            f"{len(found.stops)} point{'s' if len(found.stops) > 1 else ''} in the way of the restore",
+            found=_list(found.stops),
+            hint="`--plan` shows the whole list; nothing was changed",
+        )
+    outcome = target.restore(content, choices, observer)
+    return RestoreReport(
+        outcome=outcome,
+        plan=found,
+        duration_seconds=clock.monotonic_seconds() - started,
+        faults=reader.faults,
+    )
+
+
+def _list(findings: Sequence[Finding]) -> str:
+    return "\n".join(f"{finding.text}: {finding.remedy}" if finding.remedy else finding.text for finding in findings)

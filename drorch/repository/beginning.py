@@ -1,0 +1,215 @@
+"""Begin a run: settle the lane, learn what it holds already, take over what a crashed run left, announce the run's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from drorch.clock import Clock
+from drorch.errors import FormatUnsupported, KeyMissing, ObjectMissing, SignatureInvalid
+from drorch.format import names
+from drorch.format.index import IndexSegment
+from drorch.format.keys import HostKey, LaneKeys, RunKeys, lane_for, run_record
+from drorch.format.objects import MAJOR, OBJECT_LIMIT_BYTES, ObjectType, digest_of
+from drorch.format.pack import ListedPack, PackList
+from drorch.format.record import RecordContext
+from drorch.format.signing import SigningKey
+from drorch.format.trust import Role
+from drorch.ids import Digest, LaneId, RunId
+from drorch.repository.index import LaneIndex
+from drorch.repository.lane import Head, LaneWriter
+from drorch.repository.opening import Replica, Repository
+from drorch.repository.replicas import Replicas, put_or_compare
+
+NO_PACK = ListedPack(Digest(bytes(32)), 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunMaterial:
+    """The keys and the place of one run. ``known_pack_lists`` are the digests of the pack lists of earlier runs."""
+
+    repository: Repository
+    run: RunId
+    lane: LaneWriter
+    head: Head
+    key: SigningKey
+    run_keys: RunKeys
+    lane_keys: LaneKeys
+    run_record: bytes
+    replicas: Replicas
+    index: LaneIndex
+
+    @property
+    def context(self) -> RecordContext:
+        """What binds the run's records."""
+        return RecordContext(self.repository.trust.repository, self.lane.lane, self.run)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlace:
+    """Whose lane the run adds to: a source of this host; ``generation`` counts the lanes that the source has had."""
+
+    source: str
+    generation: int = 0
+
+
+def begin_run(
+    repository: Repository,
+    host: HostKey,
+    place: RunPlace,
+    *,
+    cache: Path | None,
+    clock: Clock,
+    random_bytes: Callable[[int], bytes],
+) -> RunMaterial:
+    """Prepare a run in every store of ``repository`` that is not behind.
+
+    ``cache`` is the directory of the local index (``None``: in memory). Raises ``KeyMissing`` when this host may not write here or nobody could
+    read, ``FormatUnsupported`` when the repository asks for a newer writer, and store errors when no store is left.
+    """
+    key = host.signing_key()
+    _check_may_write(repository, key)
+    lane, lane_secret = lane_for(key.key_id, host.lane_master, place.source, place.generation)
+    replicas = Replicas(repository.replicas)
+    writer = LaneWriter(repository.trust, lane, key, clock)
+    head = writer.settle(replicas)
+    run = RunId(random_bytes(16))
+    run_keys = RunKeys(random_bytes(32), lane_secret)
+    lane_keys = LaneKeys.derive(lane_secret)
+    index = LaneIndex(None if cache is None else cache / f"{lane}.index")
+    record = run_record(
+        repository=repository.trust.repository,
+        lane=lane,
+        run=run,
+        run_keys=run_keys,
+        recipients=repository.trust.recipients,
+        trust_number=repository.trust.number,
+        made_at=clock.now(),
+        key=key,
+    )
+    material = RunMaterial(
+        repository=repository,
+        run=run,
+        lane=writer,
+        head=head,
+        key=key,
+        run_keys=run_keys,
+        lane_keys=lane_keys,
+        run_record=record,
+        replicas=replicas,
+        index=index,
+    )
+    _learn(material, clock)
+    replicas.put_once(names.run_record(lane, run), record)
+    return material
+
+
+def _check_may_write(repository: Repository, key: SigningKey) -> None:
+    trust = repository.trust
+    if trust.min_writer > MAJOR:
+        raise FormatUnsupported(
+            "the repository asks for a newer writer",
+            expected=f"format {trust.min_writer}",
+            found=f"format {MAJOR}",
+            hint="upgrade drorch on this host",
+        )
+    if not any(signer.public.key_id == key.key_id and signer.role is Role.WRITER for signer in trust.signers):
+        raise KeyMissing(
+            "this host's key may not write to the repository",
+            expected="a writer's key that the trust record names",
+            found=f"key {str(key.key_id)[:16]}",
+            hint="a holder of the root keys adds this host to the trust record",
+        )
+    if not trust.recipients:
+        raise KeyMissing("the repository names nobody who could read a backup", expected="at least one recipient")
+
+
+def _learn(material: RunMaterial, clock: Clock) -> None:
+    """Fill the index: segments that are new, packs that every store lists, without those that are being retired."""
+    index, replicas = material.index, material.replicas
+    lane = material.lane.lane
+    listed = [set(_listed(replica, names.index_prefix(lane))) for replica in replicas.alive]
+    segments = sorted(set.intersection(*listed))
+    index.keep_segments(segments)
+    for name in index.unknown_segments(segments):
+        _add_segment(material, name)
+    packs = [set(_listed_packs(replica, lane)) for replica in replicas.alive]
+    index.mark_present(set.intersection(*packs))
+    for replica in replicas.alive:
+        for run, bitmap in material.lane.retired(replica.store).items():
+            index.mark_retired(run, bitmap)
+    for run, digest in index.runs():
+        if digest is None:
+            _adopt(material, run, clock)
+
+
+def _listed(replica: Replica, prefix: str) -> list[str]:
+    return [stat.name for stat in replica.store.list_objects(prefix)]
+
+
+def _listed_packs(replica: Replica, lane: LaneId) -> list[tuple[Digest, int]]:
+    found = []
+    for stat in replica.store.list_objects(names.packs_prefix(lane)):
+        digest = names.pack_digest(stat.name)
+        if digest is not None and "~" not in stat.name:
+            found.append((digest, stat.size_bytes))
+    return found
+
+
+def _add_segment(material: RunMaterial, name: str) -> None:
+    """Add one segment; one that is damaged in every store is left out: its chunks are unknown and stored again."""
+    run, number = names.parse_index_segment(name)
+    context = RecordContext(material.repository.trust.repository, material.lane.lane, run)
+    for replica in material.replicas.alive:
+        try:
+            raw = replica.store.read(name, limit_bytes=OBJECT_LIMIT_BYTES)
+            segment = IndexSegment.open(material.lane_keys.index_key, raw, context=context, number=number)
+        except (ObjectMissing, SignatureInvalid, FormatUnsupported):
+            continue
+        material.index.add_segment(name, run, segment)
+        return
+
+
+def _adopt(material: RunMaterial, run: RunId, clock: Clock) -> None:
+    """Make an earlier run's packs usable: its pack list must stand, the same, in every store.
+
+    A finished run has put it. For one that crashed this writer puts it, listing what is present; should the crashed process wake up, its own
+    list is refused and it commits nothing.
+    """
+    lane = material.lane
+    name = names.pack_list(lane.lane, run)
+    packs = material.index.packs(run)
+    if not packs:
+        return
+    ours = _pack_list(run, packs).sign(
+        repository=material.repository.trust.repository, lane=lane.lane, made_at=clock.now(), key=material.key
+    )
+    standing = {_standing(replica, name, ours) for replica in material.replicas.alive}
+    if len(standing) > 1:
+        material.index.forget_run(run)
+        return
+    raw = standing.pop()
+    verified = PackList.verify(
+        raw,
+        repository=material.repository.trust.repository,
+        lane=lane.lane,
+        run=run,
+        allowed=material.repository.trust.allowed(ObjectType.PACK_LIST, lane.lane),
+    )
+    material.index.keep_listed(run, verified.packs)
+    material.index.remember_pack_list(run, digest_of(raw))
+
+
+def _standing(replica: Replica, name: str, ours: bytes) -> bytes:
+    """Return the pack list that stands in this store from now on: the one that is there, or ours."""
+    try:
+        return replica.store.read(name, limit_bytes=OBJECT_LIMIT_BYTES)
+    except ObjectMissing:
+        put_or_compare(replica, name, ours)
+        return ours
+
+
+def _pack_list(run: RunId, packs: Sequence[tuple[int, Digest, int]]) -> PackList:
+    by_ordinal = {ordinal: ListedPack(digest, size) for ordinal, digest, size in packs}
+    return PackList(run=run, packs=tuple(by_ordinal.get(ordinal, NO_PACK) for ordinal in range(max(by_ordinal) + 1)))

@@ -1,0 +1,163 @@
+"""Fetch the records of one lane, verified: tag, lengths, chunk id; deltas decoded through their bases."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from drorch.errors import ChunkUnavailable, DrorchError, IntegrityError, ObjectCorrupt
+from drorch.format import names
+from drorch.format.record import decode_content, open_record
+from drorch.format.tree import ChunkPlace, LeafEntry, Place
+from drorch.ids import ChunkId, LaneId, RunId
+from drorch.repository.copies import Copies
+from drorch.repository.runs import OpenedRun, RunDirectory
+from drorch.storage.interface import ObjectStore
+
+SPAN_BYTES = 4 * 2**20
+GAP_BYTES = 128 * 2**10
+BASES_KEPT = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Leaf entries, in stream order, whose records lie close together in one pack: one ranged read."""
+
+    run: RunId
+    ordinal: int
+    start: int
+    end: int
+    entries: tuple[LeafEntry, ...]
+
+
+def spans(entries: Sequence[LeafEntry]) -> list[Span]:
+    """Group consecutive entries into reads of at most about ``SPAN_BYTES``, bridging gaps of at most ``GAP_BYTES``."""
+    out: list[Span] = []
+    group: list[LeafEntry] = []
+    for entry in entries:
+        if group and not _continues(group, entry.chunk):
+            out.append(_span(group))
+            group = []
+        group.append(entry)
+    if group:
+        out.append(_span(group))
+    return out
+
+
+def _continues(group: Sequence[LeafEntry], chunk: ChunkPlace) -> bool:
+    first, last = group[0].chunk, group[-1].chunk
+    end = last.place.offset + last.place.length
+    return (
+        chunk.run == first.run
+        and chunk.place.ordinal == first.place.ordinal
+        and end <= chunk.place.offset <= end + GAP_BYTES
+        and chunk.place.offset + chunk.place.length - first.place.offset <= SPAN_BYTES
+    )
+
+
+def _span(group: Sequence[LeafEntry]) -> Span:
+    first, last = group[0].chunk, group[-1].chunk
+    return Span(
+        run=first.run,
+        ordinal=first.place.ordinal,
+        start=first.place.offset,
+        end=last.place.offset + last.place.length,
+        entries=tuple(group),
+    )
+
+
+class LaneFetcher:
+    """Reads chunks and tree nodes of one lane. Safe to use from several threads."""
+
+    def __init__(self, lane: LaneId, copies: Copies, runs: RunDirectory) -> None:
+        self._lane = lane
+        self._copies = copies
+        self._runs = runs
+        self._lock = threading.Lock()
+        self._bases: OrderedDict[ChunkId, bytes] = OrderedDict()
+
+    def span(self, span: Span) -> list[bytes]:
+        """Return the plain bytes of every entry of the span, verified.
+
+        When a record in the span is damaged, that record alone is read again from the other copies. Raises ``ChunkUnavailable``.
+        """
+        name = self._pack_name(span.run, span.ordinal)
+        try:
+            raw = memoryview(
+                self._copies.first_good(
+                    name, lambda store, copy: store.read_range(copy, span.start, span.end - span.start)
+                )
+            )
+        except DrorchError:
+            return [self.chunk(entry) for entry in span.entries]
+        return [self._from_span(span, raw, entry) for entry in span.entries]
+
+    def chunk(self, entry: LeafEntry) -> bytes:
+        """Return the plain bytes of one entry, read by itself from the first good copy."""
+        return self._chain((entry.chunk, *entry.bases), None)
+
+    def node(self, run: RunId, place: Place, twin: Place | None, identity: ChunkId) -> bytes:
+        """Return a tree node from its place, or from its twin's when that one is no good."""
+        try:
+            return self._chain((ChunkPlace(identity, run, place),), None)
+        except DrorchError:
+            if twin is None:
+                raise
+            return self._chain((ChunkPlace(identity, run, twin),), None)
+
+    def _from_span(self, span: Span, raw: memoryview, entry: LeafEntry) -> bytes:
+        place = entry.chunk.place
+        begin = place.offset - span.start
+        try:
+            return self._chain((entry.chunk, *entry.bases), raw[begin : begin + place.length])
+        except IntegrityError:
+            return self.chunk(entry)
+
+    def _chain(self, chunks: Sequence[ChunkPlace], raw: memoryview | None) -> bytes:
+        """Decode ``chunks[0]`` through the bases that follow it; ``raw`` is its record when that was read already."""
+        wanted, bases = chunks[0], chunks[1:]
+        base_plain = self._base(bases) if bases else None
+        opened = self._runs.opened(wanted.run)
+        if raw is not None:
+            return self._decode(opened, wanted, raw, base_plain)
+        place = wanted.place
+        name = self._pack_name(wanted.run, place.ordinal)
+
+        def read(store: ObjectStore, copy: str) -> bytes:
+            return self._decode(opened, wanted, store.read_range(copy, place.offset, place.length), base_plain)
+
+        try:
+            return self._copies.first_good(name, read)
+        except DrorchError as error:
+            raise ChunkUnavailable(
+                f"a chunk of pack {name} cannot be read from any copy", found=error.message
+            ) from error
+
+    def _base(self, bases: Sequence[ChunkPlace]) -> bytes:
+        identity = bases[0].chunk_id
+        with self._lock:
+            kept = self._bases.get(identity)
+            if kept is not None:
+                self._bases.move_to_end(identity)
+                return kept
+        plain = self._chain(bases, None)
+        with self._lock:
+            self._bases[identity] = plain
+            while len(self._bases) > BASES_KEPT:
+                self._bases.popitem(last=False)
+        return plain
+
+    def _decode(
+        self, opened: OpenedRun, wanted: ChunkPlace, raw: bytes | memoryview, base_plain: bytes | None
+    ) -> bytes:
+        header, content = open_record(opened.keys.run_key, opened.context, raw)
+        if header.chunk_id != wanted.chunk_id:
+            raise ObjectCorrupt(
+                "a record holds another chunk", expected=str(wanted.chunk_id), found=str(header.chunk_id)
+            )
+        return decode_content(header, content, base_plain, opened.lane_keys.chunk_id_key)
+
+    def _pack_name(self, run: RunId, ordinal: int) -> str:
+        return names.pack(self._lane, self._runs.pack_digest(run, ordinal))

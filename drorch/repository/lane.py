@@ -1,0 +1,209 @@
+"""One writer's side of a lane: where the chain ends, who decides an open manifest, and how a run commits.
+
+*Each side writes, then reads* (docs/FORMAT.md section 12): the writer puts its manifest and then reads the retire lists; the sweeper puts
+a retire list and then reads the manifests. One of them sees the other, without clocks or leases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from drorch.clock import Clock
+from drorch.errors import ChainBroken, NothingDone, ObjectConflict, ObjectMissing, RunVoided, StoreError
+from drorch.format import names
+from drorch.format.manifest import Commit, CommitState, Manifest
+from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
+from drorch.format.packsets import overlap, read_pack_sets, united
+from drorch.format.signing import SigningKey
+from drorch.format.trust import NO_PREVIOUS, TrustChain
+from drorch.ids import Digest, LaneId, RunId
+from drorch.repository.chain import ChainLink, LinkState, read_link
+from drorch.repository.opening import Replica
+from drorch.repository.replicas import Replicas, put_or_compare
+from drorch.storage.interface import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of a lane in one store: the last manifest, or number 0 when there is none yet."""
+
+    sequence: int
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class SecondCopy:
+    """What a commit carries beside the decision."""
+
+    run_record: bytes
+    pack_list: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a commit wrote: the manifest's place and digest, and the size of manifest and commit together."""
+
+    sequence: int
+    manifest_digest: Digest
+    size_bytes: int
+
+
+class LaneWriter:
+    """Writes the chain of one lane; the only user of the writer's signing key for manifests and commits."""
+
+    def __init__(self, trust: TrustChain, lane: LaneId, key: SigningKey, clock: Clock) -> None:
+        self.trust = trust
+        self.lane = lane
+        self.key = key
+        self._clock = clock
+
+    def settle(self, replicas: Replicas) -> Head:
+        """Decide every undecided manifest, drop the stores that are behind the others, and return the common head.
+
+        A store is behind when it was away during an earlier run; ``drorch copy`` brings it up. Raises what the last store raised.
+        """
+        heads: dict[str, Head] = {}
+
+        def settle_one(replica: Replica) -> None:
+            heads[replica.name] = self._settle_one(replica)
+
+        replicas.each(settle_one)
+        newest = max((heads[replica.name] for replica in replicas.alive), key=lambda head: head.sequence)
+        for replica in replicas.alive:
+            if heads[replica.name] != newest:
+                replicas.drop(replica, _behind(replica, heads[replica.name], newest))
+        return newest
+
+    def commit(self, manifest: Manifest, sealed_body: bytes, second: SecondCopy, replicas: Replicas) -> Decided:
+        """Put the manifest, then look for retired packs, then put the commit, in every store.
+
+        The first store arbitrates between writers: whoever has the number there has it. Raises ``NothingDone`` when another run has, ``RunVoided`` when a
+        pack that the snapshot needs is being swept, ``StoreError`` when no store is left.
+        """
+        raw = manifest.sign(sealed_body, self.key, self._clock.now())
+        self._put_manifest(replicas, names.manifest(self.lane, manifest.sequence), raw)
+        needed = {need.run: need.bitmap for need in manifest.needs}
+        commit = Commit(
+            sequence=manifest.sequence,
+            manifest_digest=digest_of(raw),
+            state=CommitState.COMMITTED,
+            manifest=raw,
+            pack_list=second.pack_list,
+            run_record=second.run_record,
+        )
+        content = self._signed(commit)
+
+        def decide(replica: Replica) -> None:
+            if overlap(needed, self.retired(replica.store)):
+                self._decide(replica, replace(commit, state=CommitState.VOID))
+                raise _voided(replica)
+            self._put_commit(replica, manifest.sequence, content)
+
+        replicas.each(decide)
+        return Decided(manifest.sequence, digest_of(raw), len(raw) + len(content))
+
+    def retired(self, store: ObjectStore) -> Mapping[RunId, bytes]:
+        """Return every pack that any retire list of the lane names, as bitmaps."""
+        allowed = self.trust.allowed(ObjectType.RETIRE_LIST, self.lane)
+        found: dict[RunId, bytes] = {}
+        number = 0
+        while True:
+            try:
+                raw = store.read(names.retire_list(self.lane, number), limit_bytes=OBJECT_LIMIT_BYTES)
+            except ObjectMissing:
+                return found
+            packs = read_pack_sets(
+                raw,
+                ObjectType.RETIRE_LIST,
+                repository=self.trust.repository,
+                lane=self.lane,
+                number=number,
+                allowed=allowed,
+            )
+            for run, bitmap in packs.items():
+                found[run] = united(found.get(run, b""), bitmap)
+            number += 1
+
+    # -- the chain's end
+
+    def _settle_one(self, replica: Replica) -> Head:
+        link = self._last_link(replica.store)
+        if link is None:
+            return Head(0, NO_PREVIOUS)
+        if link.state is LinkState.UNDECIDED:
+            self._void(replica, link)
+        return Head(link.sequence, link.digest)
+
+    def _last_link(self, store: ObjectStore) -> ChainLink | None:
+        """Return the chain's last link. A listing says where to begin to look; the end is where a GET finds nothing."""
+        listed = (_sequence_of(stat.name) for stat in store.list_objects(names.manifests_prefix(self.lane)))
+        start = max(listed, default=0)
+        link = read_link(store, self.trust, self.lane, start) if start else None
+        while (following := read_link(store, self.trust, self.lane, start + 1)) is not None:
+            if following.manifest.previous != (NO_PREVIOUS if link is None else link.digest):
+                raise ChainBroken(f"manifest {following.sequence} of lane {self.lane} does not follow the one before")
+            link, start = following, start + 1
+        return link
+
+    def _void(self, replica: Replica, link: ChainLink) -> None:
+        """Decide a manifest that its run left open; when its writer was quicker after all, that counts."""
+        commit = Commit(sequence=link.sequence, manifest_digest=link.digest, state=CommitState.VOID)
+        self._decide(replica, commit)
+
+    def _decide(self, replica: Replica, commit: Commit) -> None:
+        name = names.commit(self.lane, commit.sequence)
+        replica.store.put_if_absent(name, self._signed(commit))
+
+    def _signed(self, commit: Commit) -> bytes:
+        return commit.sign(repository=self.trust.repository, lane=self.lane, made_at=self._clock.now(), key=self.key)
+
+    # -- the run's own objects
+
+    def _put_manifest(self, replicas: Replicas, name: str, raw: bytes) -> None:
+        """Put the manifest, first in the first store: two runs that want one number meet there."""
+        first = replicas.alive[0]
+
+        def put(replica: Replica) -> None:
+            try:
+                put_or_compare(replica, name, raw)
+            except ObjectConflict as error:
+                if replica.name == first.name:
+                    raise NothingDone(
+                        "another run of this source took the next place in the lane",
+                        expected=f"nobody else at {name}",
+                        found=f"another manifest in {replica.store.address}",
+                        hint="run the backup again; if no other run is known, another machine holds a copy of this host's key",
+                    ) from error
+                raise
+
+        replicas.each(put)
+
+    def _put_commit(self, replica: Replica, sequence: int, content: bytes) -> None:
+        try:
+            put_or_compare(replica, names.commit(self.lane, sequence), content)
+        except ObjectConflict as error:
+            raise _voided(replica) from error
+
+
+def _voided(replica: Replica) -> RunVoided:
+    return RunVoided(
+        f"the run does not count in {replica.name}",
+        expected="packs that stay, and nobody who decided first",
+        found="a pack that is being swept, or a later run that declared this one void",
+    )
+
+
+def _behind(replica: Replica, head: Head, newest: Head) -> StoreError:
+    return ObjectConflict(
+        f"{replica.name} does not hold the newest snapshots of this source",
+        expected=f"manifest {newest.sequence}",
+        found=f"manifest {head.sequence}" if head.sequence != newest.sequence else "another manifest of that number",
+        hint=f"`drorch copy --to {replica.name}` brings it up",
+    )
+
+
+def _sequence_of(name: str) -> int:
+    last = name.rsplit("/", 1)[-1].removesuffix(".c")
+    return int(last) if last.isdigit() else 0
