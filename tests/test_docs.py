@@ -1,5 +1,6 @@
 """What the documents say is what the repository does."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ def test_readme_names_the_two_commands_and_ci_calls_them() -> None:
         assert f"./run {command}" in readme
         assert command in ci
     assert "./run" in ci
+
+
+@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")], ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
 
 
 def test_no_lock_records_where_a_package_came_from() -> None:
