@@ -645,6 +645,37 @@ def test_a_removed_recipient_opens_what_was_sealed_before_and_nothing_after(desk
     assert restored(desk, forge, 2).written == {"a": b"after"}
 
 
+def first_record(pack: Path) -> bytes:
+    _, body = recover.unwrap(pack.read_bytes(), 4, range(1, 6), "pack")
+    return body.take(body.number(4))
+
+
+def test_what_a_writer_keeps_opens_no_finished_run(desk: Desk, forge: Forge) -> None:
+    """Signing seed and lane secret, tried as a recipient's seed and as a run key."""
+    forge.snapshot({"a": rows(500)})
+    (made,), packs = forge.snapshots, [forge.directory / name for name in forge.pack_groups]
+    where = forge.repository + forge.lane + made.run
+    for kept in (forge.writer.seed, forge.lane_secret):
+        result = desk(forge.directory, "restore", made.run_text, key=RecipientKey(kept), trust=forge.trust_root)
+        assert (result.code, result.written) == (1, {})
+        for pack in packs:
+            with pytest.raises(recover.Refused, match="authentication tag is wrong"):
+                recover.open_record(first_record(pack), recover.RunKeys(where, kept, forge.lane_secret), "it")
+    genuine = recover.RunKeys(where, forge.run_keys[made.run], forge.lane_secret)
+    assert {recover.open_record(first_record(pack), genuine, "it").kind for pack in packs} == {1, 2}
+
+
+def test_the_store_sees_no_plaintext_and_two_lanes_share_no_chunk_id(tmp_path: Path) -> None:
+    secret = b"Nguyen Thi Bich Ngoc, 079200000001"
+    streams = {"table/public.secret_name": secret * 1000, "small": secret}
+    made = [build_repository(tmp_path / seed, snapshots=[streams], seed=seed.encode()) for seed in ("one", "two")]
+    for path in (path for forge in made for path in forge.directory.rglob("*") if path.is_file()):
+        raw = path.read_bytes()
+        assert secret not in raw
+        assert b"secret_name" not in raw
+    assert made[0].known.keys().isdisjoint(made[1].known)
+
+
 # Evolution and limits
 
 
