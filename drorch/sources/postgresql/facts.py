@@ -37,6 +37,7 @@ def database_facts(session: Session) -> dict[str, Json]:
         "tablespaces": _tablespaces(session),
         "collations": _collations(session, version),
         "switched_off": switched_off(session),
+        "has_public_schema": session.value("select 1 from pg_catalog.pg_namespace where nspname = 'public'") is not None,
         "row_security": session.value("select pg_catalog.bool_or(relrowsecurity) from pg_catalog.pg_class") == "t",
     }
 

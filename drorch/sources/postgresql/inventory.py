@@ -40,6 +40,7 @@ class Table:
     is_heap: bool
     is_unlogged: bool
     condition: str
+    is_of_extension: bool = False
 
     @property
     def sql_name(self) -> str:
@@ -103,7 +104,7 @@ with recursive base (oid, typ) as (
     select x.oid, x.condition from pg_catalog.pg_extension e,
       lateral (select pg_catalog.unnest(e.extconfig) as oid, pg_catalog.unnest(e.extcondition) as condition) x
 ), wanted as (
-    select c.oid, n.nspname, c.relname, c.relpersistence, c.relam, g.condition,
+    select c.oid, n.nspname, c.relname, c.relpersistence, c.relam, g.condition, g.oid is not null as configured,
       pg_catalog.pg_table_size(c.oid) as size, pg_catalog.pg_relation_size(c.oid) as main
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace left join configured g on g.oid = c.oid
     where c.relkind = 'r' and c.relpersistence <> 't' and {schemas} and ({own} or g.oid is not null)
@@ -118,13 +119,13 @@ with recursive base (oid, typ) as (
       pg_catalog.json_agg(place order by place) filter (where has_float and typ not in (700, 701)) as nested
     from col group by attrelid
 )
-select w.oid, w.nspname, w.relname, w.relpersistence, {access}, w.condition, w.size, w.main, t.columns, t.floats, t.nested
+select w.oid, w.nspname, w.relname, w.relpersistence, {access}, w.condition, w.configured, w.size, w.main, t.columns, t.floats, t.nested
 from wanted w left join of_table t on t.attrelid = w.oid
 """
 
 
 def _table(row: tuple[str | None, ...], version: int) -> Table:
-    oid, schema, name, persistence, access_method, condition, size, main, columns, floats, nested = row
+    oid, schema, name, persistence, access_method, condition, configured, size, main, columns, floats, nested = row
     return Table(
         oid=int(oid or 0),
         schema=schema or "",
@@ -137,6 +138,7 @@ def _table(row: tuple[str | None, ...], version: int) -> Table:
         is_heap=access_method == "2",
         is_unlogged=persistence == "u",
         condition=condition or "",
+        is_of_extension=configured == "t",
     )
 
 
@@ -161,6 +163,8 @@ def stream_specs(table: Table, version: int, split_size_bytes: int) -> Iterator[
         }
         if any(printable(text) != text for text in (table.schema, table.name, *table.columns)):
             attributes["exact"] = json.dumps([table.schema, table.name, *table.columns])
+        if table.is_of_extension:
+            attributes["extension"] = True
         if table.nested_floats:
             attributes["nested_floats"] = list(table.nested_floats)
         if parts > 1:

@@ -97,6 +97,11 @@ class Session:
         """Whether TLS protects the connection."""
         return self._connection.ssl_in_use
 
+    @property
+    def is_failed(self) -> bool:
+        """Whether the transaction is broken, or the connection is."""
+        return self._connection.transaction_status in (pq.TransactionStatus.INERROR, pq.TransactionStatus.UNKNOWN)
+
     def parameter(self, name: str) -> str:
         """Return a parameter that the server reports at login."""
         return (self._connection.parameter_status(name.encode()) or b"").decode("ascii", "replace")

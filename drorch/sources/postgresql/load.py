@@ -1,0 +1,107 @@
+"""Puts rows and large objects into a database whose tables are empty and have no indexes, constraints or triggers yet."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+
+from drorch.errors import RestoreDiffers
+from drorch.sources.interface import Bytes, Content, StoredStream
+from drorch.sources.postgresql.border import mapped_target
+from drorch.sources.postgresql.inventory import exact_names
+from drorch.sources.postgresql.large_objects import parse_large_objects
+from drorch.sources.postgresql.progress import Progress
+from drorch.sources.postgresql.quoting import identifier, qualified
+from drorch.sources.postgresql.session import PIECE_BYTES, Session
+from drorch.sources.postgresql.workers import Work
+
+_TRUNCATE_FROM_BYTES = 64 * 1024  # below, a new file for the table costs more than it saves
+_LARGE_OBJECTS_AT_ONCE = 500  # in one transaction: each takes a lock
+
+
+def table_work(content: Content, streams: Sequence[StoredStream], progress: Progress) -> list[Work]:
+    """Return one piece of work a stream."""
+    return [
+        Work(key=number, size=stream.size_bytes, do=_loading(content, stream, progress)) for number, stream in enumerate(streams)
+    ]
+
+
+def _loading(content: Content, stream: StoredStream, progress: Progress) -> "_Loading":
+    return _Loading(content, stream, progress)
+
+
+class _Loading:
+    """Loads one stream, in one transaction."""
+
+    def __init__(self, content: Content, stream: StoredStream, progress: Progress) -> None:
+        self._content = content
+        self._stream = stream
+        self._progress = progress
+
+    def __call__(self, session: Session) -> None:
+        """Empty the table and fill it in one transaction: no WAL on a server that keeps little, and frozen rows."""
+        attributes = self._stream.spec.attributes
+        alone = "part" not in attributes and "extension" not in attributes
+        with mapped_target(f"the rows of {self._stream.spec.name}"):
+            session.run("begin")
+            is_frozen = alone and self._stream.size_bytes >= _TRUNCATE_FROM_BYTES
+            if is_frozen:
+                session.run(f"truncate only {_sql_name(self._stream)}")
+            rows = load_rows(session, self._content, self._stream, self._progress, is_frozen=is_frozen)
+            session.run("commit")
+        self._progress.add(0, rows=rows, statements=1)
+
+
+def _sql_name(stream: StoredStream) -> str:
+    schema, table, _columns = exact_names(stream.spec.attributes)
+    return qualified(schema, table)
+
+
+def load_rows(session: Session, content: Content, stream: StoredStream, progress: Progress, *, is_frozen: bool = False) -> int:
+    """Copy one stream into its table; return the rows. Raises ``RestoreDiffers`` unless all rows came."""
+    columns = ", ".join(identifier(column) for column in exact_names(stream.spec.attributes)[2])
+    sql = f"copy {_sql_name(stream)}{f' ({columns})' if columns else ''} from stdin{' with (freeze)' if is_frozen else ''}"
+    rows = session.copy_in(sql, gathered(progress.watching(content.open(stream))))
+    if stream.rows is not None and rows != stream.rows:
+        raise RestoreDiffers(f"rows are missing in {stream.spec.name}", expected=f"{stream.rows} rows", found=f"{rows} rows")
+    return rows
+
+
+def gathered(pieces: Iterable[Bytes]) -> Iterator[Bytes]:
+    """Yield small pieces joined to at least ``PIECE_BYTES``; large ones as they are."""
+    held = bytearray()
+    for piece in pieces:
+        if not held and len(piece) >= PIECE_BYTES:
+            yield piece
+            continue
+        held += piece
+        if len(held) >= PIECE_BYTES:
+            yield bytes(held)
+            held.clear()
+    if held:
+        yield bytes(held)
+
+
+def load_large_objects(session: Session, content: Content, stream: StoredStream, progress: Progress) -> int:
+    """Create the large objects under their own numbers; return the rows of the stream."""
+    rows = objects = 0
+    with mapped_target("the large objects"):
+        session.run("begin")
+        for number, offset, block in parse_large_objects(progress.watching(content.open(stream))):
+            oid = struct.pack(">I", number)
+            if offset == 0:
+                session.run_raw("select pg_catalog.lo_from_bytea($1::pg_catalog.oid, $2::pg_catalog.bytea)", [oid, block], binary=True)
+                objects += 1
+                if objects % _LARGE_OBJECTS_AT_ONCE == 0:
+                    session.run("commit; begin")
+            else:
+                parameters = [oid, struct.pack(">q", offset), block]
+                session.run_raw(
+                    "select pg_catalog.lo_put($1::pg_catalog.oid, $2::pg_catalog.int8, $3::pg_catalog.bytea)", parameters, binary=True
+                )
+            rows += 1
+        session.run("commit")
+    if stream.rows is not None and rows != stream.rows:
+        raise RestoreDiffers("blocks of large objects are missing", expected=str(stream.rows), found=str(rows))
+    progress.add(0, statements=objects)
+    return rows

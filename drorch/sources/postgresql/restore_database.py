@@ -1,0 +1,199 @@
+"""Restores a whole database into an empty one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from drorch.errors import Bug
+from drorch.sources.interface import Content, RestoreChoices, StoredStream, StreamKind
+from drorch.sources.postgresql import entries
+from drorch.sources.postgresql.border import mapped_target
+from drorch.sources.postgresql.build import build_work
+from drorch.sources.postgresql.entries import Entry, decode_entries
+from drorch.sources.postgresql.inventory import exact_names
+from drorch.sources.postgresql.load import load_large_objects, table_work
+from drorch.sources.postgresql.progress import Progress
+from drorch.sources.postgresql.quoting import identifier, qualified
+from drorch.sources.postgresql.replay import Replayer, RoleRules, database_statements
+from drorch.sources.postgresql.role_names import named_roles
+from drorch.sources.postgresql.session import Lifeline, Session
+from drorch.sources.postgresql.workers import Work, run_all
+
+_RELATIONS = {"TABLE", "MATERIALIZED VIEW"}
+_REACHES_OUT = {"SUBSCRIPTION", "USER MAPPING"}
+
+
+@dataclass(kw_only=True)
+class Restored:
+    """What was learned on the way."""
+
+    by_hand: list[str] = field(default_factory=list)
+    comment: str | None = None
+    tables: int = 0
+
+
+class DatabaseRestore:
+    """The steps, in order; each opens the sessions that it needs by ``make``."""
+
+    def __init__(
+        self,
+        content: Content,
+        choices: RestoreChoices,
+        *,
+        name: str,
+        make: Callable[[], Session],
+        lifeline: Lifeline,
+        progress: Progress,
+        known_roles: frozenset[str],
+    ) -> None:
+        self._content = content
+        self._choices = choices
+        self._name = name
+        self._make = make
+        self._lifeline = lifeline
+        self._progress = progress
+        self._known_roles = known_roles
+        self._rules = RoleRules(mapping=choices.map_roles, no_owner=choices.no_owner)
+        self._later: dict[str, list[Entry]] = {section: [] for section in _LATER}
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._restored = Restored()
+
+    def run(self) -> Restored:
+        """Do everything; raise a ``TargetError`` (or what the content raises) at the first thing that fails."""
+        streams = self._content.streams()
+        session = self._make()
+        try:
+            self._before_the_rows(session, streams)
+            self._rows(streams)
+            self._after_the_rows(session, streams)
+        finally:
+            session.close()
+        return self._restored
+
+    def _before_the_rows(self, session: Session, streams: Sequence[StoredStream]) -> None:
+        self._progress.begin("definitions", 0, "statements")
+        if self._content.facts.get("has_public_schema") is False:
+            with mapped_target("dropping the schema public, which the source does not have"):
+                session.run("drop schema if exists public")
+        replayer = Replayer(session, self._rules)
+        for stream in _of_kind(streams, StreamKind.SCHEMA):
+            for entry in decode_entries(self._content.open(stream)):
+                self._sort_in(entry, replayer)
+
+    def _sort_in(self, entry: Entry, replayer: Replayer) -> None:
+        if entry.kind in _RELATIONS:
+            self._numbers[entry.schema, entry.name] = entry.number
+        if entry.kind == "DATABASE COMMENT":
+            self._restored.comment = str(entry.values["comment"])
+            return
+        if self._choices.no_owner and self._is_left_out(entry):
+            return
+        if entry.kind in _REACHES_OUT:
+            self._restored.by_hand.append(f"{entry.kind.lower()} {entry.name}: restored without its password or connection")
+        if entry.section in self._later:
+            self._later[entry.section].append(entry)
+            return
+        replayer.replay(entry)
+        self._progress.add(1, statements=1)
+
+    def _is_left_out(self, entry: Entry) -> bool:
+        """Whether ``--no-owner`` leaves it out: rights, and what needs a role that is not here."""
+        if entry.section == entries.GRANTS or entry.kind == "DATABASE RIGHTS":
+            return True
+        missing = {self._rules.of(role) for role in named_roles(entry) - {entry.owner}} - self._known_roles
+        if missing and entry.kind in ("POLICY", "USER MAPPING", "DATABASE SETTING"):
+            self._restored.by_hand.append(f"{entry.label}: left out, no role {', '.join(sorted(missing))}")
+            return True
+        return False
+
+    def _rows(self, streams: Sequence[StoredStream]) -> None:
+        tables = _of_kind(streams, StreamKind.TABLE)
+        self._restored.tables = len({stream.spec.name.rpartition("#")[0] or stream.spec.name for stream in tables})
+        large = _of_kind(streams, StreamKind.LARGE_OBJECTS)
+        self._progress.begin("rows", sum(stream.size_bytes for stream in (*tables, *large)), "bytes")
+        work = table_work(self._content, tables, self._progress)
+        for number, stream in enumerate(large, len(work)):
+            work.append(Work(key=number, size=stream.size_bytes, do=self._large_objects(stream)))
+        self._run(work)
+
+    def _large_objects(self, stream: StoredStream) -> Callable[[Session], None]:
+        def load(session: Session) -> None:
+            load_large_objects(session, self._content, stream, self._progress)
+
+        return load
+
+    def _after_the_rows(self, session: Session, streams: Sequence[StoredStream]) -> None:
+        waiting = sum(len(some) for some in self._later.values())
+        self._progress.begin("indexes, constraints and rights", waiting, "statements")
+        self._replay(session, self._later[entries.DATA])
+        sizes = {
+            self._numbers[names]: stream.size_bytes
+            for stream in _of_kind(streams, StreamKind.TABLE)
+            if (names := exact_names(stream.spec.attributes)[:2]) in self._numbers
+        }
+        self._run(build_work(self._later[entries.POST], sizes, self._rules, self._progress))
+        self._replay(session, self._later[entries.GRANTS])
+        last = sorted(self._later[entries.LAST], key=lambda entry: entry.kind == "EVENT TRIGGER" or "EVENT TRIGGER" in entry.name)
+        self._replay(session, [entry for entry in last if "EVENT TRIGGER" not in (entry.kind, entry.name.split(" ")[0])])
+        self._analyze(session)
+        self._replay(session, [entry for entry in last if entry.kind == "EVENT TRIGGER"])
+        self._replay(session, [entry for entry in last if entry.kind != "EVENT TRIGGER" and entry.name.startswith("EVENT TRIGGER ")])
+        self._database(session)
+
+    def _replay(self, session: Session, some: Sequence[Entry]) -> None:
+        replayer = Replayer(session, self._rules)
+        for entry in some:
+            replayer.replay(entry)
+            self._progress.add(1, statements=1)
+
+    def _analyze(self, session: Session) -> None:
+        with mapped_target("ANALYZE"):
+            rows = session.run(
+                """select c.oid, n.nspname, c.relname, pg_catalog.pg_relation_size(c.oid) from pg_catalog.pg_class c
+                join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+                where c.oid >= 16384 and (c.relkind = 'r' or c.relkind = 'm' and c.relispopulated or c.relkind = 'p')
+                  and c.relpersistence <> 't' and n.nspname !~ '^pg_'"""
+            )
+        work = [
+            Work(key=number, size=int(size or 0), do=_analyzing(qualified(schema or "", name or "")))
+            for number, (_oid, schema, name, size) in enumerate(rows)
+        ]
+        self._run(work)
+
+    def _database(self, session: Session) -> None:
+        """Settings come last of all: ``default_transaction_read_only`` may be among them."""
+        with mapped_target("the settings and rights of the database"):
+            if not self._choices.no_owner and self._content.facts.get("owner"):
+                owner = self._rules.of(str(self._content.facts["owner"]))
+                session.run(f"alter database {identifier(self._name)} owner to {identifier(owner)}")
+            for entry in self._later[entries.DATABASE]:
+                for sql in database_statements(entry, self._name, self._rules):
+                    session.run(sql)
+                self._progress.add(1, statements=1)
+
+    def _run(self, work: Sequence[Work]) -> None:
+        run_all(work, jobs=self._choices.jobs, make=self._make, lifeline=self._lifeline)
+
+
+_LATER = (entries.DATA, entries.POST, entries.GRANTS, entries.LAST, entries.DATABASE)
+
+
+def _of_kind(streams: Sequence[StoredStream], kind: StreamKind) -> list[StoredStream]:
+    return [stream for stream in streams if stream.spec.kind is kind]
+
+
+def _analyzing(sql_name: str) -> Callable[[Session], None]:
+    def analyze(session: Session) -> None:
+        with mapped_target(f"ANALYZE of {sql_name}"):
+            session.run(f"analyze {sql_name}")
+
+    return analyze
+
+
+def the_schema(streams: Sequence[StoredStream]) -> StoredStream:
+    """Return the schema stream; every PostgreSQL snapshot has one."""
+    found = _of_kind(streams, StreamKind.SCHEMA)
+    if len(found) != 1:
+        raise Bug("a PostgreSQL snapshot must have one schema stream")
+    return found[0]

@@ -1,0 +1,264 @@
+"""A PostgreSQL database as the place of a restore."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from drorch.clock import Clock
+from drorch.errors import DecisionNeeded, DrorchError, Interrupted, TargetRefused, TargetUnreachable
+from drorch.sources.interface import Content, Finding, Level, Observer, RestoreChoices, RestoreOutcome
+from drorch.sources.postgresql import databases, facts
+from drorch.sources.postgresql.border import mapped_target
+from drorch.sources.postgresql.databases import Occupation
+from drorch.sources.postgresql.failures import ConnectionLost, StatementRefused
+from drorch.sources.postgresql.location import PostgresqlLocation
+from drorch.sources.postgresql.naming import before_name, marker, side_name
+from drorch.sources.postgresql.options import session_settings
+from drorch.sources.postgresql.preflight import findings
+from drorch.sources.postgresql.progress import Progress
+from drorch.sources.postgresql.quoting import identifier, literal
+from drorch.sources.postgresql.restore_database import DatabaseRestore, Restored
+from drorch.sources.postgresql.restore_tables import TablesRestore, existing_tables, selected_entries
+from drorch.sources.postgresql.role_names import named_roles
+from drorch.sources.postgresql.session import Lifeline, Session, connect
+
+_INDEX_MEMORY_KB = 256 * 1024  # what pg_restore's users set by hand; only ever raised
+_MAINTENANCE = ("postgres", "template1")
+
+
+class PostgresqlTarget:
+    """See ``Target``. The database named by ``location`` is created if it does not exist."""
+
+    def __init__(
+        self, location: PostgresqlLocation, clock: Clock, *, application: str = "drorch", connect_timeout_seconds: int = 10
+    ) -> None:
+        self._location = location
+        self._clock = clock
+        self._application = application
+        self._connect_timeout_seconds = connect_timeout_seconds
+        if not location.database:
+            raise TargetRefused("the address names no database", hint="postgresql://host/NAME; NAME is created if it is not there")
+
+    @property
+    def address(self) -> str:
+        """See ``Target``."""
+        return self._location.address
+
+    def preflight(self, content: Content, choices: RestoreChoices) -> Sequence[Finding]:
+        """See ``Target``."""
+        lifeline = Lifeline()
+        with self._server(lifeline) as server, mapped_target("the preflight"):
+            return self._findings(server, content, choices, lifeline)[0]
+
+    def restore(self, content: Content, choices: RestoreChoices, observer: Observer) -> RestoreOutcome:
+        """See ``Target``."""
+        lifeline = Lifeline()
+        progress = Progress(observer)
+        with self._server(lifeline) as server:
+            with mapped_target("the preflight"):
+                found, occupied, needed = self._findings(server, content, choices, lifeline)
+            _require_decided(found)
+            with mapped_target("creating roles"):
+                self._create_roles(server, needed, choices)
+            try:
+                if choices.tables and occupied.exists:
+                    return self._tables(content, choices, self._location.database, lifeline, progress)
+                if occupied.exists and not choices.replace:
+                    return self._in_place(server, content, choices, lifeline, progress)
+                return self._beside(server, content, choices, occupied, lifeline, progress)
+            except BaseException:
+                lifeline.end(Interrupted("the restore was stopped"))
+                raise
+
+    # -- preparation
+
+    def _findings(
+        self, server: Session, content: Content, choices: RestoreChoices, lifeline: Lifeline
+    ) -> tuple[list[Finding], Occupation, list[str]]:
+        if content.facts.get("engine") != facts.ENGINE:
+            raise TargetRefused("the snapshot is not of PostgreSQL", expected=facts.ENGINE, found=str(content.facts.get("engine")))
+        name = self._location.database
+        present: list[str] = []
+        needed = [str(role) for role in _sequence(content.facts.get("roles"))]
+        if choices.tables:
+            chosen = selected_entries(content, choices.tables)
+            needed = sorted(set().union(*(named_roles(entry) for entry in chosen.entries)) if chosen.entries else set())
+        if databases.exists(server, name):
+            inside = self._session(name, lifeline)
+            try:
+                occupied = databases.occupation(server, inside, name)
+                if choices.tables:
+                    present = existing_tables(inside, choices.tables)
+            finally:
+                inside.close()
+        else:
+            occupied = databases.occupation(server, None, name)
+        found = findings(server, content, choices, occupied, needed, is_local=self._location.is_local)
+        for table in present:
+            text = f"table {table} exists already"
+            found.append(Finding(level=Level.STOP, text=text, remedy="rename it first, or restore into another database"))
+        return found, occupied, needed
+
+    def _create_roles(self, server: Session, needed: Sequence[str], choices: RestoreChoices) -> None:
+        if not choices.create_roles:
+            return
+        existing = {row[0] for row in server.run("select rolname from pg_catalog.pg_roles")}
+        for role in sorted({choices.map_roles.get(role, role) for role in needed} - existing):
+            server.run(f"create role {identifier(role)} nologin")
+
+    # -- the three ways
+
+    def _in_place(
+        self, server: Session, content: Content, choices: RestoreChoices, lifeline: Lifeline, progress: Progress
+    ) -> RestoreOutcome:
+        """Fill an empty database that exists; until the end its comment says that it is not finished."""
+        name = self._location.database
+        with mapped_target("marking the database"):
+            server.run(f"comment on database {identifier(name)} is {literal(marker(content.short_id))}")
+        restored = self._fill(name, content, choices, lifeline, progress, server)
+        comment = "null" if restored.comment is None else literal(restored.comment)
+        with mapped_target("the comment of the database"):
+            server.run(f"comment on database {identifier(name)} is {comment}")
+        return self._outcome(restored, progress, ())
+
+    def _beside(
+        self,
+        server: Session,
+        content: Content,
+        choices: RestoreChoices,
+        occupied: Occupation,
+        lifeline: Lifeline,
+        progress: Progress,
+    ) -> RestoreOutcome:
+        """Fill a side database, then give it the name: whoever looks sees the old content or the new."""
+        name = self._location.database
+        side = side_name(name, content.short_id)
+        with mapped_target("making the database"):
+            databases.drop_leftovers(server, name)
+            databases.create_database(server, side, content.facts, choices.locale, content.short_id)
+        try:
+            if choices.tables:
+                outcome = self._tables(content, choices, side, lifeline, progress)
+                restored = Restored(by_hand=list(outcome.by_hand), tables=outcome.tables)
+            else:
+                restored = self._fill(side, content, choices, lifeline, progress, server)
+        except BaseException:
+            self._drop(side)
+            raise
+        before = before_name(name, choices.started_at or self._clock.now()) if occupied.exists else None
+        self._swap(server, side, before, restored, choices)
+        return self._outcome(restored, progress, databases.undo_statements(name, before) if before else ())
+
+    def _swap(self, server: Session, side: str, before: str | None, restored: Restored, choices: RestoreChoices) -> None:
+        name = self._location.database
+        try:
+            databases.swap(
+                server, name=name, side=side, before=before, comment=restored.comment, terminate=choices.terminate_sessions
+            )
+        except (StatementRefused, ConnectionLost) as error:
+            found = str(error)
+            with contextlib.suppress(StatementRefused, ConnectionLost):
+                server.run("rollback")
+                found = ", ".join(databases.sessions_in(server, name)) or found
+            raise TargetRefused(
+                "the restored database could not take its name",
+                expected=f"nobody in {name}",
+                found=found,
+                hint=f"--terminate-sessions ends them; the restored database is complete and is called {side}",
+                still_good=f"{name} is as it was",
+            ) from error
+
+    def _fill(
+        self, name: str, content: Content, choices: RestoreChoices, lifeline: Lifeline, progress: Progress, server: Session
+    ) -> Restored:
+        with mapped_target("asking for roles"):
+            roles = frozenset(row[0] or "" for row in server.run("select rolname from pg_catalog.pg_roles"))
+        return DatabaseRestore(
+            content,
+            choices,
+            name=name,
+            make=lambda: self._session(name, lifeline),
+            lifeline=lifeline,
+            progress=progress,
+            known_roles=roles,
+        ).run()
+
+    def _tables(
+        self, content: Content, choices: RestoreChoices, name: str, lifeline: Lifeline, progress: Progress
+    ) -> RestoreOutcome:
+        session = self._session(name, lifeline)
+        try:
+            restored = TablesRestore(content, choices, session, progress).run()
+        finally:
+            session.close()
+        return self._outcome(restored, progress, ())
+
+    def _outcome(self, restored: Restored, progress: Progress, lines: tuple[str, ...]) -> RestoreOutcome:
+        return RestoreOutcome(
+            place=self.address,
+            tables=restored.tables,
+            rows=progress.rows,
+            statements=progress.statements,
+            lines=lines,
+            by_hand=tuple(restored.by_hand),
+        )
+
+    # -- sessions
+
+    @contextlib.contextmanager
+    def _server(self, lifeline: Lifeline) -> Iterator[Session]:
+        """Log in to a database that is not the target, so that the target can be renamed."""
+        failure: DrorchError | None = None
+        for name in _MAINTENANCE:
+            try:
+                session = self._session(name, lifeline)
+            except TargetUnreachable as error:
+                failure = failure or error
+                continue
+            try:
+                yield session
+            finally:
+                session.close()
+            return
+        raise failure or TargetUnreachable("no database to log in to")
+
+    def _session(self, database: str, lifeline: Lifeline) -> Session:
+        with mapped_target(f"logging in to {self.address}"):
+            session = connect(
+                self._location.of_database(database),
+                application=self._application,
+                connect_timeout_seconds=self._connect_timeout_seconds,
+                clock=self._clock,
+                lifeline=lifeline,
+            )
+            try:
+                session.run(session_settings(session.server_version, lock_timeout_seconds=0) + "; set synchronous_commit = off")
+                if int(session.value("select setting from pg_catalog.pg_settings where name = 'maintenance_work_mem'") or 0) < _INDEX_MEMORY_KB:
+                    session.run(f"set maintenance_work_mem = '{_INDEX_MEMORY_KB}kB'")
+            except BaseException:
+                session.close()
+                raise
+            return session
+
+    def _drop(self, side: str) -> None:
+        """Drop a side database that will not be finished; what cannot be dropped now carries the marker for later."""
+        lifeline = Lifeline()  # the other one may have been cut
+        with contextlib.suppress(Exception), self._server(lifeline) as server:
+            databases.terminate_sessions(server, side)
+            server.run(f"drop database if exists {identifier(side)}")
+
+
+def _sequence(value: object) -> Sequence[object]:
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def _require_decided(found: Sequence[Finding]) -> None:
+    stops = [finding for finding in found if finding.level in (Level.STOP, Level.FAIL)]
+    if stops:
+        raise DecisionNeeded(
+            f"{len(stops)} {'thing stands' if len(stops) == 1 else 'things stand'} in the way of the restore",
+            found="; ".join(finding.text for finding in stops),
+            hint="; ".join(dict.fromkeys(finding.remedy for finding in stops if finding.remedy)),
+            still_good="nothing was changed",
+        )
