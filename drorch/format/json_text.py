@@ -12,7 +12,15 @@ from drorch.format.fields import Bytes
 
 def encode_json(value: Mapping[str, Any]) -> bytes:
     """Return ``value`` with sorted keys and no spaces, in UTF-8."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return json.dumps(
+        value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain
+    ).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(type(value).__name__)
 
 
 def decode_json(raw: Bytes, what: str) -> Mapping[str, Any]:
