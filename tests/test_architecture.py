@@ -20,7 +20,7 @@ MODULES = {
 HOMES: dict[str, tuple[str, ...]] = {
     # libraries
     "alembic": ("drorch.catalog",),
-    "blake3": ("drorch.format",),
+    "blake3": ("drorch.format", "drorch.operations.content"),
     "boto3": ("drorch.storage.s3",),
     "botocore": ("drorch.storage.s3",),
     "click": ("drorch.cli",),
