@@ -1,0 +1,125 @@
+"""Two writers and two readers of one format: what drorch writes ``tools/recover.py`` reads, and drorch reads the forge's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drorch.errors import DrorchError
+from drorch.format.keys import RecipientKey
+from drorch.repository.listing import list_lane, list_lanes
+from drorch.repository.opening import Replica, open_repository
+from drorch.repository.reader import SnapshotReader
+from drorch.storage.filesystem import FilesystemStore
+from tests.support.forge import Forge, SigningKey
+from tests.support.repositories import Household, back_up, counting_random, seed
+from tools import recover
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden/repository-1"
+EXPECTED: dict[str, Any] = json.loads((GOLDEN / "expected.json").read_text(encoding="utf-8"))
+
+
+def recovered(directory: Path, snapshot: str, private: bytes, trust: str, to: Path) -> dict[str, bytes]:
+    """What the independent reader makes of a snapshot."""
+    key = to.with_suffix(".seed")
+    key.write_text(private.hex(), encoding="ascii")
+    words = ["--seed-hex-file", str(key), "--trust", trust, "restore", snapshot, "--to", str(to)]
+    assert recover.main([str(directory), *words]) == 0
+    lines = [json.loads(line) for line in (to / "streams.jsonl").read_text(encoding="utf-8").splitlines()]
+    return {line["name"]: (to / line["file"]).read_bytes() for line in lines}
+
+
+def read_by_drorch(directory: Path, trust: str, private: bytes) -> dict[str, dict[str, bytes]]:
+    """Every committed snapshot, read by drorch."""
+    replica = Replica(name="store", store=FilesystemStore(directory))
+    repository = open_repository([replica], bytes.fromhex(trust))
+    found = {}
+    for lane in list_lanes(repository):
+        for snapshot in list_lane(repository, lane).snapshots:
+            with closing(SnapshotReader(repository, snapshot.link, [RecipientKey.from_seed(private)])) as reader:
+                found[str(snapshot.link.manifest.run)] = {
+                    entry.name: b"".join(bytes(piece) for piece in reader.stream(entry)) for entry in reader.entries()
+                }
+    return found
+
+
+def streams(day: int) -> dict[str, bytes]:
+    """Two big tables, of which one changes, and small ones."""
+    dice = random.Random(1)
+    steady = dice.randbytes(1_500_000) + bytes(3_000_000)
+    table = b"".join(b"%d\t%d\tTh\xe1\xbb\xada\n" % (row, row * row % 7919) for row in range(150_000))
+    table = table[: day * 100_000] + b"changed\n" * 500 + table[day * 100_000 :]
+    small = {f"table/small_{number}": b"%d\n" % (number * day) for number in range(50)}
+    return {
+        "schema": b'{"sql":"CREATE TABLE x ()"}\n',
+        "table/parcel": table,
+        "table/steady": steady,
+        "table/empty": b"",
+        **small,
+    }
+
+
+def test_the_independent_reader_reads_what_drorch_writes(tmp_path: Path) -> None:
+    household = Household()
+    directory = tmp_path / "store"
+    directory.mkdir()
+    repository = household.create(FilesystemStore(directory))
+    trust = hashlib.sha256((directory / "trust/0").read_bytes()).hexdigest()
+    made: dict[str, dict[str, bytes]] = {}
+    for day in (1, 2):
+        taken = back_up(repository, streams(day), random_bytes=counting_random(f"day {day}"))
+        made[str(taken.run)] = streams(day)
+    for number, (run, wanted) in enumerate(made.items()):
+        to = tmp_path / f"out-{number}"
+        assert recovered(directory, run, seed("test custodian"), trust, to) == wanted
+
+
+def test_drorch_reads_the_golden_repository() -> None:
+    found = read_by_drorch(GOLDEN / "repository", EXPECTED["trust"], bytes.fromhex(EXPECTED["recipient_seed"]))
+    digests = {run: {n: hashlib.sha256(raw).hexdigest() for n, raw in each.items()} for run, each in found.items()}
+    assert digests == {
+        snapshot["id"]: {name: stream["sha256"] for name, stream in snapshot["streams"].items()}
+        for snapshot in EXPECTED["snapshots"]
+        if snapshot["state"] == "committed"
+    }
+
+
+def test_drorch_reads_the_forge(tmp_path: Path) -> None:
+    forge = Forge(tmp_path / "repository", chunk_bytes=16384, delta_depth=4, fanout=3)
+    forge.trust()
+    made = {forge.snapshot(streams(day)).run_text: streams(day) for day in range(1, 6)}
+    assert read_by_drorch(forge.directory, forge.trust_root, forge.recipient.seed) == made
+
+
+def test_drorch_refuses_a_forged_repository_sealed_to_the_genuine_recipient(tmp_path: Path) -> None:
+    genuine = Forge(tmp_path / "genuine")
+    genuine.trust()
+    forger = Forge(tmp_path / "forged", seed=b"evil", recipients=genuine.recipients, repository=genuine.repository)
+    forger.trust()
+    forger.snapshot({"a": b"forged"})
+    with pytest.raises(DrorchError):
+        read_by_drorch(forger.directory, genuine.trust_root, genuine.recipient.seed)
+    assert read_by_drorch(forger.directory, forger.trust_root, genuine.recipient.seed)
+
+
+@pytest.mark.parametrize("who", ["a stranger with the writer's key id", "the maintainer", "another writer"])
+def test_drorch_takes_nothing_from_who_may_not_write_here(tmp_path: Path, who: str) -> None:
+    forge = Forge(tmp_path / "repository")
+    another = SigningKey(b"\x03" * 32)
+    forge.trust(writers=[forge.writer, another])
+    forge.snapshot({"a": b"genuine"})
+    stranger = SigningKey(b"\x01" * 32)
+    stranger.key_id = forge.writer.key_id
+    signer = {"the maintainer": forge.maintainer, "another writer": another}.get(who, stranger)
+    forge.snapshot({"a": b"forged"}, signer=signer)
+    try:
+        found = read_by_drorch(forge.directory, forge.trust_root, forge.recipient.seed)
+    except DrorchError:
+        found = {}
+    assert b"forged" not in {raw for each in found.values() for raw in each.values()}
