@@ -100,6 +100,11 @@ def process_environment() -> Mapping[str, str]:
     return MappingProxyType(dict(os.environ))
 
 
+def wants_traceback() -> bool:
+    """Whether a developer asked for Python's own words on a fault of ours (``DRORCH_TRACEBACK`` is set)."""
+    return "DRORCH_TRACEBACK" in os.environ
+
+
 def load_settings(path: Path | None, environment: Mapping[str, str], *, system_file: Path = SYSTEM_FILE) -> Settings:
     """Return the settings of the drorch.yaml that counts; raise ``SettingsInvalid`` with all its problems."""
     file, content, why_not_here = _find(path, environment, system_file)

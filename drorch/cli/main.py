@@ -102,8 +102,8 @@ def _run(arguments: list[str]) -> int:
     except DrorchError as error:
         output.error(error)
         return error.exit_code
-    except Exception as error:  # noqa: BLE001 - the last border: a fault of ours gets a name and an exit code
-        if "DRORCH_TRACEBACK" in os.environ:
+    except Exception as error:
+        if wants_traceback():
             raise
         output.error(Bug(f"{type(error).__name__} in {_place_of(error)}"))
         return Bug.exit_code

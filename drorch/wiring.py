@@ -1,0 +1,334 @@
+"""The composition root: settings -> stores, sources, targets, catalog, keys. The only importer of implementations.
+
+Implementations are imported where they are made, so that a command loads only what it uses (boto3 takes a third of a second).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from drorch.clock import Clock, SystemClock
+from drorch.errors import SettingsInvalid, SourceUnsupported, StoreMissing, UsageInvalid
+from drorch.policy.installation import DirectoryStore, S3Store
+from drorch.policy.model import PostgresqlSource, SourcePromise, SqliteSource
+from drorch.repository.opening import Replica, Repository, open_repository
+
+if TYPE_CHECKING:
+    from drorch.catalog.interface import Catalog
+    from drorch.format.keyfile import HostKeyFile
+    from drorch.policy.installation import Store
+    from drorch.policy.secret import SecretReference
+    from drorch.settings import Settings
+    from drorch.sources.interface import Source, Target
+    from drorch.storage.interface import ObjectStore
+    from drorch.storage.s3 import S3Store as S3ObjectStore
+
+_MACHINE_ID = Path("/etc/machine-id")
+_HELP_FILES = {"README.txt": "docs/help/README.txt", "recover.py": "tools/recover.py", "FORMAT.md": "docs/FORMAT.md"}
+
+
+def random_bytes(length: int) -> bytes:
+    """Return bytes from the operating system's generator."""
+    return secrets.token_bytes(length)
+
+
+def machine_id() -> str:
+    """Return what tells this machine from its clones, as far as the system knows; empty when it does not."""
+    try:
+        return _MACHINE_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def host_name() -> str:
+    """Return a name that no two machines share: the host's, and the beginning of its machine id."""
+    return f"{socket.gethostname()}-{machine_id()[:8]}".rstrip("-")
+
+
+class Wiring:
+    """Everything that one command uses, made on demand and closed at the end (it is a context manager)."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.random_bytes = random_bytes
+        self._open = ExitStack()
+        self._catalog: Catalog | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    # -- stores
+
+    def replica(self, name: str) -> Replica:
+        """Return the store that drorch.yaml calls ``name``; raise ``UsageInvalid`` when it calls none so."""
+        settings = self.settings.stores.get(name)
+        if settings is None:
+            raise UsageInvalid(f"no store is called {name}", expected=", ".join(self.settings.stores), found=name)
+        return Replica(name=name, store=self._kept(self._store(settings)))
+
+    def repository(self, names: Sequence[str] = ()) -> Repository:
+        """Open the repository in the stores called ``names`` (all of drorch.yaml when empty) and check its trust root."""
+        if self.settings.keys.trust is None:
+            raise SettingsInvalid(
+                "drorch.yaml does not name the trust root",
+                expected="`keys: {trust: ...}`, as on the recovery sheet",
+                found="none",
+                hint="`drorch init` writes it",
+            )
+        replicas = [self.replica(name) for name in (names or tuple(self.settings.stores))]
+        return open_repository(replicas, self.settings.keys.trust)
+
+    def store_at(self, url: str) -> Replica:
+        """Return the store that a URL means, with credentials from the standard AWS variables; for a bare machine."""
+        parts = urlsplit(url)
+        if parts.scheme == "s3":
+            environment = self.settings.environment
+            store: ObjectStore = self._retrying(
+                _s3(
+                    bucket=parts.netloc,
+                    prefix=parts.path.strip("/"),
+                    endpoint=environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL"),
+                )
+            )
+        elif parts.scheme in ("", "file"):
+            store = self._directory(Path(parts.path))
+        else:
+            raise UsageInvalid("not a store", expected="s3://BUCKET/PREFIX or a directory", found=url)
+        return Replica(name=url, store=self._kept(store))
+
+    def _store(self, store: Store) -> ObjectStore:
+        if isinstance(store, DirectoryStore):
+            return self._directory(store.directory)
+        assert isinstance(store, S3Store)  # noqa: S101 - the only other kind
+        return self._retrying(
+            _s3(
+                bucket=store.bucket,
+                prefix=store.prefix,
+                endpoint=store.endpoint,
+                region=store.region,
+                access_key=self._text(store.access_key),
+                secret_key=self._text(store.secret_key),
+                path_style=store.path_style,
+                ca_bundle=store.authority,
+            )
+        )
+
+    def raw_s3(self, name: str) -> S3ObjectStore:
+        """Return the S3 store called ``name`` without retries, to try calls that must fail; ``UsageInvalid`` for others."""
+        store = self.settings.stores.get(name)
+        if not isinstance(store, S3Store):
+            raise UsageInvalid(f"{name} is not an S3 store", hint="only a bucket has credentials that can be tried")
+        return _s3(
+            bucket=store.bucket,
+            prefix=store.prefix,
+            endpoint=store.endpoint,
+            region=store.region,
+            access_key=self._text(store.access_key),
+            secret_key=self._text(store.secret_key),
+            path_style=store.path_style,
+            ca_bundle=store.authority,
+        )
+
+    def _directory(self, directory: Path) -> ObjectStore:
+        from drorch.storage.filesystem import FilesystemStore
+
+        if not directory.is_dir():
+            raise StoreMissing(
+                f"the directory {directory} is not there",
+                expected="a directory",
+                found="nothing" if not directory.exists() else "something else",
+                hint="is the disk mounted? drorch does not make the directory of a store but at `drorch init`",
+            )
+        return FilesystemStore(directory)
+
+    def _retrying(self, store: ObjectStore) -> ObjectStore:
+        from drorch.storage.retrying import RetryingStore
+
+        return RetryingStore(store, clock=self.clock, random_fraction=secrets.SystemRandom().random)
+
+    def _kept(self, store: ObjectStore) -> ObjectStore:
+        self._open.callback(store.close)
+        return store
+
+    # -- keys
+
+    def host_key(self) -> HostKeyFile:
+        """Return this host's writing key; raise ``KeyMissing`` when it belongs to another repository."""
+        from drorch.format.keyfile import read_host_key_file
+
+        reference = self.settings.keys.host_key
+        if reference is None:
+            raise SettingsInvalid("drorch.yaml names no host key", expected="`keys: {host_key: file:secrets/host.key}`")
+        return read_host_key_file(self.settings.reveal(reference).text())
+
+    # -- databases
+
+    def source(self, promise: SourcePromise) -> Source:
+        """Return the database that a policy's source means; raise ``SourceUnsupported`` for engines that come later."""
+        described = promise.source
+        if isinstance(described, SqliteSource):
+            from drorch.sources.sqlite.source import SqliteSource as Sqlite
+
+            return Sqlite(
+                self.settings.resolve(described.file),
+                clock=self.clock,
+                busy_timeout_seconds=described.lock_timeout_seconds,
+            )
+        if isinstance(described, PostgresqlSource):
+            return self._postgresql(described)
+        raise SourceUnsupported(
+            f"{promise.address}: this version does not capture {described.engine}",
+            expected="postgresql or sqlite",
+            found=described.engine,
+        )
+
+    def _postgresql(self, described: PostgresqlSource) -> Source:
+        from drorch.sources.postgresql.location import PostgresqlLocation
+        from drorch.sources.postgresql.options import CaptureOptions, RolesChoice
+        from drorch.sources.postgresql.source import PostgresqlSource as Postgresql
+        from drorch.sources.postgresql.tools import PostgresqlTools
+
+        roles = {
+            "none": RolesChoice.NONE,
+            "without": RolesChoice.WITHOUT_PASSWORDS,
+            "with_passwords": RolesChoice.WITH_PASSWORDS,
+        }
+        settings = self.settings
+        location = PostgresqlLocation(
+            database=described.database or "",
+            host=described.host,
+            port=described.port,
+            user=described.user,
+            password=self._password(described.password),
+            tls=described.tls,
+            tls_authority=self._path(described.tls_authority),
+            tls_certificate=self._path(described.tls_certificate),
+            tls_key=self._path(described.tls_key),
+            service=described.service,
+            password_file=self._path(described.password_file),
+        )
+        options = CaptureOptions(
+            jobs=described.jobs,
+            lock_timeout_seconds=described.lock_timeout_seconds,
+            connect_timeout_seconds=settings.limits.connect_timeout_seconds,
+            stall_timeout_seconds=settings.limits.stall_timeout_seconds,
+            max_snapshot_age_seconds=described.max_snapshot_age_seconds,
+            max_lag_seconds=described.max_lag_seconds,
+            split_size_bytes=described.split_size_bytes,
+            exclude_data=described.exclude_data,
+            roles=roles[described.roles],
+        )
+        tools = PostgresqlTools(directory=settings.tools.postgresql)
+        return Postgresql(location, options, tools, self.clock, self.temporary())
+
+    def target(self, url: str, password: Callable[[], str] | None = None) -> Target:
+        """Return the place that ``--to`` means: ``postgresql://...`` or ``sqlite:///FILE``; raise ``UsageInvalid``."""
+        scheme = urlsplit(url).scheme
+        if scheme in ("postgresql", "postgres"):
+            from drorch.sources.postgresql.location import parse_location
+            from drorch.sources.postgresql.target import PostgresqlTarget
+
+            return PostgresqlTarget(parse_location(url, password=password), self.clock)
+        if scheme == "sqlite":
+            from drorch.sources.sqlite.target import SqliteTarget
+            from drorch.sources.sqlite.target import parse_location as parse_sqlite
+
+            return SqliteTarget(parse_sqlite(url), clock=self.clock)
+        raise UsageInvalid(
+            "not a restore target", expected="postgresql://USER@HOST/DATABASE or sqlite:///FILE", found=url
+        )
+
+    def temporary(self) -> Path:
+        """Return the directory for temporary files, made with mode 0700."""
+        self.settings.temporary_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self.settings.temporary_directory
+
+    # -- catalog
+
+    def catalog(self) -> Catalog:
+        """Return the catalog, made or migrated where needed; raise ``CatalogError``."""
+        if self._catalog is None:
+            self._catalog = self._open_catalog()
+            self._open.callback(self._catalog.close)
+        return self._catalog
+
+    def _open_catalog(self) -> Catalog:
+        configured = self.settings.catalog
+        if configured.url is None:
+            from drorch.catalog.sqlite import open_sqlite
+
+            return open_sqlite(self.settings.state_directory / "catalog.sqlite")
+        from drorch.catalog.postgresql import open_postgresql
+
+        return open_postgresql(configured.url, password=self._text(configured.password))
+
+    # -- secrets
+
+    def _text(self, reference: SecretReference | None) -> str | None:
+        return None if reference is None else self.settings.reveal(reference).text()
+
+    def _password(self, reference: SecretReference | None) -> Callable[[], str] | None:
+        return None if reference is None else lambda: self.settings.reveal(reference).text()
+
+    def _path(self, path: str | None) -> Path | None:
+        return None if path is None else self.settings.resolve(path)
+
+
+def _s3(  # noqa: PLR0913 - the options of a store, all by name
+    *,
+    bucket: str,
+    prefix: str,
+    endpoint: str | None = None,
+    region: str | None = None,
+    access_key: str | None = None,
+    secret_key: str | None = None,
+    path_style: bool | None = None,
+    ca_bundle: Path | None = None,
+) -> S3ObjectStore:
+    from drorch.storage.s3 import S3Store as S3ObjectStore
+
+    return S3ObjectStore(
+        bucket=bucket,
+        prefix=prefix,
+        endpoint=endpoint,
+        region=region,
+        access_key=access_key,
+        secret_key=secret_key,
+        path_style=path_style,
+        ca_bundle=ca_bundle,
+    )
+
+
+def help_files() -> Mapping[str, bytes]:
+    """Return the files that explain a repository to a stranger; they are put into every store."""
+    packaged = resources.files("drorch") / "help"
+    if packaged.is_dir():
+        return {name: (packaged / name).read_bytes() for name in _HELP_FILES}
+    checkout = Path(__file__).resolve().parent.parent
+    return {name: (checkout / path).read_bytes() for name, path in _HELP_FILES.items()}
+
+
+def process_id() -> int:
+    """Return the id of this process."""
+    return os.getpid()
+
+
+def is_terminal() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin.isatty()
