@@ -19,16 +19,21 @@ ids only: it cannot tell who wrote what it finds.
 from __future__ import annotations
 
 import argparse
+import getpass
 import hashlib
 import json
+import shutil
+import sqlite3
+import struct
 import sys
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import zstandard
@@ -38,6 +43,7 @@ from cryptography.hazmat.primitives import hashes, hpke
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, mlkem
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -515,7 +521,7 @@ class Entry(NamedTuple):
     digest: bytes
     tree: Child | None
     start: int
-    about: dict[str, object]
+    about: dict[str, Any]
 
     @property
     def file_name(self) -> str:
@@ -896,11 +902,13 @@ def restore(snapshot: Snapshot, to: Path, only: list[str], *, keep_damaged: bool
     fields, lane, written, lost = snapshot.manifest.fields, snapshot.lane, list[Entry](), 0
     body = lane.body(snapshot)
     target = empty_directory(to)
-    facts = {"snapshot": run_text(snapshot.run), "source": fields.text(23), "restore_point": when(fields, 21)}
-    facts_text = json.dumps(
-        {**facts, "facts": body.json(1), "closing_facts": body.json(4)}, ensure_ascii=False, indent=1
-    )
-    (target / "facts.json").write_text(facts_text + "\n", encoding="utf-8")
+    facts: dict[str, Any] = {
+        "snapshot": run_text(snapshot.run),
+        "source": fields.text(23),
+        "restore_point": when(fields, 21),
+    }
+    facts |= {"facts": body.json(1), "closing_facts": body.json(4)}
+    (target / "facts.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     with (target / "streams.jsonl").open("x", encoding="utf-8") as index:
         for entry in lane.entries(body):
             if only and entry.name not in only:
@@ -915,9 +923,169 @@ def restore(snapshot: Snapshot, to: Path, only: list[str], *, keep_damaged: bool
             print(f"ok    {entry.size:>14,} bytes  {shown(entry.name)}")
             about = {"name": entry.name, "file": entry.file_name, "bytes": entry.size, "blake3": entry.digest.hex()}
             index.write(json.dumps({**about, **entry.about}, ensure_ascii=False) + "\n")
+    if not only and not lost:
+        rebuild(target, written, facts["facts"])
     print(f"{len(written)} streams, {sum(entry.size for entry in written):,} bytes, every digest right: {target}")
     if lost or set(only) - {entry.name for entry in written}:
         raise Refused(f"{lost} streams could not be restored; {len(written)} are good")
+
+
+# ---- From streams to a database: what the streams of PostgreSQL and SQLite hold
+
+
+def rebuild(target: Path, entries: list[Entry], facts: Any) -> None:
+    """Write ``restore.sql`` for psql or ``database.sqlite`` beside the streams, if that is what they are."""
+    engine = facts.get("engine") if isinstance(facts, dict) else None
+    makers = {"postgresql": (postgresql_script, "restore.sql"), "sqlite": (sqlite_database, "database.sqlite")}
+    if engine not in makers:
+        return
+    make, name = makers[engine]
+    try:
+        schema = next(entry for entry in entries if entry.name == "schema")
+        lines = (target / schema.file_name).read_text(encoding="utf-8").split("\n")
+        make(target, [json.loads(line) for line in lines if line], entries, facts)
+        print(f"wrote {target / name}")
+    except (StopIteration, ValueError, KeyError, TypeError, LookupError, struct.error, sqlite3.Error) as error:
+        note(f"{name} is not complete, the streams are: {type(error).__name__} {error}")
+
+
+def quoted(name: object) -> str:
+    return '"' + str(name).replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def postgresql_script(target: Path, schema: list[dict[str, Any]], entries: list[Entry], facts: dict[str, Any]) -> None:
+    r"""A script for psql: definitions, rows by \copy from the streams' files, then indexes and constraints.
+
+    Names come from whoever could create tables. In SQL they stand in quotes; outside of it psql would take a line
+    that a name breaks for a command of its own, so no name with a line break stands in a ``\copy`` or comment.
+    """
+    server = str(facts.get("encoding") or "UTF8")
+    codec = {"UTF8": "utf-8", "SQL_ASCII": "utf-8"}.get(server, server.replace("WIN", "cp"))
+    sections: dict[str, list[dict[str, Any]]] = {}
+    for each in schema:
+        sections.setdefault(each["section"], []).append(each)
+    with (target / "restore.sql").open("wb") as script:
+
+        def put(*lines: str) -> None:
+            script.write("".join(f"{line}\n" for line in lines).encode(codec, "surrogateescape"))
+
+        def definitions(each: dict[str, Any]) -> None:
+            text = each.get("sql", "").rstrip().rstrip(";")
+            if each["kind"] == "SUBSCRIPTION":
+                put("-- left out, because it would connect: " + ascii(text))
+            elif text:
+                put(*["\\if :{?owners}", f"{text};", "\\endif"] if each["section"] == "grants" else [f"{text};"])
+            if each.get("alter") and each.get("owner"):
+                put("\\if :{?owners}", f"ALTER {each['alter']} OWNER TO {quoted(each['owner'])};", "\\endif")
+
+        put("-- In this directory: psql -X -d AN_EMPTY_DATABASE -f restore.sql")
+        put("-- With -v owners=1 also owners and rights; their roles must exist (stream 'roles').")
+        put(*(f"-- {name}: {facts.get(name)!a}" for name in ("server_version", "encoding", "collate", "ctype")))
+        put("\\set ON_ERROR_STOP on", "SET check_function_bodies = off;", "SET search_path = '';")
+        put(f"SET client_encoding = {literal(server)};", "SET standard_conforming_strings = on;")
+        for each in sections.get("pre", []):
+            definitions(each)
+        for entry in entries:
+            if entry.about["kind"] == 2 and entry.size:
+                about, file = entry.about["attributes"], target / entry.file_name
+                names = (
+                    json.loads(about["exact"])
+                    if "exact" in about
+                    else [about["schema"], about["table"], *about["columns"]]
+                )
+                columns = f" ({', '.join(map(quoted, names[2:]))})" if names[2:] else ""
+                table = f"{quoted(names[0])}.{quoted(names[1])}{columns}"
+                if table.isprintable():
+                    put(f"\\copy {table} from '{file.name}'")
+                    continue
+                put(f"COPY {table} FROM STDIN;")
+                with file.open("rb") as rows:
+                    shutil.copyfileobj(rows, script)
+                put("\\.")
+            elif entry.about["kind"] == 3:
+                for row in prefixed_rows(target / entry.file_name):
+                    number, offset = struct.unpack_from(">IQ", row)
+                    call = f"lo_put({number}, {offset}" if offset else f"lo_from_bytea({number}"
+                    put(f"SELECT pg_catalog.{call}, '\\x{row[12:].hex()}');")
+        for each in (each for name in ("data", "post", "grants", "last") for each in sections.get(name, [])):
+            definitions(each)
+        put(*("-- to be set by hand: " + json.dumps(each) for each in sections.get("database", [])))
+
+
+def prefixed_rows(path: Path) -> Iterator[bytes]:
+    """The rows of a stream of length-prefixed rows."""
+    with path.open("rb") as file:
+        while head := file.read(4):
+            row = file.read(int.from_bytes(head, "big"))
+            if len(head) < 4 or len(row) < int.from_bytes(head, "big"):
+                raise ValueError(f"{path.name} is cut off")
+            yield row
+
+
+def sqlite_database(target: Path, schema: list[dict[str, Any]], entries: list[Entry], _facts: dict[str, Any]) -> None:
+    """A SQLite file: settings, tables, rows, virtual tables, indexes, views, triggers."""
+    settings, encoding = (
+        schema[0],
+        {"UTF-8": "utf-8", "UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}[schema[0]["encoding"]],
+    )
+    database = sqlite3.connect(target / "database.sqlite", isolation_level=None)
+    try:
+        for name in ("encoding", "page_size", "auto_vacuum", "user_version", "application_id"):
+            database.execute(f"PRAGMA {name} = {quoted(settings[name])}")
+        database.execute("PRAGMA ignore_check_constraints = on")
+        database.execute("BEGIN")
+
+        def create(kind: str) -> None:
+            for each in (each for each in schema[1:] if each["kind"] == kind):
+                try:
+                    database.execute(each["sql"])
+                except sqlite3.Error as error:
+                    note(f"{kind} {each['name']} is left out: {error}: {each['sql']}")
+
+        create("table")
+        for entry in (entry for entry in entries if entry.about["kind"] == 2):
+            table, columns = entry.about["attributes"]["table"], entry.about["attributes"]["columns"]
+            if table.startswith("sqlite_") and table != "sqlite_sequence":
+                continue  # statistics: ANALYZE makes them again
+            if table == "sqlite_sequence":
+                database.execute("DELETE FROM sqlite_sequence")
+            for row in prefixed_rows(target / entry.file_name):
+                pairs = list(sqlite_values(row, encoding))
+                places = ", ".join("CAST(? AS TEXT)" if odd else "?" for _, odd in pairs)
+                if encoding != "utf-8" and any(odd for _, odd in pairs):
+                    note(f"database.sqlite: table {table} has text that is not valid UTF-16; it is not exact there")
+                into = f"INSERT INTO {quoted(table)} ({', '.join(map(quoted, columns))}) VALUES ({places})"  # noqa: S608
+                database.execute(into, [value for value, _ in pairs])
+        database.execute("PRAGMA writable_schema = on")
+        for each in (each for each in schema[1:] if each["kind"] == "virtual_table"):
+            values = (each["name"], each["name"], each["sql"])
+            database.execute("INSERT INTO sqlite_schema VALUES ('table', ?, ?, 0, ?)", values)
+        for kind in ("index", "view", "trigger"):
+            create(kind)
+        database.execute("COMMIT")
+    finally:
+        database.close()
+
+
+def sqlite_values(row: bytes, encoding: str) -> Iterator[tuple[object, bool]]:
+    """The values of a row, and whether each is text that is not valid in its encoding."""
+    at = Cursor(row, "row")
+    while at.left():
+        kind = at.number(1)
+        if kind in (1, 2):
+            yield struct.unpack(">q" if kind == 1 else ">d", at.take(8))[0], False
+        elif kind in (3, 4):
+            raw = at.take(at.number(4))
+            try:
+                yield (raw.decode(encoding) if kind == 3 else raw), False
+            except UnicodeDecodeError:
+                yield raw, True
+        else:
+            yield None, False
 
 
 # ---- Salvage
@@ -1065,25 +1233,60 @@ def find_snapshot(lanes: list[Lane], wanted: str, *, past_damage: bool) -> Snaps
     return found[0]
 
 
-def read_private_key(args: argparse.Namespace) -> Recipient | None:
-    if not args.seed_hex_file:
-        return None
+def read_key_file(path: Path, passphrase_file: Path | None) -> tuple[bytes, bytes]:
+    """Seed and trust root (empty if the file does not name it) of a private key file [13]."""
+    raw = path.read_bytes()[: 64 * KIB].decode("utf-8", "replace")
+    lines = [line.rstrip("\r ") for line in raw.rstrip().split("\n")]
+    fields = dict(line.split(": ", 1) for line in lines[1:] if ": " in line)
     try:
-        seed = bytes.fromhex(args.seed_hex_file.read_text(encoding="ascii").strip())
-    except ValueError:
-        seed = b""
-    if len(seed) != 32:
-        raise Refused(f"{args.seed_hex_file}: not 64 hexadecimal digits")
-    return Recipient(seed)
+        if lines[0] != "drorch private key 1" or fields["kind"] != "recipient" or not lines[-1].startswith("sealed: "):
+            raise Refused(f"{path}: is not the private key file of a recipient")
+        n, r, p = (int(number) for number in fields["scrypt"].split()[:3])
+        salt, sealed = bytes.fromhex(fields["scrypt"].split()[3]), bytes.fromhex(fields["sealed"])
+        trust = bytes.fromhex(fields.get("trust", ""))
+    except (KeyError, ValueError, IndexError) as error:
+        raise Refused(f"{path}: is damaged") from error
+    if not (n > 1 and n & (n - 1) == 0 and r > 0 and 0 < p <= 16 and n * r <= 1 << 23 and len(sealed) == 60):
+        raise Refused(f"{path}: its numbers are out of bounds")
+    if passphrase_file:
+        words = passphrase_file.read_text(encoding="utf-8").splitlines()[:1]
+    else:
+        words = [getpass.getpass(f"Passphrase of the key {shown(fields.get('label', path.name))}: ")]
+    passphrase = unicodedata.normalize("NFC", "".join(words)).encode()
+    associated = "".join(f"{line}\n" for line in lines[:-1]).encode()
+    try:
+        key = Scrypt(salt, 32, n, r, p).derive(passphrase)
+        return AESGCM(key).decrypt(sealed[:12], sealed[12:], associated), trust
+    except InvalidTag as error:
+        raise Refused(f"{path}: the passphrase is wrong, or the file was changed") from error
 
 
-def trust_digest(text: str | None) -> bytes:
+def read_private_key(args: argparse.Namespace) -> tuple[Recipient | None, bytes]:
+    """The recipient's key, if one was given, and the trust root that its file names."""
+    if args.seed_hex_file:
+        try:
+            seed, trust = bytes.fromhex(args.seed_hex_file.read_text(encoding="ascii").strip()), b""
+        except ValueError:
+            seed = b""
+        if len(seed) != 32:
+            raise Refused(f"{args.seed_hex_file}: not 64 hexadecimal digits")
+    elif args.key:
+        seed, trust = read_key_file(args.key, args.passphrase_file)
+    else:
+        return None, b""
+    return Recipient(seed), trust
+
+
+def trust_digest(text: str | None, of_key_file: bytes) -> bytes:
+    """The trust root that the operator gave, or that the private key's file names; both must agree."""
     try:
-        digest = bytes.fromhex((text or "").replace("-", ""))
+        digest = bytes.fromhex(text.replace("-", "")) if text is not None else of_key_file
     except ValueError:
         digest = b""
     if len(digest) not in (16, 32):
         raise Refused("give --trust with the 32 or 64 hexadecimal digits that stand on every key sheet")
+    if of_key_file and not of_key_file.startswith(digest):
+        raise Refused("the key file belongs to another repository than --trust names")
     return digest
 
 
@@ -1094,7 +1297,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     add("--key", type=Path, metavar="FILE", help="a recipient's private key file")
     add("--passphrase-file", type=Path, metavar="FILE", help="its passphrase; asked for otherwise")
     add("--seed-hex-file", type=Path, metavar="FILE", help="instead: the key's 64 hexadecimal digits")
-    add("--trust", metavar="DIGEST", help="the digest of trust/0, from a key sheet")
+    add("--trust", metavar="DIGEST", help="the digest of trust/0, from a key sheet; the key file may name it too")
     add("--expect-head", metavar="DIGEST", action="append", default=[], help="refuse unless this manifest is there")
     add("--past-damage", action="store_true", help="go on behind a gap in a chain, and without a commit")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -1110,14 +1313,14 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def run(args: argparse.Namespace) -> None:
-    me = read_private_key(args)
+    me, trust_of_key = read_private_key(args)
     if args.command == "salvage":
         if not me:
             raise Refused("salvage needs the private key of a recipient: give --key")
         salvage(args.directory, me, args.to)
         return
     store = Store(args.directory)
-    trust = Trust(store, trust_digest(args.trust))
+    trust = Trust(store, trust_digest(args.trust, trust_of_key))
     print(f"repository {trust.repository.hex()}: trust root verified, {trust.records} records")
     names = [name for name in store.names("l") if len(name) == 32 and not name.strip("0123456789abcdef")]
     lanes = [Lane(store, trust, me, bytes.fromhex(name), past_damage=args.past_damage) for name in names]

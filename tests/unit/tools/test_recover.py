@@ -192,7 +192,7 @@ def test_a_delta_against_a_base_that_looks_like_zstd(desk: Desk, tmp_path: Path,
 def test_names_from_a_repository_stay_inside_the_directory_and_off_the_terminal(
     desk: Desk, forge: Forge, tmp_path: Path
 ) -> None:
-    names = ["../../escape", "/etc/passwd", "..", "a/b", "bell\x07\x1b[2J", "x" * 5000, "bảng\n1", ""]
+    names = ["../../escape", "/etc/passwd", "..", "a/b", "bell\x07\x1b[2J", "x" * 5000, "bảng\n1"]
     forge.snapshot({name: name.encode() for name in names})
     result = restored(desk, forge, 1)
     assert result.written == {name: name.encode() for name in names}
