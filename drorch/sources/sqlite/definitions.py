@@ -206,11 +206,17 @@ def decode_schema(pieces: Iterable[Bytes]) -> Schema:
         if form == FORM:
             return Schema(
                 settings=_checked_settings(first),
-                definitions=tuple(Definition(**{**line, "kind": Kind(line["kind"])}) for line in rest),
+                definitions=tuple(map(_checked_definition, rest)),
             )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ObjectCorrupt("the schema stream is not one of a SQLite database") from error
     raise ObjectCorrupt("the schema stream is of another form", expected=FORM, found=str(form)[:80])
+
+
+def _checked_definition(line: dict[str, Any]) -> Definition:
+    if not all(isinstance(value, str) for value in line.values()):
+        raise ValueError("a definition consists of texts")
+    return Definition(**{**line, "kind": Kind(line["kind"])})
 
 
 def _checked_settings(line: dict[str, Any]) -> Settings:

@@ -118,18 +118,33 @@ class _Loader:
         self._loaded.rows += rows
 
     def _insert(self, table: str, columns: list[str], pieces: Iterator[Bytes]) -> int:
-        names = ", ".join(map(identifier, columns))
-        head = f"INSERT INTO {identifier(table)} ({names}) VALUES "
-        plain = f"{head}({', '.join('?' * len(columns))})"
-        casting = f"{head}({', '.join(['iif(?, CAST(? AS TEXT), ?)'] * len(columns))})"
+        into = f"INSERT INTO {identifier(table)} ({', '.join(map(identifier, columns))})"
+        plain = f"{into} VALUES ({', '.join('?' * len(columns))})"
         count = 0
         for rows, may_hold_odd_text in decode_rows(pieces, len(columns), encoding=self._encoding):
             count += len(rows)
             if may_hold_odd_text:
-                self._connection.executemany(casting, map(_three_for_each, rows))
+                self._insert_odd_text(into, rows)
             else:
                 self._connection.executemany(plain, rows)
         return count
+
+    def _insert_odd_text(self, into: str, rows: list[LoadedRow]) -> None:
+        """Insert rows with text that is not UTF-8 by way of a temporary table.
+
+        ``CAST(column AS TEXT)`` takes the bytes as they are, in the database's encoding; the same cast of a bound parameter takes
+        them for UTF-8 (measured with 3.40), which would garble a UTF-16 database.
+        """
+        width = len(rows[0])
+        self._connection.execute("DROP TABLE IF EXISTS temp.drorch_odd")
+        self._connection.execute(f"CREATE TEMP TABLE drorch_odd (texts, {', '.join(f'c{i}' for i in range(width))})")
+        self._connection.executemany(
+            f"INSERT INTO drorch_odd VALUES ({', '.join('?' * (width + 1))})", map(_marked, rows)
+        )
+        values = [
+            f"CASE substr(texts, {i + 1}, 1) WHEN '1' THEN CAST(c{i} AS TEXT) ELSE c{i} END" for i in range(width)
+        ]
+        self._connection.execute(f"{into} SELECT {', '.join(values)} FROM drorch_odd ORDER BY rowid")
 
     def _compare(self, stream: StoredStream, rows: int, sent: _Tally) -> None:
         """Refuse a table that does not read as it was captured (a column's affinity can change what is written)."""
@@ -243,12 +258,13 @@ class _Tally:
         return self._hash.digest()
 
 
-def _three_for_each(row: LoadedRow) -> tuple[object, ...]:
-    """Return what ``iif(?, CAST(? AS TEXT), ?)`` takes for each value."""
-    bound: list[object] = []
-    for value in row:
-        bound += (1, bytes(value), None) if isinstance(value, OddText) else (0, None, value)
-    return tuple(bound)
+def _marked(row: LoadedRow) -> tuple[object, ...]:
+    """Return ``row`` behind a string that has ``1`` for each value that is odd text; those become plain bytes."""
+    is_odd = [isinstance(value, OddText) for value in row]
+    return (
+        "".join("01"[flag] for flag in is_odd),
+        *(bytes(value) if flag else value for flag, value in zip(is_odd, row, strict=True)),  # type: ignore[arg-type]
+    )
 
 
 def _has_table(connection: sqlite3.Connection, name: str) -> bool:
@@ -264,6 +280,7 @@ def _apply_settings(connection: sqlite3.Connection, settings: Settings) -> None:
         "synchronous=OFF",  # the file is synced once, at the end
         "locking_mode=EXCLUSIVE",
         "cache_size=-65536",  # 64 MiB: indexes are built in it
+        "temp_store=MEMORY",
         "foreign_keys=OFF",
         "ignore_check_constraints=ON",
         f"user_version={settings.user_version}",

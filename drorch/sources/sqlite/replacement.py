@@ -16,11 +16,14 @@ from datetime import datetime
 from pathlib import Path
 
 from drorch.errors import DecisionNeeded
-from drorch.sources.sqlite.database_file import COMPANIONS
-from drorch.sources.sqlite.faults import FOREIGN, what_sqlite_said, writing
+from drorch.sources.sqlite.database_file import COMPANIONS, connect_read_only
+from drorch.sources.sqlite.faults import FOREIGN, primary_code, what_sqlite_said, writing
 
 _MARK = "made-by-drorch"
 _FILE = "database"
+_PATIENCE_SECONDS = 2.0
+_DAMAGE = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+_STOP_PROGRAMS = "stop the programs that use it, then try again"
 
 
 @contextmanager
@@ -115,28 +118,43 @@ def replace_old(built: Path, file: Path, moment: datetime) -> Path:
 @contextmanager
 def _at_rest(file: Path) -> Iterator[None]:
     """Hold the old database so that nobody writes to it, with nothing of it outside the file."""
-    advice = f"stop the programs that use it; if it is damaged, move {file.name} and the files {', '.join(COMPANIONS)} beside it away"
+    _refuse_damage_with_a_log(file)
     try:
-        with closing(sqlite3.connect(file, timeout=5, isolation_level=None)) as connection:
-            mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-            if mode == "wal":
+        with closing(sqlite3.connect(file, timeout=_PATIENCE_SECONDS, isolation_level=None)) as connection:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             else:
                 connection.execute("BEGIN EXCLUSIVE")
                 yield
                 return
     except FOREIGN as error:
-        if any(_has_bytes(Path(f"{file}{suffix}")) for suffix in COMPANIONS):
+        if primary_code(error) not in _DAMAGE:
             raise DecisionNeeded(
-                f"{file} cannot be brought to rest", found=what_sqlite_said(error), hint=advice
+                f"{file} cannot be brought to rest", found=what_sqlite_said(error), hint=_STOP_PROGRAMS
             ) from error
     left = [suffix for suffix in COMPANIONS if Path(f"{file}{suffix}").exists()]
     if left:  # the last connection to close removes them: somebody else is connected
-        raise DecisionNeeded(f"another program has {file} open", found=f"{file.name}{left[0]}", hint=advice)
+        raise DecisionNeeded(f"another program has {file} open", found=f"{file.name}{left[0]}", hint=_STOP_PROGRAMS)
     yield
 
 
-def _has_bytes(path: Path) -> bool:
+def _refuse_damage_with_a_log(file: Path) -> None:
+    """Refuse a damaged file whose log still holds something: opening it for writing would mix the two for good."""
+    if not any(has_bytes(Path(f"{file}{suffix}")) for suffix in ("-wal", "-journal")):
+        return
+    try:
+        with closing(connect_read_only(file, busy_timeout_seconds=_PATIENCE_SECONDS)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except FOREIGN as error:
+        if primary_code(error) in _DAMAGE:
+            hint = f"move {file.name} and the files {', '.join(COMPANIONS)} beside it away together: both may be needed to save what is in them"
+            raise DecisionNeeded(
+                f"{file} is damaged and has a log", found=what_sqlite_said(error), hint=hint
+            ) from error
+
+
+def has_bytes(path: Path) -> bool:
+    """Tell whether there is a file that is not empty."""
     return path.exists() and path.stat().st_size > 0
 
 

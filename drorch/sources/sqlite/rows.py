@@ -36,7 +36,7 @@ FetchedRow: TypeAlias = tuple[FetchedValue, ...]
 
 
 class OddText(bytes):
-    """TEXT that is no valid UTF-8: it cannot be a ``str`` and is cast by SQLite when it is written."""
+    """TEXT that is no valid UTF-8 (or not UTF-8 at all): no ``str``, SQLite casts it when it is written."""
 
     __slots__ = ()
 

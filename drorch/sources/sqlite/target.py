@@ -13,11 +13,11 @@ from drorch.clock import Clock
 from drorch.errors import DecisionNeeded, ObjectCorrupt
 from drorch.quantities import format_size
 from drorch.sources.interface import Content, Finding, Level, Observer, RestoreChoices, RestoreOutcome, StreamKind
-from drorch.sources.sqlite.database_file import COMPANIONS, OLDEST_LIBRARY
+from drorch.sources.sqlite.database_file import OLDEST_LIBRARY
 from drorch.sources.sqlite.definitions import Kind, decode_schema
-from drorch.sources.sqlite.faults import FOREIGN
+from drorch.sources.sqlite.faults import FOREIGN, writing
 from drorch.sources.sqlite.loading import Loaded, load
-from drorch.sources.sqlite.replacement import put_new, replace_old, side_directory
+from drorch.sources.sqlite.replacement import has_bytes, put_new, replace_old, side_directory
 from drorch.sources.sqlite.selection import Selection, module_of, select
 
 _ROOM_FACTOR = 1.2
@@ -48,11 +48,12 @@ class SqliteTarget:
                 )
             ]
         selection = _selection(content, choices)
-        return [
-            *self._findings_about_directory(content, selection),
-            *self._findings_about_file(choices),
-            *_findings_about_selection(selection),
-        ]
+        with writing(self.address):
+            return [
+                *self._findings_about_directory(content, selection),
+                *self._findings_about_file(choices),
+                *_findings_about_selection(selection),
+            ]
 
     def restore(self, content: Content, choices: RestoreChoices, observer: Observer) -> RestoreOutcome:
         """See ``Target``."""
@@ -96,7 +97,7 @@ class SqliteTarget:
         if self._holds_something():
             findings.append(_finding_about_old_file(file, choices))
         else:
-            orphans = [suffix for suffix in COMPANIONS if Path(f"{file}{suffix}").exists()]
+            orphans = [suffix for suffix in ("-wal", "-journal") if has_bytes(Path(f"{file}{suffix}"))]
             if orphans:
                 text = f"{file}{orphans[0]} lies there without a database and would be taken for part of the new one"
                 findings.append(Finding(level=Level.STOP, text=text, remedy="move it away"))
