@@ -6,7 +6,12 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-pytest_plugins: list[str] = []  # fixtures shared by several folders live in tests/support/; one line each
+# Fixtures shared by several folders live in tests/support/; one line each.
+pytest_plugins: list[str] = [
+    "tests.support.seaweedfs",
+    "tests.support.catalogs",
+    "tests.support.postgresql",
+]
 
 # A setting of the developer's machine must neither help nor hurt a test, nor may a test reach a real account.
 FOREIGN_PREFIXES = ("DRORCH_", "AWS_", "PG")

@@ -76,7 +76,9 @@ class Child:
         self.kill()
         self._drainer.join(ENDING_SECONDS)
         line = self.last_line()
-        return CaptureFailed(f"{self._name} failed", expected="exit code 0", found=f"{found}: {line}" if line else found)
+        return CaptureFailed(
+            f"{self._name} failed", expected="exit code 0", found=f"{found}: {line}" if line else found
+        )
 
     def last_line(self) -> str:
         """Return the last line of standard error that is not a detail."""
@@ -100,8 +102,12 @@ class Child:
                     os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.wait()
 
+    def join(self) -> None:
+        """Wait for the reader of standard error: the pipe must not be closed under it."""
+        self._drainer.join(ENDING_SECONDS)
+
     def _drain(self) -> None:
-        while part := self._errors.read1(4096) if hasattr(self._errors, "read1") else self._errors.read(4096):
+        while part := os.read(self._errors.fileno(), 4096):
             self._tail += part
             if len(self._tail) > 2 * TAIL_BYTES:
                 del self._tail[:-TAIL_BYTES]
@@ -121,7 +127,7 @@ def running(
     """
     name = Path(arguments[0]).name
     try:
-        process = subprocess.Popen(  # noqa: S603  (a list, no shell; the program comes from the settings)
+        process = subprocess.Popen(
             [os.fspath(argument) for argument in arguments],
             stdin=subprocess.DEVNULL if standard_input is None else standard_input,
             stdout=subprocess.PIPE,
@@ -138,7 +144,7 @@ def running(
             yield child
         finally:
             child.kill()
-            child._drainer.join(ENDING_SECONDS)  # noqa: SLF001  (before Popen closes the pipe under it)
+            child.join()
 
 
 def output_of(arguments: Sequence[str | Path], *, environment: Mapping[str, str], timeout_seconds: float = 10) -> str:

@@ -13,9 +13,7 @@ from drorch.sources.postgresql.workers import Work
 _READS_ONLY = {"INDEX"}  # CREATE INDEX takes a SHARE lock: two on one table go together
 
 
-def build_work(
-    entries: Sequence[Entry], sizes: Mapping[int, int], rules: RoleRules, progress: Progress
-) -> list[Work]:
+def build_work(entries: Sequence[Entry], sizes: Mapping[int, int], rules: RoleRules, progress: Progress) -> list[Work]:
     """Return one piece of work a definition; ``sizes`` are the bytes of tables by the numbers of their entries.
 
     What a definition depends on is what it locks; what is not ready yet is what it waits for.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -125,13 +125,17 @@ class PostgresqlCapture:
     def closing_facts(self) -> Mapping[str, Json]:
         """See ``Capture``."""
         held = self._clock.monotonic_seconds() - self._opened.began_seconds
-        return {"snapshot_held_seconds": round(held), "blanked_secrets": list(self._learned.blanked), "definitions": self._learned.count}
+        return {
+            "snapshot_held_seconds": round(held),
+            "blanked_secrets": list(self._learned.blanked),
+            "definitions": self._learned.count,
+        }
 
     def abort(self) -> None:
         """See ``Capture``."""
         self._lifeline.end(Interrupted("the capture was stopped"))
 
-    def _bytes_of(self, stream: StreamSpec) -> Iterator[Bytes]:
+    def _bytes_of(self, stream: StreamSpec) -> Generator[Bytes, None, None]:
         with mapped(f"reading {stream.name}"):
             if stream.kind is StreamKind.SCHEMA:
                 yield from self._schema()

@@ -35,7 +35,8 @@ def unreadable_relations(session: Session) -> list[str]:
             when 'S' then pg_catalog.has_sequence_privilege(c.oid, 'SELECT') else pg_catalog.has_table_privilege(c.oid, 'SELECT') end)"""
     )
     return sorted(
-        display_name(schema or "", name or "") + ("" if usable == "t" else " (usage of its schema)") for schema, name, usable in rows
+        display_name(schema or "", name or "") + ("" if usable == "t" else " (usage of its schema)")
+        for schema, name, usable in rows
     )
 
 
@@ -144,7 +145,9 @@ def standby_state(session: Session) -> StandbyState | None:
             expected="a known restore point",
             hint="wait until it has replayed a commit of the primary",
         )
-    return StandbyState(replayed_at=moment_of(replayed), lag_seconds=0.0 if is_current == "t" else max(0.0, float(lag or 0)))
+    return StandbyState(
+        replayed_at=moment_of(replayed), lag_seconds=0.0 if is_current == "t" else max(0.0, float(lag or 0))
+    )
 
 
 def require_fresh(state: StandbyState | None, max_lag_seconds: int) -> None:
@@ -167,4 +170,6 @@ def blockers(session: Session) -> str:
         where l.granted and l.mode = 'AccessExclusiveLock' and l.locktype = 'relation' and c.relkind in ('r', 'p')
           and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) order by 1, 2 limit 5"""
     )
-    return ", ".join(f"{display_name(schema or '', name or '')} by pid {pid} ({who or 'unnamed'})" for schema, name, pid, who in rows)
+    return ", ".join(
+        f"{display_name(schema or '', name or '')} by pid {pid} ({who or 'unnamed'})" for schema, name, pid, who in rows
+    )

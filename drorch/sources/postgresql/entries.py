@@ -43,7 +43,20 @@ class Entry:
         return f"{self.kind} {self.schema}.{self.name}" if self.schema else f"{self.kind} {self.name}"
 
 
-_KEYS = ("number", "section", "kind", "schema", "name", "owner", "alter", "tablespace", "access_method", "sql", "depends", "values")
+_KEYS = (
+    "number",
+    "section",
+    "kind",
+    "schema",
+    "name",
+    "owner",
+    "alter",
+    "tablespace",
+    "access_method",
+    "sql",
+    "depends",
+    "values",
+)
 
 
 def encode_entry(entry: Entry) -> bytes:

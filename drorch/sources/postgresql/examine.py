@@ -52,7 +52,9 @@ def _rights(session: Session) -> Iterator[Finding]:
     if missing:
         yield Finding(level=Level.FAIL, text=f"the account cannot read {_listed(missing)}", remedy=_GRANTS)
     if filtered:
-        yield Finding(level=Level.FAIL, text=f"row security hides rows of {_listed(filtered)}", remedy=f"BYPASSRLS; {_GRANTS}")
+        yield Finding(
+            level=Level.FAIL, text=f"row security hides rows of {_listed(filtered)}", remedy=f"BYPASSRLS; {_GRANTS}"
+        )
     if not missing and not filtered:
         yield Finding(level=Level.OK, text="the account can read everything")
 
@@ -67,7 +69,9 @@ def _locks(session: Session) -> Iterator[Finding]:
     if shortage is not None:
         tables, locks, value = shortage
         yield Finding(
-            level=Level.FAIL, text=f"{tables} tables, but {locks} locks", remedy=f"set max_locks_per_transaction = {value} and restart"
+            level=Level.FAIL,
+            text=f"{tables} tables, but {locks} locks",
+            remedy=f"set max_locks_per_transaction = {value} and restart",
         )
 
 
@@ -97,5 +101,10 @@ def _left_out(session: Session) -> Iterator[Finding]:
 
 def _size(session: Session) -> Finding:
     size = int(session.value("select pg_catalog.pg_database_size(pg_catalog.current_database())") or 0)
-    count = session.value("select pg_catalog.count(*) from pg_catalog.pg_class where relkind in ('r', 'p') and oid >= 16384")
-    return Finding(level=Level.OK, text=f"{format_size(size)}, {count} tables, {len(facts.switched_off(session))} parts to switch on by hand")
+    count = session.value(
+        "select pg_catalog.count(*) from pg_catalog.pg_class where relkind in ('r', 'p') and oid >= 16384"
+    )
+    return Finding(
+        level=Level.OK,
+        text=f"{format_size(size)}, {count} tables, {len(facts.switched_off(session))} parts to switch on by hand",
+    )

@@ -35,9 +35,10 @@ def database_facts(session: Session) -> dict[str, Json]:
         "extensions": _extensions(session),
         "roles": _roles(session),
         "tablespaces": _tablespaces(session),
-        "collations": _collations(session, version),
+        "collations": _collations(session),
         "switched_off": switched_off(session),
-        "has_public_schema": session.value("select 1 from pg_catalog.pg_namespace where nspname = 'public'") is not None,
+        "has_public_schema": session.value("select 1 from pg_catalog.pg_namespace where nspname = 'public'")
+        is not None,
         "row_security": session.value("select pg_catalog.bool_or(relrowsecurity) from pg_catalog.pg_class") == "t",
     }
 
@@ -47,7 +48,9 @@ def _locale(session: Session, version: int) -> dict[str, Json]:
     columns += ["datlocprovider", "datcollversion"] if version >= 150_000 else ["'c'", "null"]
     columns += ["datlocale"] if version >= 170_000 else ["daticulocale"] if version >= 150_000 else ["null"]
     columns += ["daticurules"] if version >= 160_000 else ["null"]
-    row = session.run(f"select {', '.join(columns)} from pg_catalog.pg_database where datname = pg_catalog.current_database()")[0]
+    row = session.run(
+        f"select {', '.join(columns)} from pg_catalog.pg_database where datname = pg_catalog.current_database()"
+    )[0]
     encoding, collate, ctype, provider, collation_version, locale, rules = row
     return {
         "encoding": encoding,
@@ -86,7 +89,7 @@ def _roles(session: Session) -> list[Json]:
             or exists (select 1 from pg_catalog.pg_type where typowner = 10 and oid >= 16384)
             or exists (select 1 from pg_catalog.pg_namespace where nspowner = 10 and oid >= 16384))"""
     )
-    return sorted(printable(name or "") for (name,) in rows if not (name or "").startswith("pg_"))
+    return [name for name in sorted(printable(name or "") for (name,) in rows) if not name.startswith("pg_")]
 
 
 def _tablespaces(session: Session) -> list[Json]:
@@ -97,7 +100,7 @@ def _tablespaces(session: Session) -> list[Json]:
     return [printable(name or "") for (name,) in rows]
 
 
-def _collations(session: Session, version: int) -> list[Json]:
+def _collations(session: Session) -> list[Json]:
     """Return the collations that the database's own objects use, with the version that they were built with."""
     rows = session.run(
         """select n.nspname, c.collname, c.collprovider, c.collversion from pg_catalog.pg_collation c
@@ -107,7 +110,11 @@ def _collations(session: Session, version: int) -> list[Json]:
           union select pg_catalog.unnest(indcollation) from pg_catalog.pg_index where indrelid >= 16384)) order by 1, 2"""
     )
     return [
-        {"name": display_name(schema or "", name or ""), "provider": _PROVIDERS.get(provider or "", "default"), "version": version_}
+        {
+            "name": display_name(schema or "", name or ""),
+            "provider": _PROVIDERS.get(provider or "", "default"),
+            "version": version_,
+        }
         for schema, name, provider, version_ in rows
     ]
 
@@ -115,13 +122,17 @@ def _collations(session: Session, version: int) -> list[Json]:
 def switched_off(session: Session) -> list[Json]:
     """Return what a restore leaves for people to switch on: it would reach out, or its secret is not stored."""
     found = [
-        *session.run("select 'subscription', subname from pg_catalog.pg_subscription s where subdbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())"),
+        *session.run(
+            "select 'subscription', subname from pg_catalog.pg_subscription s where subdbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())"
+        ),
         *session.run("select 'user mapping of ' || usename, srvname from pg_catalog.pg_user_mappings"),
     ]
-    return sorted(f"{kind} {printable(name or '')}" for kind, name in found)
+    return [*sorted(f"{kind} {printable(name or '')}" for kind, name in found)]
 
 
-def table_facts(tables: Sequence[Table], excluded: Sequence[Table], unlogged_skipped: Sequence[Table]) -> dict[str, Json]:
+def table_facts(
+    tables: Sequence[Table], excluded: Sequence[Table], unlogged_skipped: Sequence[Table]
+) -> dict[str, Json]:
     """Return what is known of the tables as a whole, and which come without rows."""
     return {
         "tables": len(tables),

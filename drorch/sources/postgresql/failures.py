@@ -14,9 +14,7 @@ from drorch import errors
 _VALUE = re.compile(r":\s*[\"«'].*$", re.DOTALL)
 _PLACE = re.compile(r"COPY .*?, line (\d+)(?:, column ([^:]+))?", re.DOTALL)
 _LOCKS_HINT = "raise max_locks_per_transaction on the server and restart it"
-_STANDBY_HINT = (
-    "the standby cancelled the capture: set hot_standby_feedback = on, or raise max_standby_streaming_delay, on the standby"
-)
+_STANDBY_HINT = "the standby cancelled the capture: set hot_standby_feedback = on, or raise max_standby_streaming_delay, on the standby"
 
 
 class ConnectionLost(Exception):
@@ -58,7 +56,10 @@ _CLASSES: dict[str, tuple[type[errors.SourceError], str]] = {
     "28000": (errors.SourceLoginFailed, ""),
     "3D000": (errors.SourceMissing, ""),
     "42501": (errors.SourceRightsMissing, "`drorch policy grants POLICY` prints the SQL that gives them"),
-    "55P03": (errors.SourceLocked, "another session holds the lock; run again when it has ended, or raise lock_timeout"),
+    "55P03": (
+        errors.SourceLocked,
+        "another session holds the lock; run again when it has ended, or raise lock_timeout",
+    ),
     "40P01": (errors.SourceLocked, ""),
     "53200": (errors.SourceLocked, _LOCKS_HINT),
     "40001": (errors.StandbyLag, _STANDBY_HINT),
@@ -86,11 +87,23 @@ def _of_state(error: StatementRefused) -> tuple[type[errors.SourceError], str]:
 # libpq gives no SQLSTATE for a connection that was never made, so its words decide; the server's own words come
 # in the server's language, hence the last line: whatever else the server said itself was about the account.
 _WORDS: tuple[tuple[str, type[errors.SourceError], str], ...] = (
-    ("no password supplied", errors.SourceLoginFailed, "give the source a password, or the account a line in ~/.pgpass"),
+    (
+        "no password supplied",
+        errors.SourceLoginFailed,
+        "give the source a password, or the account a line in ~/.pgpass",
+    ),
     ("authentication failed", errors.SourceLoginFailed, ""),
-    ("no pg_hba.conf entry", errors.SourceLoginFailed, "the server's pg_hba.conf has no line for this account, host and database"),
+    (
+        "no pg_hba.conf entry",
+        errors.SourceLoginFailed,
+        "the server's pg_hba.conf has no line for this account, host and database",
+    ),
     ("permission denied for database", errors.SourceRightsMissing, "grant connect on the database to the account"),
-    ("certificate", errors.SourceUnreachable, "check the certificate and its name, or give the authority that signed it (tls)"),
+    (
+        "certificate",
+        errors.SourceUnreachable,
+        "check the certificate and its name, or give the authority that signed it (tls)",
+    ),
     ("does not support SSL", errors.SourceUnreachable, "a server without TLS needs `tls: none` in the policy"),
     ("SSL", errors.SourceUnreachable, "check the server's TLS set-up"),
     ("too many", errors.SourceUnreachable, "all connections of the server are taken"),
@@ -115,7 +128,9 @@ def connection_error(text: str, doing: str) -> errors.SourceError:
         return errors.SourceLoginFailed("the server refused the account", found=said)
     for word, kind, hint in _WORDS:
         if word in text:
-            told = "the server refused the account" if kind is errors.SourceLoginFailed else f"no connection for {doing}"
+            told = (
+                "the server refused the account" if kind is errors.SourceLoginFailed else f"no connection for {doing}"
+            )
             return kind(told, found=said, hint=hint)
     if "FATAL" in text and "terminating" not in text:
         return errors.SourceLoginFailed("the server refused the account", found=said)
@@ -132,7 +147,11 @@ def target_error(error: StatementRefused | ConnectionLost, doing: str) -> errors
         return errors.TargetFull(f"no room left on the server while {doing}", found=found)
     if error.state in ("57P01", "57P02", "57P03", "53300"):
         return errors.TargetUnreachable(f"the server went away while {doing}", found=found)
-    hint = "the account may not do that; restore with an account that may, or with --no-owner" if error.state == "42501" else ""
+    hint = (
+        "the account may not do that; restore with an account that may, or with --no-owner"
+        if error.state == "42501"
+        else ""
+    )
     if error.state == "53200":
         hint = _LOCKS_HINT
     return errors.TargetRefused(f"the server refused {doing}", found=found, hint=hint)

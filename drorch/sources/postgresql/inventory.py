@@ -61,7 +61,10 @@ def display_name(schema: str, name: str) -> str:
 def _display_part(part: str) -> str:
     quoted = part if part and not any(char in '."' or char.isspace() for char in part) else identifier(part)
     if any(ord(char) < 32 or ord(char) == 127 or 0xDC80 <= ord(char) <= 0xDCFF for char in quoted):
-        quoted = "".join("%25" if char == "%" else f"%{ord(char):02X}" if ord(char) < 32 or ord(char) == 127 else char for char in quoted)
+        quoted = "".join(
+            "%25" if char == "%" else f"%{ord(char):02X}" if ord(char) < 32 or ord(char) == 127 else char
+            for char in quoted
+        )
     return printable(quoted)
 
 
@@ -72,14 +75,16 @@ def lockable_relations(session: Session) -> list[tuple[int, str]]:
         where c.relkind in ('r', 'p') and c.relpersistence <> 't' and {USER_SCHEMAS}
           and ({_NOT_OF_EXTENSION} or exists (select 1 from pg_catalog.pg_extension e where c.oid = any (e.extconfig)))"""
     )
-    return sorted(((int(oid or 0), qualified(schema or "", name or "")) for oid, schema, name in rows), key=lambda pair: pair[1])
+    return sorted(
+        ((int(oid or 0), qualified(schema or "", name or "")) for oid, schema, name in rows), key=lambda pair: pair[1]
+    )
 
 
 def tables(session: Session) -> list[Table]:
     """Return every table with rows of its own, sorted by name."""
     version = session.server_version
     rows = session.run(_tables_sql(version))
-    found = [_table(row, version) for row in rows]
+    found = [_table(row) for row in rows]
     return sorted(found, key=lambda table: (table.schema, table.name))
 
 
@@ -87,7 +92,11 @@ def _tables_sql(version: int) -> str:
     # One row a table; base types are looked up through any number of domains.
     own, schemas = _NOT_OF_EXTENSION, USER_SCHEMAS
     generated = " and a.attgenerated = ''" if version >= 120_000 else ""
-    multirange = " union select r.rngmultitypid from pg_catalog.pg_range r where r.rngsubtype = x.oid" if version >= 140_000 else ""
+    multirange = (
+        " union select r.rngmultitypid from pg_catalog.pg_range r where r.rngsubtype = x.oid"
+        if version >= 140_000
+        else ""
+    )
     access = "w.relam" if version >= 120_000 else "2"
     return f"""
 with recursive base (oid, typ) as (
@@ -124,7 +133,7 @@ from wanted w left join of_table t on t.attrelid = w.oid
 """
 
 
-def _table(row: tuple[str | None, ...], version: int) -> Table:
+def _table(row: tuple[str | None, ...]) -> Table:
     oid, schema, name, persistence, access_method, condition, configured, size, main, columns, floats, nested = row
     return Table(
         oid=int(oid or 0),

@@ -61,7 +61,9 @@ def _one_by_one(session: Session) -> Iterator[tuple[int, int, bytes]]:
         while True:
             parameters = [struct.pack(">I", number), struct.pack(">q", offset), struct.pack(">i", _BLOCK_BYTES)]
             rows = session.run_raw(
-                "select pg_catalog.lo_get($1::pg_catalog.oid, $2::pg_catalog.int8, $3::pg_catalog.int4)", parameters, binary=True
+                "select pg_catalog.lo_get($1::pg_catalog.oid, $2::pg_catalog.int8, $3::pg_catalog.int4)",
+                parameters,
+                binary=True,
             )
             content = rows[0][0] or b""
             if content or offset == 0:
@@ -74,7 +76,9 @@ def _one_by_one(session: Session) -> Iterator[tuple[int, int, bytes]]:
 def _by_table(session: Session) -> Iterator[tuple[int, int, bytes]]:
     """Read the pages themselves, thousands a round trip; neighbours are joined to blocks."""
     page_bytes = int(session.value("show block_size") or 8_192) // 4
-    numbers = iter([int(oid or 0) for (oid,) in session.run("select oid from pg_catalog.pg_largeobject_metadata order by oid")])
+    numbers = iter(
+        [int(oid or 0) for (oid,) in session.run("select oid from pg_catalog.pg_largeobject_metadata order by oid")]
+    )
     number, start, block, is_open = 0, 0, bytearray(), False
     for loid, page, content in _pages(session):
         offset = page * page_bytes

@@ -62,7 +62,9 @@ def sequence_entries(session: Session, first_number: int) -> Iterator[Entry]:
             f"select {place}, last_value::text, is_called::text from {qualified(schema or '', name or '')}"
             for place, (schema, name) in enumerate(some)
         )
-        for (schema, name), (_place, value, called) in zip(some, sorted(session.run(sql), key=lambda row: int(row[0] or 0)), strict=True):
+        for (schema, name), (_place, value, called) in zip(
+            some, sorted(session.run(sql), key=lambda row: int(row[0] or 0)), strict=True
+        ):
             sql_name = literal(qualified(schema or "", name or "")).strip()
             yield Entry(
                 number=number,
@@ -135,9 +137,10 @@ def _rights(session: Session) -> Iterator[tuple[str, str, dict[str, object]]]:
 
 def _settings(session: Session) -> Iterator[tuple[str, str, dict[str, object]]]:
     for row in session.run(
-        """select case s.setrole when 0 then '' else pg_catalog.pg_get_userbyid(s.setrole) end, pg_catalog.unnest(s.setconfig)
-           from pg_catalog.pg_db_role_setting s join pg_catalog.pg_database d on d.oid = s.setdatabase
-           where d.datname = pg_catalog.current_database() order by 1, 2"""
+        """select case s.setrole when 0 then '' else pg_catalog.pg_get_userbyid(s.setrole) end, u.assignment
+           from pg_catalog.pg_db_role_setting s join pg_catalog.pg_database d on d.oid = s.setdatabase,
+             lateral pg_catalog.unnest(s.setconfig) with ordinality u (assignment, place)
+           where d.datname = pg_catalog.current_database() order by 1, u.place"""
     ):
         yield _setting(row)
 

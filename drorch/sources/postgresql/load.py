@@ -22,11 +22,12 @@ _LARGE_OBJECTS_AT_ONCE = 500  # in one transaction: each takes a lock
 def table_work(content: Content, streams: Sequence[StoredStream], progress: Progress) -> list[Work]:
     """Return one piece of work a stream."""
     return [
-        Work(key=number, size=stream.size_bytes, do=_loading(content, stream, progress)) for number, stream in enumerate(streams)
+        Work(key=number, size=stream.size_bytes, do=_loading(content, stream, progress))
+        for number, stream in enumerate(streams)
     ]
 
 
-def _loading(content: Content, stream: StoredStream, progress: Progress) -> "_Loading":
+def _loading(content: Content, stream: StoredStream, progress: Progress) -> _Loading:
     return _Loading(content, stream, progress)
 
 
@@ -57,13 +58,17 @@ def _sql_name(stream: StoredStream) -> str:
     return qualified(schema, table)
 
 
-def load_rows(session: Session, content: Content, stream: StoredStream, progress: Progress, *, is_frozen: bool = False) -> int:
+def load_rows(
+    session: Session, content: Content, stream: StoredStream, progress: Progress, *, is_frozen: bool = False
+) -> int:
     """Copy one stream into its table; return the rows. Raises ``RestoreDiffers`` unless all rows came."""
     columns = ", ".join(identifier(column) for column in exact_names(stream.spec.attributes)[2])
     sql = f"copy {_sql_name(stream)}{f' ({columns})' if columns else ''} from stdin{' with (freeze)' if is_frozen else ''}"
     rows = session.copy_in(sql, gathered(progress.watching(content.open(stream))))
     if stream.rows is not None and rows != stream.rows:
-        raise RestoreDiffers(f"rows are missing in {stream.spec.name}", expected=f"{stream.rows} rows", found=f"{rows} rows")
+        raise RestoreDiffers(
+            f"rows are missing in {stream.spec.name}", expected=f"{stream.rows} rows", found=f"{rows} rows"
+        )
     return rows
 
 
@@ -90,14 +95,20 @@ def load_large_objects(session: Session, content: Content, stream: StoredStream,
         for number, offset, block in parse_large_objects(progress.watching(content.open(stream))):
             oid = struct.pack(">I", number)
             if offset == 0:
-                session.run_raw("select pg_catalog.lo_from_bytea($1::pg_catalog.oid, $2::pg_catalog.bytea)", [oid, block], binary=True)
+                session.run_raw(
+                    "select pg_catalog.lo_from_bytea($1::pg_catalog.oid, $2::pg_catalog.bytea)",
+                    [oid, block],
+                    binary=True,
+                )
                 objects += 1
                 if objects % _LARGE_OBJECTS_AT_ONCE == 0:
                     session.run("commit; begin")
             else:
                 parameters = [oid, struct.pack(">q", offset), block]
                 session.run_raw(
-                    "select pg_catalog.lo_put($1::pg_catalog.oid, $2::pg_catalog.int8, $3::pg_catalog.bytea)", parameters, binary=True
+                    "select pg_catalog.lo_put($1::pg_catalog.oid, $2::pg_catalog.int8, $3::pg_catalog.bytea)",
+                    parameters,
+                    binary=True,
                 )
             rows += 1
         session.run("commit")

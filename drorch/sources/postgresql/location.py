@@ -100,7 +100,8 @@ def _default_authority() -> Path | None:
 def connection_string(keywords: dict[str, str]) -> str:
     """Return libpq's ``key='value'`` string."""
     return " ".join(
-        f"{key}='{value.replace(chr(92), chr(92) * 2).replace(chr(39), chr(92) + chr(39))}'" for key, value in keywords.items()
+        f"{key}='{value.replace(chr(92), chr(92) * 2).replace(chr(39), chr(92) + chr(39))}'"
+        for key, value in keywords.items()
     )
 
 
@@ -111,7 +112,9 @@ def parse_location(url: str, *, password: Callable[[], str] | None = None) -> Po
     """
     parts = urlsplit(url)
     if parts.scheme not in ("postgresql", "postgres"):
-        raise UsageInvalid("not a PostgreSQL address", expected="postgresql://user@host:port/database", found=parts.scheme)
+        raise UsageInvalid(
+            "not a PostgreSQL address", expected="postgresql://user@host:port/database", found=parts.scheme
+        )
     words = dict(parse_qsl(parts.query, keep_blank_values=True))
     if parts.password is not None or "password" in words:
         raise UsageInvalid(
@@ -124,7 +127,14 @@ def parse_location(url: str, *, password: Callable[[], str] | None = None) -> Po
         if word not in _WORDS:
             found = f"{word} (libpq knows it, drorch does not pass it on)" if word in known else word
             raise UsageInvalid("unknown word in the address", expected=", ".join(sorted(_WORDS)), found=found)
-    return _located(parts.hostname, _port(url, words), unquote(parts.username) if parts.username else None, parts.path, words, password)
+    return _located(
+        parts.hostname,
+        _port(url, words),
+        unquote(parts.username) if parts.username else None,
+        parts.path,
+        words,
+        password,
+    )
 
 
 _WORDS = ("host", "port", "user", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey", "service", "passfile")

@@ -10,6 +10,8 @@ from typing import Any
 from drorch.quantities import format_size
 from drorch.sources.interface import Content, Finding, Json, Level, RestoreChoices
 from drorch.sources.postgresql.databases import Occupation
+from drorch.sources.postgresql.failures import StatementRefused
+from drorch.sources.postgresql.quoting import literal
 from drorch.sources.postgresql.session import Session
 
 _SHOWN = 8
@@ -52,14 +54,22 @@ _PACKAGES = {
     "vector": "postgresql-{v}-pgvector",
 }
 # What PostgreSQL itself brings (Debian: in the server's own package); anything else is asked of the administrator.
-_CONTRIB = "adminpack autoinc bloom btree_gin btree_gist citext cube dblink dict_int dict_xsyn earthdistance file_fdw " \
-    "fuzzystrmatch hstore insert_username intagg intarray isn lo ltree moddatetime old_snapshot pageinspect pg_buffercache " \
-    "pg_freespacemap pg_prewarm pg_stat_statements pg_surgery pg_trgm pg_visibility pg_walinspect pgcrypto pgrowlocks " \
+_CONTRIB = (
+    "adminpack autoinc bloom btree_gin btree_gist citext cube dblink dict_int dict_xsyn earthdistance file_fdw "
+    "fuzzystrmatch hstore insert_username intagg intarray isn lo ltree moddatetime old_snapshot pageinspect pg_buffercache "
+    "pg_freespacemap pg_prewarm pg_stat_statements pg_surgery pg_trgm pg_visibility pg_walinspect pgcrypto pgrowlocks "
     "pgstattuple postgres_fdw refint seg sslinfo tablefunc tcn tsm_system_rows tsm_system_time unaccent uuid-ossp xml2"
+)
 
 
 def findings(
-    server: Session, content: Content, choices: RestoreChoices, occupied: Occupation, roles_needed: Sequence[str], *, is_local: bool
+    server: Session,
+    content: Content,
+    choices: RestoreChoices,
+    occupied: Occupation,
+    roles_needed: Sequence[str],
+    *,
+    is_local: bool,
 ) -> list[Finding]:
     """Return the list; ``server`` is any session on the target server, ``occupied`` what has the name now."""
     facts = content.facts
@@ -100,7 +110,9 @@ def _occupied(occupied: Occupation, choices: RestoreChoices) -> Iterator[Finding
     if not occupied.exists:
         yield Finding(level=Level.OK, text="the database does not exist yet; it is made from template0")
     elif choices.replace:
-        yield Finding(level=Level.NOTE, text=f"the database holds {occupied.objects} objects; it is kept under another name")
+        yield Finding(
+            level=Level.NOTE, text=f"the database holds {occupied.objects} objects; it is kept under another name"
+        )
         if occupied.sessions and not choices.terminate_sessions:
             yield Finding(
                 level=Level.STOP,
@@ -122,12 +134,17 @@ def _existing_for_tables(occupied: Occupation) -> Iterator[Finding]:
 
 
 def _extensions(server: Session, facts: Mapping[str, Json], choices: RestoreChoices) -> Iterator[Finding]:
-    available = {name: version or "" for name, version in server.run("select name, default_version from pg_catalog.pg_available_extensions")}
+    available = {
+        name: version or ""
+        for name, version in server.run("select name, default_version from pg_catalog.pg_available_extensions")
+    }
     major = server.server_version // 10_000
     for extension in _items(facts, "extensions"):
         name, version = str(extension["name"]), str(extension["version"])
         if name not in available:
-            yield Finding(level=Level.STOP, text=f"extension {name} {version} is not installed", remedy=_package(name, major))
+            yield Finding(
+                level=Level.STOP, text=f"extension {name} {version} is not installed", remedy=_package(name, major)
+            )
         elif _is_older(available[name], version):
             text = f"extension {name} is {available[name]}, the source has {version}"
             if choices.allow_older:
@@ -166,10 +183,14 @@ def _locale(server: Session, facts: Mapping[str, Json], choices: RestoreChoices)
         yield Finding(level=Level.STOP, text=problem, remedy="--locale NAME")
     for name in dict.fromkeys((str(facts.get("collate")), str(facts.get("ctype")))):
         if not _has_locale(server, name):
-            yield Finding(level=Level.STOP, text=f"the server has no locale {name}", remedy="install it, or --locale NAME")
+            yield Finding(
+                level=Level.STOP, text=f"the server has no locale {name}", remedy="install it, or --locale NAME"
+            )
     version = facts.get("collation_version")
     if version and provider == "libc" and str(version) not in _collation_versions(server, str(facts.get("collate"))):
-        yield Finding(level=Level.NOTE, text=f"the source sorted by version {version} of its locale; indexes are built anew here")
+        yield Finding(
+            level=Level.NOTE, text=f"the source sorted by version {version} of its locale; indexes are built anew here"
+        )
 
 
 def _provider_problem(server: Session, facts: Mapping[str, Json], provider: str) -> str:
@@ -178,7 +199,9 @@ def _provider_problem(server: Session, facts: Mapping[str, Json], provider: str)
         has_icu = server.value("select 1 from pg_catalog.pg_collation where collprovider = 'i' limit 1") is not None
         if version < 150_000 or not has_icu:
             return f"the server cannot have ICU locale {facts.get('locale')} for a whole database"
-    if provider == "builtin" and (version < 170_000 or (facts.get("locale") == "PG_UNICODE_FAST" and version < 180_000)):
+    if provider == "builtin" and (
+        version < 170_000 or (facts.get("locale") == "PG_UNICODE_FAST" and version < 180_000)
+    ):
         return f"the server does not have the builtin locale {facts.get('locale')}"
     return ""
 
@@ -190,9 +213,6 @@ def _has_locale(server: Session, name: str) -> bool:
     known = server.run("select distinct collcollate from pg_catalog.pg_collation where collcollate is not null")
     if any(_folded(row[0] or "") == _folded(name) for row in known):
         return True
-    from drorch.sources.postgresql.failures import StatementRefused  # noqa: PLC0415
-    from drorch.sources.postgresql.quoting import literal  # noqa: PLC0415
-
     server.run("begin")
     try:
         server.run(f"create collation pg_temp.drorch_probe (locale = {literal(name)})")
@@ -210,15 +230,21 @@ def _folded(locale: str) -> str:
 def _collation_versions(server: Session, name: str) -> set[str]:
     if server.server_version < 150_000:
         return set()
-    rows = server.run("select datcollate, pg_catalog.pg_database_collation_actual_version(oid) from pg_catalog.pg_database")
+    rows = server.run(
+        "select datcollate, pg_catalog.pg_database_collation_actual_version(oid) from pg_catalog.pg_database"
+    )
     return {version or "" for collate, version in rows if _folded(collate or "") == _folded(name)} or {""}
 
 
 def _same_locale(facts: Mapping[str, Json], occupied: Occupation) -> Iterator[Finding]:
     if facts.get("encoding") != occupied.encoding:
         yield _encoding_differs(facts, occupied)
-    if _folded(str(facts.get("collate"))) != _folded(occupied.collate) or _folded(str(facts.get("ctype"))) != _folded(occupied.ctype):
-        yield Finding(level=Level.NOTE, text=f"the database has locale {occupied.collate}, the source {facts.get('collate')}")
+    if _folded(str(facts.get("collate"))) != _folded(occupied.collate) or _folded(str(facts.get("ctype"))) != _folded(
+        occupied.ctype
+    ):
+        yield Finding(
+            level=Level.NOTE, text=f"the database has locale {occupied.collate}, the source {facts.get('collate')}"
+        )
 
 
 def _encoding_differs(facts: Mapping[str, Json], occupied: Occupation) -> Finding:
@@ -243,7 +269,10 @@ def _roles(server: Session, needed: Sequence[str], choices: RestoreChoices) -> I
     missing = [role for role in wanted if role not in existing]
     if missing and choices.create_roles:
         yield Finding(level=Level.NOTE, text=f"roles are created without login: {_listed(missing)}")
-        if server.value("select rolcreaterole or rolsuper from pg_catalog.pg_roles where rolname = current_user") != "t":
+        if (
+            server.value("select rolcreaterole or rolsuper from pg_catalog.pg_roles where rolname = current_user")
+            != "t"
+        ):
             yield Finding(level=Level.STOP, text="the account may not create roles", remedy="ALTER ROLE ... CREATEROLE")
     elif missing:
         yield Finding(

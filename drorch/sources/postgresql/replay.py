@@ -44,10 +44,9 @@ class Replayer:
 
     def statements(self, entry: Entry) -> Iterator[str]:
         """Yield what ``entry`` means here."""
-        if entry.kind in _WITH_ACCESS_METHOD and entry.access_method and self._session.server_version >= _ACCESS_METHODS_SINCE:
-            if entry.access_method != self._access_method:
-                yield f"set default_table_access_method = {identifier(entry.access_method)}"
-                self._access_method = entry.access_method
+        if self._needs_access_method(entry):
+            yield f"set default_table_access_method = {identifier(entry.access_method)}"
+            self._access_method = entry.access_method
         if entry.kind == "LARGE OBJECTS":
             yield from large_object_statements(entry, self._rules)
         elif entry.kind == "SUBSCRIPTION":
@@ -56,6 +55,11 @@ class Replayer:
             yield with_roles(entry, self._rules.mapping)
         if entry.alter and entry.owner and not self._rules.no_owner:
             yield f"alter {entry.alter} owner to {identifier(self._rules.of(entry.owner))}"
+
+    def _needs_access_method(self, entry: Entry) -> bool:
+        if entry.kind not in _WITH_ACCESS_METHOD or self._session.server_version < _ACCESS_METHODS_SINCE:
+            return False
+        return bool(entry.access_method) and entry.access_method != self._access_method
 
 
 def is_comment(sql: str) -> bool:

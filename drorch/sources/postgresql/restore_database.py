@@ -90,7 +90,9 @@ class DatabaseRestore:
         if self._choices.no_owner and self._is_left_out(entry):
             return
         if entry.kind in _REACHES_OUT:
-            self._restored.by_hand.append(f"{entry.kind.lower()} {entry.name}: restored without its password or connection")
+            self._restored.by_hand.append(
+                f"{entry.kind.lower()} {entry.name}: restored without its password or connection"
+            )
         if entry.section in self._later:
             self._later[entry.section].append(entry)
             return
@@ -134,11 +136,11 @@ class DatabaseRestore:
         }
         self._run(build_work(self._later[entries.POST], sizes, self._rules, self._progress))
         self._replay(session, self._later[entries.GRANTS])
-        last = sorted(self._later[entries.LAST], key=lambda entry: entry.kind == "EVENT TRIGGER" or "EVENT TRIGGER" in entry.name)
-        self._replay(session, [entry for entry in last if "EVENT TRIGGER" not in (entry.kind, entry.name.split(" ")[0])])
+        last = self._later[entries.LAST]
+        self._replay(session, [entry for entry in last if not _is_of_event_trigger(entry)])
         self._analyze(session)
-        self._replay(session, [entry for entry in last if entry.kind == "EVENT TRIGGER"])
-        self._replay(session, [entry for entry in last if entry.kind != "EVENT TRIGGER" and entry.name.startswith("EVENT TRIGGER ")])
+        # They would fire on what comes before them.
+        self._replay(session, [entry for entry in last if _is_of_event_trigger(entry)])
         self._database(session)
 
     def _replay(self, session: Session, some: Sequence[Entry]) -> None:
@@ -177,6 +179,10 @@ class DatabaseRestore:
 
 
 _LATER = (entries.DATA, entries.POST, entries.GRANTS, entries.LAST, entries.DATABASE)
+
+
+def _is_of_event_trigger(entry: Entry) -> bool:
+    return entry.kind == "EVENT TRIGGER" or entry.name.startswith("EVENT TRIGGER ")
 
 
 def _of_kind(streams: Sequence[StoredStream], kind: StreamKind) -> list[StoredStream]:

@@ -86,7 +86,11 @@ class TablesRestore:
         for entry in some:
             if self._choices.no_owner and entry.section == sections.GRANTS:
                 continue
-            if any(number in self._kept for number in entry.depends) and entry.kind in ("COMMENT", "ACL", "SECURITY LABEL"):
+            if any(number in self._kept for number in entry.depends) and entry.kind in (
+                "COMMENT",
+                "ACL",
+                "SECURITY LABEL",
+            ):
                 continue  # what was there already keeps its own comment and rights
             self._one(replayer, entry)
             self._progress.add(1, statements=1)

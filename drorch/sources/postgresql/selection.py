@@ -34,7 +34,16 @@ _OWN = {
     "TRIGGER",
 }
 _TOLD = {"FK CONSTRAINT", "TRIGGER", "RULE", "POLICY", "TABLE ATTACH"}  # whose absence somebody would miss
-_NAMED_AFTER_TABLE = {"CHECK CONSTRAINT", "CONSTRAINT", "DEFAULT", "FK CONSTRAINT", "POLICY", "ROW SECURITY", "RULE", "TRIGGER"}
+_NAMED_AFTER_TABLE = {
+    "CHECK CONSTRAINT",
+    "CONSTRAINT",
+    "DEFAULT",
+    "FK CONSTRAINT",
+    "POLICY",
+    "ROW SECURITY",
+    "RULE",
+    "TRIGGER",
+}
 _NEVER_DRAWN_IN = {"TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE"}
 
 
@@ -53,7 +62,9 @@ def wanted_names(texts: Sequence[str]) -> set[tuple[str, str]]:
     for text in texts:
         parts = unquoted(text)
         if len(parts) != 2:
-            raise TargetRefused("not the name of a table", expected='schema.table, or "schema"."table"', found=text[:200])
+            raise TargetRefused(
+                "not the name of a table", expected='schema.table, or "schema"."table"', found=text[:200]
+            )
         found.add((parts[0], parts[1]))
     return found
 
@@ -62,15 +73,21 @@ def select(stream: Iterable[Entry], texts: Sequence[str]) -> Selection:
     """Choose the definitions for the tables named by ``texts``; raise ``TargetRefused`` if one is not in the snapshot."""
     wanted = wanted_names(texts)
     everything = {entry.number: entry for entry in stream}
-    tables = {entry.number for entry in everything.values() if entry.kind == "TABLE" and (entry.schema, entry.name) in wanted}
+    tables = {
+        entry.number for entry in everything.values() if entry.kind == "TABLE" and (entry.schema, entry.name) in wanted
+    }
     missing = wanted - {(everything[number].schema, everything[number].name) for number in tables}
     if missing:
         names = ", ".join(display_name(*pair) for pair in sorted(missing))
-        raise TargetRefused("the snapshot has no such table", found=names, hint="`drorch snapshots show ID` lists its tables")
+        raise TargetRefused(
+            "the snapshot has no such table", found=names, hint="`drorch snapshots show ID` lists its tables"
+        )
     _add_partitions(everything, tables)
     chosen, told = _Chooser(everything, tables).choose()
     loaded = frozenset((everything[number].schema, everything[number].name) for number in tables)
-    return Selection(entries=tuple(everything[number] for number in sorted(chosen)), tables=loaded, left_out=tuple(told))
+    return Selection(
+        entries=tuple(everything[number] for number in sorted(chosen)), tables=loaded, left_out=tuple(told)
+    )
 
 
 def _add_partitions(everything: dict[int, Entry], tables: set[int]) -> None:
@@ -112,7 +129,11 @@ class _Chooser:
             self._draw_in(number)
         # In stream order: a part's own parts (a comment on an index) come after it.
         for entry in self._all.values():
-            if entry.kind in _OWN and entry.number not in self._chosen and any(number in self._chosen for number in entry.depends):
+            if (
+                entry.kind in _OWN
+                and entry.number not in self._chosen
+                and any(number in self._chosen for number in entry.depends)
+            ):
                 self._follow(entry)
         for number in sorted(self._chosen):
             entry = self._all[number]
@@ -136,11 +157,20 @@ class _Chooser:
         if not self._belongs(entry):
             return
         needed = self._needs(entry)
-        blocked = [number for number in needed if self._all[number].kind in _NEVER_DRAWN_IN or self._all[number].section == sections.POST]
+        blocked = [
+            number
+            for number in needed
+            if self._all[number].kind in _NEVER_DRAWN_IN or self._all[number].section == sections.POST
+        ]
         if blocked:
             if entry.kind in _TOLD:
-                others = ", ".join(sorted({self._all[number].label for number in blocked if self._all[number].kind in _NEVER_DRAWN_IN}))
-                self._told.append(f"{entry.label}: left out" + (f", it needs {others}" if others else ", it needs what is not restored"))
+                others = ", ".join(
+                    sorted({self._all[number].label for number in blocked if self._all[number].kind in _NEVER_DRAWN_IN})
+                )
+                self._told.append(
+                    f"{entry.label}: left out"
+                    + (f", it needs {others}" if others else ", it needs what is not restored")
+                )
             return
         self._draw_in(entry.number)
 
@@ -149,7 +179,8 @@ class _Chooser:
         chosen = [self._all[number] for number in entry.depends if number in self._chosen]
         if entry.kind in _NAMED_AFTER_TABLE:
             return any(
-                one.kind == "TABLE" and one.schema == entry.schema and (entry.name + " ").startswith(one.name + " ") for one in chosen
+                one.kind == "TABLE" and one.schema == entry.schema and (entry.name + " ").startswith(one.name + " ")
+                for one in chosen
             )
         return bool(chosen)
 

@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from psycopg import Error as PsycopgError
 from psycopg import pq
+from psycopg.pq.abc import PGconn, PGresult
 
 from drorch.clock import Clock
 from drorch.errors import DrorchError
@@ -70,7 +71,7 @@ class Lifeline:
 class Session:
     """A logged-in connection, used by one thread at a time."""
 
-    def __init__(self, connection: pq.PGconn, *, lifeline: Lifeline, stall_seconds: float | None) -> None:
+    def __init__(self, connection: PGconn, *, lifeline: Lifeline, stall_seconds: float | None) -> None:
         self._connection = connection
         self._lifeline = lifeline
         self._stall_seconds = stall_seconds
@@ -118,7 +119,9 @@ class Session:
         """Run one or more statements (one, if there are parameters) and return the rows of the last."""
         return [
             tuple(None if value is None else self._encoding.decode(value) for value in row)
-            for row in self.run_raw(sql, [None if value is None else self._encoding.encode(value) for value in parameters])
+            for row in self.run_raw(
+                sql, [None if value is None else self._encoding.encode(value) for value in parameters]
+            )
         ]
 
     def value(self, sql: str, *parameters: str | None) -> str | None:
@@ -195,18 +198,20 @@ class Session:
 
     def _send(
         self, sql: str, parameters: Sequence[bytes | None] = (), *, binary: bool = False, single: bool = False
-    ) -> Iterator[pq.PGresult]:
+    ) -> Iterator[PGresult]:
         query = self._encoding.encode(sql)
         with self._lost():
             if parameters or binary or single:
                 form = pq.Format.BINARY if binary else pq.Format.TEXT
-                self._connection.send_query_params(query, list(parameters) or None, None, [form] * len(parameters) or None, form)
+                self._connection.send_query_params(
+                    query, list(parameters) or None, None, [form] * len(parameters) or None, form
+                )
             else:
                 self._connection.send_query(query)
         self._flush()
         return self._results()
 
-    def _results(self) -> Iterator[pq.PGresult]:
+    def _results(self) -> Iterator[PGresult]:
         while True:
             while self._connection.is_busy():
                 self._wait(_READ)
@@ -219,7 +224,7 @@ class Session:
             if result.status in (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT):
                 return
 
-    def _last(self, results: Iterable[pq.PGresult]) -> pq.PGresult | None:
+    def _last(self, results: Iterable[PGresult]) -> PGresult | None:
         """Return the last result; raise what the server said if any of them is an error."""
         last = failed = None
         for last in results:
@@ -229,7 +234,7 @@ class Session:
             self._refuse(failed)
         return last
 
-    def _refuse(self, result: pq.PGresult) -> None:
+    def _refuse(self, result: PGresult) -> None:
         def said(field: pq.DiagnosticField) -> str:
             return (result.error_field(field) or b"").decode("utf-8", "replace")
 
@@ -342,7 +347,7 @@ def connect(
     return session
 
 
-def _complete(connection: pq.PGconn, clock: Clock, deadline: float, lifeline: Lifeline) -> None:
+def _complete(connection: PGconn, clock: Clock, deadline: float, lifeline: Lifeline) -> None:
     if connection.status == pq.ConnStatus.BAD:
         raise ConnectionLost(connection.get_error_message())
     events = _WRITE

@@ -45,7 +45,9 @@ def take_snapshot(session: Session) -> Snapshot:
                 "select pg_catalog.pg_export_snapshot(), extract(epoch from pg_catalog.statement_timestamp())::text"
             )[0]
             if _all_held(session):
-                return Snapshot(identifier=identifier or "", taken_at=moment_of(moment or "0"), locked_tables=len(wanted))
+                return Snapshot(
+                    identifier=identifier or "", taken_at=moment_of(moment or "0"), locked_tables=len(wanted)
+                )
         session.run("rollback")
     raise SourceLocked(
         "tables come and go faster than they can be locked",

@@ -99,7 +99,9 @@ class PostgresqlSource:
         )
         try:
             require_version(session.server_version)
-            session.run(session_settings(session.server_version, lock_timeout_seconds=self._options.lock_timeout_seconds))
+            session.run(
+                session_settings(session.server_version, lock_timeout_seconds=self._options.lock_timeout_seconds)
+            )
         except BaseException:
             session.close()
             raise
@@ -167,7 +169,9 @@ class PostgresqlSource:
 def require_version(version: int) -> None:
     """Raise ``SourceUnsupported`` for a server older than 11."""
     if version < OLDEST_VERSION:
-        raise SourceUnsupported("the server is too old", expected="PostgreSQL 11 or newer", found=str(version // 10_000))
+        raise SourceUnsupported(
+            "the server is too old", expected="PostgreSQL 11 or newer", found=str(version // 10_000)
+        )
 
 
 def _large_object_bytes(session: Session) -> int:

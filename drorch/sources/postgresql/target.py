@@ -31,14 +31,21 @@ class PostgresqlTarget:
     """See ``Target``. The database named by ``location`` is created if it does not exist."""
 
     def __init__(
-        self, location: PostgresqlLocation, clock: Clock, *, application: str = "drorch", connect_timeout_seconds: int = 10
+        self,
+        location: PostgresqlLocation,
+        clock: Clock,
+        *,
+        application: str = "drorch",
+        connect_timeout_seconds: int = 10,
     ) -> None:
         self._location = location
         self._clock = clock
         self._application = application
         self._connect_timeout_seconds = connect_timeout_seconds
         if not location.database:
-            raise TargetRefused("the address names no database", hint="postgresql://host/NAME; NAME is created if it is not there")
+            raise TargetRefused(
+                "the address names no database", hint="postgresql://host/NAME; NAME is created if it is not there"
+            )
 
     @property
     def address(self) -> str:
@@ -77,7 +84,9 @@ class PostgresqlTarget:
         self, server: Session, content: Content, choices: RestoreChoices, lifeline: Lifeline
     ) -> tuple[list[Finding], Occupation, list[str]]:
         if content.facts.get("engine") != facts.ENGINE:
-            raise TargetRefused("the snapshot is not of PostgreSQL", expected=facts.ENGINE, found=str(content.facts.get("engine")))
+            raise TargetRefused(
+                "the snapshot is not of PostgreSQL", expected=facts.ENGINE, found=str(content.facts.get("engine"))
+            )
         name = self._location.database
         present: list[str] = []
         needed = [str(role) for role in _sequence(content.facts.get("roles"))]
@@ -97,7 +106,9 @@ class PostgresqlTarget:
         found = findings(server, content, choices, occupied, needed, is_local=self._location.is_local)
         for table in present:
             text = f"table {table} exists already"
-            found.append(Finding(level=Level.STOP, text=text, remedy="rename it first, or restore into another database"))
+            found.append(
+                Finding(level=Level.STOP, text=text, remedy="rename it first, or restore into another database")
+            )
         return found, occupied, needed
 
     def _create_roles(self, server: Session, needed: Sequence[str], choices: RestoreChoices) -> None:
@@ -150,11 +161,18 @@ class PostgresqlTarget:
         self._swap(server, side, before, restored, choices)
         return self._outcome(restored, progress, databases.undo_statements(name, before) if before else ())
 
-    def _swap(self, server: Session, side: str, before: str | None, restored: Restored, choices: RestoreChoices) -> None:
+    def _swap(
+        self, server: Session, side: str, before: str | None, restored: Restored, choices: RestoreChoices
+    ) -> None:
         name = self._location.database
         try:
             databases.swap(
-                server, name=name, side=side, before=before, comment=restored.comment, terminate=choices.terminate_sessions
+                server,
+                name=name,
+                side=side,
+                before=before,
+                comment=restored.comment,
+                terminate=choices.terminate_sessions,
             )
         except (StatementRefused, ConnectionLost) as error:
             found = str(error)
@@ -170,7 +188,13 @@ class PostgresqlTarget:
             ) from error
 
     def _fill(
-        self, name: str, content: Content, choices: RestoreChoices, lifeline: Lifeline, progress: Progress, server: Session
+        self,
+        name: str,
+        content: Content,
+        choices: RestoreChoices,
+        lifeline: Lifeline,
+        progress: Progress,
+        server: Session,
     ) -> Restored:
         with mapped_target("asking for roles"):
             roles = frozenset(row[0] or "" for row in server.run("select rolname from pg_catalog.pg_roles"))
@@ -233,8 +257,16 @@ class PostgresqlTarget:
                 lifeline=lifeline,
             )
             try:
-                session.run(session_settings(session.server_version, lock_timeout_seconds=0) + "; set synchronous_commit = off")
-                if int(session.value("select setting from pg_catalog.pg_settings where name = 'maintenance_work_mem'") or 0) < _INDEX_MEMORY_KB:
+                session.run(
+                    session_settings(session.server_version, lock_timeout_seconds=0) + "; set synchronous_commit = off"
+                )
+                if (
+                    int(
+                        session.value("select setting from pg_catalog.pg_settings where name = 'maintenance_work_mem'")
+                        or 0
+                    )
+                    < _INDEX_MEMORY_KB
+                ):
                     session.run(f"set maintenance_work_mem = '{_INDEX_MEMORY_KB}kB'")
             except BaseException:
                 session.close()

@@ -27,7 +27,7 @@ class PostgresqlTools:
         if self.directory is not None:
             folders = [self.directory]
         else:
-            debian = sorted(_DEBIAN.glob("*/bin"), key=lambda path: int((_VERSION.search(path.parent.name) or [0])[0]), reverse=True)
+            debian = sorted(_DEBIAN.glob("*/bin"), key=_folder_version, reverse=True)
             folders = [*debian, *self.search, *_wheel()]
         seen = set()
         for folder in folders:
@@ -37,12 +37,18 @@ class PostgresqlTools:
                 yield program
 
 
+def _folder_version(folder: Path) -> int:
+    match = _VERSION.search(folder.parent.name)
+    return int(match[1]) if match else 0
+
+
 def find_pg_dump(tools: PostgresqlTools, server_version: int) -> Path:
-    """Return the pg_dump of the server's major version, else the next newer one: it writes definitions that the
-    server's own version reads. Raises ``SourceUnsupported`` with what to install.
+    """Return the pg_dump of the server's major version, else the next newer one.
+
+    Its definitions are then read by the server's own version. Raises ``SourceUnsupported`` with what to install.
     """
     major = server_version // 10_000
-    found = {}
+    found: dict[int, Path] = {}
     for program in tools.candidates():
         version = _major_version(program)
         if version is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from drorch.errors import Bug, DrorchError, Interrupted
@@ -38,17 +38,10 @@ def run_all(work: Sequence[Work], *, jobs: int, make: Callable[[], Session], lif
     if not work:
         return
     by_key = {one.key: one for one in work}
-    state = _State(left=len(by_key))
-    for one in work:
-        after = [key for key in one.after if key in by_key and key != one.key]
-        state.waiting[one.key] = len(after)
-        for key in after:
-            state.followers.setdefault(key, []).append(one.key)
-        if not after:
-            heapq.heappush(state.ready, (-one.size, one.key))
+    state = _ordered(work, by_key)
     changed = threading.Condition()
     threads = [
-        threading.Thread(target=_labour, args=(state, changed, by_key, make, lifeline), name=f"restore-{number}", daemon=True)
+        threading.Thread(target=_labour, args=(state, changed, by_key, make, lifeline), name=f"restore-{number}")
         for number in range(max(1, min(jobs, len(by_key))))
     ]
     for thread in threads:
@@ -58,10 +51,7 @@ def run_all(work: Sequence[Work], *, jobs: int, make: Callable[[], Session], lif
             while thread.is_alive():
                 thread.join(0.2)  # so that Ctrl-C is heard
     except BaseException:
-        lifeline.end(Interrupted("the restore was stopped"))
-        with changed:
-            state.error = state.error or Interrupted("the restore was stopped")
-            changed.notify_all()
+        _stop(state, changed, lifeline)
         for thread in threads:
             thread.join()
         raise
@@ -69,8 +59,32 @@ def run_all(work: Sequence[Work], *, jobs: int, make: Callable[[], Session], lif
         raise state.error
 
 
+def _ordered(work: Sequence[Work], by_key: Mapping[int, Work]) -> _State:
+    state = _State(left=len(by_key))
+    for one in work:
+        after = [key for key in one.after if key in by_key and key != one.key]
+        state.waiting[one.key] = len(after)
+        for key in after:
+            state.followers.setdefault(key, []).append(one.key)
+        if not after:
+            heapq.heappush(state.ready, (-one.size, one.key))
+    return state
+
+
+def _stop(state: _State, changed: threading.Condition, lifeline: Lifeline) -> None:
+    reason = Interrupted("the restore was stopped")
+    lifeline.end(reason)
+    with changed:
+        state.error = state.error or reason
+        changed.notify_all()
+
+
 def _labour(
-    state: _State, changed: threading.Condition, by_key: Mapping[int, Work], make: Callable[[], Session], lifeline: Lifeline
+    state: _State,
+    changed: threading.Condition,
+    by_key: Mapping[int, Work],
+    make: Callable[[], Session],
+    lifeline: Lifeline,
 ) -> None:
     session: Session | None = None
     try:
@@ -82,7 +96,9 @@ def _labour(
         with changed:
             state.error = state.error or error
             changed.notify_all()
-        lifeline.end(error if isinstance(error, DrorchError) else Bug(f"a restore thread failed: {type(error).__name__}"))
+        lifeline.end(
+            error if isinstance(error, DrorchError) else Bug(f"a restore thread failed: {type(error).__name__}")
+        )
     finally:
         if session is not None:
             session.close()
@@ -120,9 +136,7 @@ def _first_free(state: _State, by_key: Mapping[int, Work]) -> Work | None:
 
 
 def _conflict(one: Work, other: Work) -> bool:
-    return bool(
-        one.exclusive & other.exclusive or one.exclusive & other.shared or one.shared & other.exclusive
-    )
+    return bool(one.exclusive & other.exclusive or one.exclusive & other.shared or one.shared & other.exclusive)
 
 
 def _done(state: _State, changed: threading.Condition, one: Work, by_key: Mapping[int, Work]) -> None:
@@ -134,8 +148,3 @@ def _done(state: _State, changed: threading.Condition, one: Work, by_key: Mappin
             if state.waiting[key] == 0:
                 heapq.heappush(state.ready, (-by_key[key].size, key))
         changed.notify_all()
-
-
-def total_size(work: Iterable[Work]) -> int:
-    """Return the sizes of ``work`` together."""
-    return sum(one.size for one in work)
