@@ -246,8 +246,8 @@ class Wiring:
 
             return PostgresqlTarget(parse_location(url, password=password), self.clock)
         if scheme == "sqlite":
+            from drorch.sources.sqlite.database_file import parse_location as parse_sqlite
             from drorch.sources.sqlite.target import SqliteTarget
-            from drorch.sources.sqlite.target import parse_location as parse_sqlite
 
             return SqliteTarget(parse_sqlite(url), clock=self.clock)
         raise UsageInvalid(

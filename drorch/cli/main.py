@@ -91,7 +91,7 @@ def _run(arguments: list[str]) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.UsageError as error:
-        hint = error.ctx.get_help_option_names(error.ctx) and f"`{error.ctx.command_path} --help`" if error.ctx else ""
+        hint = f"`{error.ctx.command_path} --help` shows what it takes" if error.ctx else ""
         output.error(UsageInvalid(error.format_message(), hint=hint))
         return UsageInvalid.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -103,6 +103,8 @@ def _run(arguments: list[str]) -> int:
         output.error(error)
         return error.exit_code
     except Exception as error:
+        from drorch.settings import wants_traceback
+
         if wants_traceback():
             raise
         output.error(Bug(f"{type(error).__name__} in {_place_of(error)}"))

@@ -16,7 +16,6 @@ from drorch.repository.writer import CommittedSnapshot, RunSummary, RunWriter, S
 from drorch.sources.interface import Bytes, Capture, Json, Observer, Source, StreamKind, StreamSpec
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupReport:
     """What a backup did. ``dropped`` says which stores have no complete copy, and why."""
@@ -107,7 +106,7 @@ class _Reader:
             yield piece
 
 
-def run(  # noqa: PLR0913 - the composition of a backup, all by name
+def run(
     *,
     source_name: str,
     source: Source,

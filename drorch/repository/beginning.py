@@ -59,6 +59,7 @@ def begin_run(
     host: HostKey,
     place: RunPlace,
     *,
+    run: RunId,
     cache: Path | None,
     clock: Clock,
     random_bytes: Callable[[int], bytes],
@@ -74,7 +75,6 @@ def begin_run(
     replicas = Replicas(repository.replicas)
     writer = LaneWriter(repository.trust, lane, key, clock)
     head = writer.settle(replicas)
-    run = RunId(random_bytes(16))
     run_keys = RunKeys(random_bytes(32), lane_secret)
     lane_keys = LaneKeys.derive(lane_secret)
     index = LaneIndex(None if cache is None else cache / f"{lane}.index")

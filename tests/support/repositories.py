@@ -13,7 +13,7 @@ from drorch.clock import Clock
 from drorch.format.keys import HostKey, RecipientKey
 from drorch.format.signing import SigningKey
 from drorch.format.trust import NO_PREVIOUS, Role, RootKey, Signer, TrustRecord
-from drorch.ids import Digest, RepositoryId
+from drorch.ids import Digest, RepositoryId, RunId
 from drorch.repository.beginning import RunPlace, begin_run
 from drorch.repository.listing import ListedSnapshot, list_lane, list_lanes
 from drorch.repository.opening import Replica, Repository, create_repository, open_repository
@@ -113,7 +113,7 @@ def back_up(
     repository: Repository,
     streams: Mapping[str, bytes],
     *,
-    household: Household = Household(),  # noqa: B008 - frozen
+    household: Household = Household(),
     source: str = "land",
     cache: Path | None = None,
     clock: Clock | None = None,
@@ -124,7 +124,13 @@ def back_up(
     clock = clock or ManualClock()
     random_bytes = random_bytes or counting_random()
     material = begin_run(
-        repository, household.host, RunPlace(source=source), cache=cache, clock=clock, random_bytes=random_bytes
+        repository,
+        household.host,
+        RunPlace(source=source),
+        run=RunId(random_bytes(16)),
+        cache=cache,
+        clock=clock,
+        random_bytes=random_bytes,
     )
     with closing(
         RunWriter(material, clock=clock, random_bytes=random_bytes, compression_level=1, seal_threads=1)
@@ -161,9 +167,7 @@ def snapshots(repository: Repository) -> list[ListedSnapshot]:
     return [one for lane in list_lanes(repository) for one in list_lane(repository, lane).snapshots]
 
 
-def read_back(
-    repository: Repository, snapshot: ListedSnapshot, household: Household = Household()  # noqa: B008 - frozen
-) -> dict[str, bytes]:
+def read_back(repository: Repository, snapshot: ListedSnapshot, household: Household = Household()) -> dict[str, bytes]:
     """Return every stream of a snapshot, read with the custodian's key."""
     reader = SnapshotReader(repository, snapshot.link, [household.custodian])
     with closing(reader):

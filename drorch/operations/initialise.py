@@ -1,0 +1,105 @@
+"""Found a repository: root key, this host's keys, the first trust record. Files are the caller's to write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from drorch.errors import UsageInvalid
+from drorch.format import names
+from drorch.format.keyfile import HostKeyFile, KeyKind, KeyOrigin, PublicKey, encode_public, seal_key_file
+from drorch.format.keys import HostKey
+from drorch.format.objects import digest_of
+from drorch.format.signing import SigningKey
+from drorch.format.trust import MOST_RECIPIENTS, NO_PREVIOUS, Recipient, Role, RootKey, Signer, TrustRecord
+from drorch.ids import Digest, RepositoryId
+from drorch.repository.opening import Replica, create_repository
+
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Founding:
+    """What a new repository consists of. The texts are files; all but the public ones are secrets."""
+
+    repository: RepositoryId
+    trust_root: Digest
+    trust_0: bytes = field(repr=False)
+    host_key_file: str = field(repr=False)
+    maintenance_key_file: str = field(repr=False)
+    root_key_file: str = field(repr=False)
+    public_files: Mapping[str, str]
+
+
+def found(
+    *,
+    recipients: Sequence[PublicKey],
+    host_label: str,
+    root_passphrase: str,
+    now: datetime,
+    random_bytes: Callable[[int], bytes],
+) -> Founding:
+    """Make all keys of a new repository but the recipients', whose public halves are given.
+
+    The root key signs who may read and write; it is needed again only to change that, and belongs into a safe. Raises ``UsageInvalid``
+    when no recipient is given or a key is of another kind.
+    """
+    readers = _readers(recipients)
+    root_seed = random_bytes(KEY_BYTES)
+    root = SigningKey.from_seed(root_seed)
+    writer = HostKey(random_bytes(KEY_BYTES), random_bytes(KEY_BYTES))
+    maintainer = HostKey(random_bytes(KEY_BYTES), random_bytes(KEY_BYTES))
+    record = TrustRecord(
+        number=0,
+        previous=NO_PREVIOUS,
+        repository=RepositoryId(random_bytes(16)),
+        roots=(RootKey(root.public, "root"),),
+        threshold=1,
+        recipients=readers,
+        signers=(
+            Signer(writer.signing_key().public, Role.WRITER, host_label),
+            Signer(maintainer.signing_key().public, Role.MAINTAINER, f"{host_label} maintenance"),
+        ),
+    )
+    trust_0 = record.sign([root], now)
+    origin = KeyOrigin(repository=record.repository, trust_root=digest_of(trust_0))
+    return Founding(
+        repository=record.repository,
+        trust_root=origin.trust_root,
+        trust_0=trust_0,
+        host_key_file=HostKeyFile(role=Role.WRITER, label=host_label, origin=origin, key=writer).encode(),
+        maintenance_key_file=HostKeyFile(
+            role=Role.MAINTAINER, label=f"{host_label} maintenance", origin=origin, key=maintainer
+        ).encode(),
+        root_key_file=seal_key_file(
+            kind=KeyKind.ROOT,
+            seed=root_seed,
+            label="root",
+            passphrase=root_passphrase,
+            random_bytes=random_bytes,
+            origin=origin,
+        ),
+        public_files={f"{key.label}.pub": encode_public(key) for key in recipients},
+    )
+
+
+def put_into_stores(
+    founding: Founding, replicas: Sequence[Replica], *, help_files: Mapping[str, bytes], version: str
+) -> None:
+    """Put the trust record and the help files into every store; raises ``StoreMissing`` where another repository lives."""
+    named = {names.help_file(version, file): content for file, content in help_files.items()}
+    for replica in replicas:
+        create_repository(replica, founding.trust_0, named)
+
+
+def _readers(recipients: Sequence[PublicKey]) -> tuple[Recipient, ...]:
+    readers = tuple(key.public for key in recipients if isinstance(key.public, Recipient))
+    if not readers or len(readers) != len(recipients) or len(readers) > MOST_RECIPIENTS:
+        raise UsageInvalid(
+            "a repository needs keys that can read it",
+            expected=f"1 to {MOST_RECIPIENTS} public keys of recipients",
+            found=", ".join(f"{key.label} ({key.kind.value})" for key in recipients) or "none",
+            hint="on the custodian's machine: `drorch keys generate NAME`; bring the file NAME.pub here",
+        )
+    return readers

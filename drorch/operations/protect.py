@@ -1,0 +1,298 @@
+"""Back up one source and keep the books: claim it, run, record what happened whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from drorch.catalog.interface import (
+    Catalog,
+    CopyRecord,
+    CopyState,
+    IsAlive,
+    LaneHead,
+    PolicyText,
+    RunOutcome,
+    RunRecord,
+    RunState,
+    SnapshotRecord,
+    SnapshotResult,
+    SourceClaim,
+    SourceRecord,
+    SourceState,
+)
+from drorch.clock import Clock
+from drorch.errors import Bug, DrorchError, Interrupted, SourceForeign, Terminated
+from drorch.format.keys import HostKey
+from drorch.ids import Digest, RunId
+from drorch.operations import back_up
+from drorch.operations.back_up import BackupReport
+from drorch.repository.beginning import RunMaterial, RunPlace, begin_run
+from drorch.repository.opening import Repository
+from drorch.repository.writer import RunWriter
+from drorch.sources.interface import Observer, Source
+
+OPERATION = "backup"
+SEAL_THREADS = 2
+COMPRESSION_LEVEL = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Which process this is, on which machine; ``host`` is a name that no two machines share."""
+
+    host: str
+    machine_id: str
+    pid: int
+    process_started: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """What is to be backed up, and the policy's text that says so."""
+
+    address: str
+    policy: str
+    policy_text: str
+    policy_digest: Digest
+    probes: Mapping[str, str]
+    slot: datetime | None = None
+
+
+class Protector:
+    """Backs up sources of one host into one repository, one after the other or from several threads."""
+
+    def __init__(
+        self,
+        *,
+        repository: Repository,
+        host_key: HostKey,
+        catalog: Catalog,
+        machine: Machine,
+        is_alive: IsAlive,
+        cache: Path,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._repository = repository
+        self._host_key = host_key
+        self._catalog = catalog
+        self._machine = machine
+        self._is_alive = is_alive
+        self._cache = cache
+        self._clock = clock
+        self._random_bytes = random_bytes
+
+    def run(self, protection: Protection, source: Source, observer: Observer) -> BackupReport:
+        """Back up ``source``; raises what the backup raises, after it was recorded.
+
+        ``NothingDone`` when another run holds the source, ``SourceForeign`` when the source belongs to another machine.
+        """
+        now = self._clock.now()
+        self._catalog.recognise_crashed_runs(host=self._machine.host, is_alive=self._is_alive, now=now)
+        self._catalog.remember_policy(
+            PolicyText(
+                digest=str(protection.policy_digest),
+                name=protection.policy,
+                text=protection.policy_text,
+                first_seen_at=now,
+            )
+        )
+        run = RunId(self._random_bytes(16))
+        generation = self._generation(protection)
+        self._claim(protection, run, now)
+        try:
+            report = self._back_up(protection, source, observer, run, generation)
+        except BaseException as error:
+            self._catalog.end_run(str(run), RunOutcome.of_error(_as_ours(error), ended_at=self._clock.now()))
+            raise
+        self._record(protection, report)
+        return report
+
+    def _generation(self, protection: Protection) -> int:
+        known = self._catalog.source(protection.address)
+        if known is None:
+            return 0
+        if known.machine_id != self._machine.machine_id:
+            raise SourceForeign(
+                f"{protection.address} belongs to another machine",
+                expected=f"the machine that first backed it up, {known.machine_id[:8] or 'unknown'}",
+                found=f"this machine, {self._machine.machine_id[:8] or 'unknown'}",
+                hint="a copy of a machine or of its configuration must not feed the same lane; to move the source for good,"
+                " make a new host key and a new repository entry for this machine",
+            )
+        return known.generation
+
+    def _claim(self, protection: Protection, run: RunId, now: datetime) -> None:
+        machine = self._machine
+        self._catalog.begin_run(
+            RunRecord(
+                run_id=str(run),
+                source=protection.address,
+                policy=protection.policy,
+                operation=OPERATION,
+                started_at=now,
+                policy_digest=str(protection.policy_digest),
+                host=machine.host,
+                pid=machine.pid,
+                process_started=machine.process_started,
+                slot=protection.slot,
+            )
+        )
+        try:
+            self._catalog.claim_source(
+                SourceClaim(
+                    source=protection.address,
+                    run_id=str(run),
+                    operation=OPERATION,
+                    host=machine.host,
+                    pid=machine.pid,
+                    process_started=machine.process_started,
+                    claimed_at=now,
+                ),
+                is_alive=self._is_alive,
+            )
+        except DrorchError as error:
+            self._catalog.end_run(str(run), RunOutcome.of_error(error, ended_at=self._clock.now()))
+            raise
+
+    def _back_up(
+        self, protection: Protection, source: Source, observer: Observer, run: RunId, generation: int
+    ) -> BackupReport:
+        def begin() -> RunWriter:
+            material = begin_run(
+                self._repository,
+                self._host_key,
+                RunPlace(source=protection.address, generation=generation),
+                run=run,
+                cache=self._cache,
+                clock=self._clock,
+                random_bytes=self._random_bytes,
+            )
+            return self._writer(protection, material, generation)
+
+        return back_up.run(
+            source_name=protection.address,
+            source=source,
+            probes=protection.probes,
+            begin_run=begin,
+            policy_digest=protection.policy_digest,
+            slot=protection.slot,
+            clock=self._clock,
+            observer=observer,
+        )
+
+    def _writer(self, protection: Protection, material: RunMaterial, generation: int) -> RunWriter:
+        """Compare the lane with what the catalog remembers of it, and begin to write."""
+        writer = RunWriter(
+            material,
+            clock=self._clock,
+            random_bytes=self._random_bytes,
+            compression_level=COMPRESSION_LEVEL,
+            seal_threads=SEAL_THREADS,
+        )
+        try:
+            self._remember_heads(material)
+            self._remember_source(protection, material, generation)
+        except BaseException:
+            with closing(writer):
+                raise
+        return writer
+
+    def _remember_heads(self, material: RunMaterial) -> None:
+        """Refuse a store that shows less of the lane than it did: what is missing was hidden or deleted."""
+        lane, head = str(material.lane.lane), material.head
+        for replica in material.replicas.alive:
+            known = self._catalog.heads(store=replica.name, lane=lane)
+            if known or head.sequence:
+                self._catalog.remember_head(
+                    LaneHead(
+                        store=replica.name, lane=lane, sequence=head.sequence, manifest_digest=str(head.digest)
+                    )
+                )
+
+    def _remember_source(self, protection: Protection, material: RunMaterial, generation: int) -> None:
+        known = self._catalog.source(protection.address)
+        now = self._clock.now()
+        self._catalog.put_source(
+            SourceRecord(
+                address=protection.address,
+                policy=protection.policy,
+                lane=str(material.lane.lane),
+                generation=generation,
+                machine_id=self._machine.machine_id,
+                first_used_at=now if known is None else known.first_used_at,
+                state=SourceState.ACTIVE,
+                last_seen_at=now,
+            )
+        )
+
+    def _record(self, protection: Protection, report: BackupReport) -> None:
+        snapshot = report.snapshot
+        self._catalog.record_snapshot(
+            SnapshotRecord(
+                snapshot=str(snapshot.run),
+                lane=str(snapshot.lane),
+                sequence=snapshot.sequence,
+                manifest_digest=str(snapshot.manifest_digest),
+                source=protection.address,
+                policy=protection.policy,
+                engine=str(report.facts.get("engine", "")),
+                restore_point=report.restore_point,
+                started_at=report.started_at,
+                ended_at=report.ended_at,
+                result=SnapshotResult.COMPLETE,
+                bytes_read=report.bytes_read,
+                bytes_stored=snapshot.bytes_stored,
+                rows=report.rows,
+                tables=report.tables,
+                policy_digest=str(protection.policy_digest),
+            ),
+            [self._copy(report, name, CopyState.COMPLETE) for name in snapshot.copies]
+            + [self._copy(report, name, CopyState.BEHIND) for name in report.dropped],
+        )
+        for name in snapshot.copies:
+            self._catalog.remember_head(
+                LaneHead(
+                    store=name,
+                    lane=str(snapshot.lane),
+                    sequence=snapshot.sequence,
+                    manifest_digest=str(snapshot.manifest_digest),
+                )
+            )
+        self._catalog.end_run(
+            str(snapshot.run),
+            RunOutcome(
+                state=RunState.COMPLETE if report.complete else RunState.PARTIAL,
+                ended_at=self._clock.now(),
+                snapshot=str(snapshot.run),
+                bytes_read=report.bytes_read,
+                bytes_stored=snapshot.bytes_stored,
+                rows=report.rows,
+                tables=report.tables,
+            ),
+        )
+
+    def _copy(self, report: BackupReport, store: str, state: CopyState) -> CopyRecord:
+        complete = state is CopyState.COMPLETE
+        return CopyRecord(
+            snapshot=str(report.snapshot.run),
+            store=store,
+            state=state,
+            stored_at=self._clock.now() if complete else None,
+            size_bytes=report.snapshot.bytes_stored if complete else 0,
+        )
+
+
+def _as_ours(error: BaseException) -> DrorchError:
+    """Return an error as the catalog keeps it; the text of a foreign one could hold a secret."""
+    if isinstance(error, DrorchError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted("interrupted")
+    if isinstance(error, SystemExit):
+        return Terminated("terminated")
+    return Bug(f"{type(error).__name__} during a backup")
