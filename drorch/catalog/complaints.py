@@ -31,18 +31,20 @@ _SQLITE = {
     sqlite3.SQLITE_IOERR: ("the disk under the catalog fails", f"look at the kernel's log; {_REBUILD}"),
 }
 
+# What libpq says before there is a connection comes without a state: the first line tells why.
+_UNCONNECTED = (
+    "no connection to the catalog's server",
+    "see `catalog:` in drorch.yaml; a database for it is made by: createdb -E UTF8 -T template0 NAME",
+)
 # PostgreSQL's SQLSTATE, the longest match counts (appendix A of its manual)
 _POSTGRESQL = {
-    "08": ("the catalog's server does not answer", "see `catalog:` in drorch.yaml; is the server running?"),
+    "08": _UNCONNECTED,
     "25006": ("the catalog may not be written", "its server is a standby or read-only; see `catalog:` in drorch.yaml"),
-    "28": ("the catalog's server refused the account", "see `catalog:` in drorch.yaml and the server's pg_hba.conf"),
-    "3D": ("the catalog's database does not exist", "createdb -E UTF8 -T template0 NAME, as the server's superuser"),
     "42501": ("the account may not use the catalog", "it must own the catalog's tables, or own the empty database"),
     "53": ("the catalog's server has no room or connection left", "free space or connections on the server"),
     "55P03": ("the catalog is locked by another process", "wait for it to end; pg_stat_activity names it"),
     "57P": ("the catalog's server is going down or coming up", "try again when it is up"),
 }
-_SERVER_SILENT = _POSTGRESQL["08"]
 
 
 @contextmanager
@@ -84,7 +86,7 @@ def _explanation(error: BaseException | None) -> tuple[str, str]:
         return _BROKEN  # raised by the driver itself: text that is not UTF-8
     state = getattr(error, "sqlstate", None)
     if state is None:
-        return _SERVER_SILENT  # psycopg gives no state when there was no answer to take it from
+        return _UNCONNECTED
     for length in (5, 3, 2):
         if state[:length] in _POSTGRESQL:
             return _POSTGRESQL[state[:length]]

@@ -164,8 +164,8 @@ class Listing(Protocol):
         """Return the snapshots that fit every filter given, newest restore point first."""
         ...
 
-    def copies(self, *, snapshot: str | None = None, store: str | None = None) -> tuple[CopyRecord, ...]:
-        """Return the copies that fit, ordered by snapshot and store."""
+    def copies(self, *, of: Collection[str] | None = None, store: str | None = None) -> tuple[CopyRecord, ...]:
+        """Return the copies that fit, ordered by snapshot and store; ``of`` are snapshot ids, ``None`` means all."""
         ...
 
     def find_snapshot(self, prefix: str) -> SnapshotRecord:

@@ -61,7 +61,8 @@ def add_if_absent(connection: Connection, table: Table, values: dict[str, Any]) 
     """Insert the row unless its primary key is there; tell whether it was inserted."""
     insert = _insert(connection, table).values(values)
     key = list(table.primary_key.columns)
-    return connection.execute(insert.on_conflict_do_nothing(index_elements=key)).rowcount == 1
+    inserted = connection.execute(insert.on_conflict_do_nothing(index_elements=key).returning(*key))
+    return inserted.first() is not None
 
 
 def _insert(connection: Connection, table: Table) -> SqliteInsert | PostgresqlInsert:

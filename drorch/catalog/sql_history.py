@@ -106,7 +106,7 @@ class SqlHistory(Database):
             .scalar_subquery()
         )
         with self.reading() as connection:
-            found = records(connection, RunRecord, _runs().where(runs.c.run_id.in_(select(newest))))
+            found = records(connection, RunRecord, _runs().where(runs.c.run_id.in_(select(newest).select_from(each))))
         return {run.source: run for run in found}
 
     def append_log(self, run_id: str, lines: Iterable[LogLine]) -> None:

@@ -14,6 +14,8 @@ from drorch.catalog.records import CopyRecord, CopyState, LaneHead, SnapshotReco
 from drorch.catalog.rows import NoSuchId, add_if_absent, columns_of, only_id_with, put, records, values_of
 from drorch.errors import Bug, ChainBroken, SnapshotUnknown
 
+BATCH = 500  # ids in one query; a database takes only so many parameters
+
 
 class SqlListing(Database):
     """See ``Listing``."""
@@ -43,16 +45,19 @@ class SqlListing(Database):
         with self.reading() as connection:
             return records(connection, SnapshotRecord, query)
 
-    def copies(self, *, snapshot: str | None = None, store: str | None = None) -> tuple[CopyRecord, ...]:
+    def copies(self, *, of: Collection[str] | None = None, store: str | None = None) -> tuple[CopyRecord, ...]:
         """See ``Listing``."""
         copies = tables.copies.c
         query = select(*columns_of(CopyRecord, tables.copies)).order_by(copies.snapshot, copies.store)
-        if snapshot is not None:
-            query = query.where(copies.snapshot == snapshot)
         if store is not None:
             query = query.where(copies.store == store)
         with self.reading() as connection:
-            return records(connection, CopyRecord, query)
+            if of is None:
+                return records(connection, CopyRecord, query)
+            asked = sorted(set(of))
+            parts = [asked[start : start + BATCH] for start in range(0, len(asked), BATCH)]
+            found = [records(connection, CopyRecord, query.where(copies.snapshot.in_(part))) for part in parts]
+        return tuple(copy for part in found for copy in part)
 
     def find_snapshot(self, prefix: str) -> SnapshotRecord:
         """See ``Listing``."""
@@ -85,7 +90,7 @@ class SqlListing(Database):
             .scalar_subquery()
         )
         with self.reading() as connection:
-            query = _snapshots().where(snapshots.c.snapshot.in_(select(newest)))
+            query = _snapshots().where(snapshots.c.snapshot.in_(select(newest).select_from(each)))
             found = records(connection, SnapshotRecord, query)
         return {snapshot.source: snapshot for snapshot in found}
 

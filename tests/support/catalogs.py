@@ -1,0 +1,246 @@
+"""Catalogs for tests: SQLite in a temporary folder, PostgreSQL in a throw-away server; and records to put in."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from drorch.catalog.interface import (
+    Catalog,
+    CopyRecord,
+    CopyState,
+    EventRecord,
+    PolicyText,
+    RunOutcome,
+    RunRecord,
+    RunState,
+    Severity,
+    SnapshotRecord,
+    SnapshotResult,
+    SourceClaim,
+    SourceRecord,
+    SourceState,
+)
+from drorch.catalog.postgresql import open_postgresql
+from drorch.catalog.sql import SqlCatalog
+from drorch.catalog.sqlite import open_sqlite
+from drorch.ids import RunId
+
+START = datetime(2026, 11, 22, 1, 4, 11, 250_000, tzinfo=UTC)
+_numbers = count(1)
+
+
+# --- places ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogPlace:
+    """Where a catalog is or will be; can be handed to another process."""
+
+    kind: str
+    where: str
+
+    def open(self) -> SqlCatalog:
+        return open_sqlite(Path(self.where)) if self.kind == "sqlite" else open_postgresql(self.where)
+
+
+def postgresql_program(name: str) -> str:
+    """Return the newest server program of that name: Debian's, or one in PATH."""
+    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
+    found = str(debian[-1]) if debian else shutil.which(name)
+    assert found, f"no {name}: install postgresql"
+    return found
+
+
+def as_server_user() -> list[str]:
+    """Return the words before a command that must not run as root; none when we are not."""
+    if os.geteuid() != 0:
+        return []
+    nobody = pwd.getpwnam("nobody")
+    return ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+
+
+@pytest.fixture(scope="session")
+def catalog_server() -> Iterator[str]:
+    """A PostgreSQL server on a socket in a temporary folder, without any durability; its connection string."""
+    folder = Path(tempfile.mkdtemp(prefix="drorch-catalog-"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, "nobody")
+    words = as_server_user()
+    cluster = folder / "cluster"
+    initdb = [postgresql_program("initdb"), "-D", str(cluster), "-U", "drorch", "-A", "trust", "-E", "UTF8"]
+    subprocess.run([*words, *initdb, "--no-sync", "--locale=C"], check=True, capture_output=True, cwd=folder)
+    settings = {"unix_socket_directories": folder, "listen_addresses": "", "fsync": "off", "max_connections": 60}
+    options = [f"--{name}={value}" for name, value in settings.items()]
+    server = subprocess.Popen(
+        [*words, postgresql_program("postgres"), "-D", str(cluster), *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+    )
+    try:
+        address = f"postgresql://drorch@/postgres?host={folder}"
+        wait_until_up(address, server)
+        yield address
+    finally:
+        server.terminate()
+        server.wait()
+        shutil.rmtree(folder)
+
+
+def wait_until_up(address: str, server: subprocess.Popen[bytes]) -> None:
+    while server.poll() is None:
+        try:
+            psycopg.connect(address).close()
+        except psycopg.OperationalError:
+            continue
+        return
+    raise AssertionError(f"the server ended with {server.returncode}")
+
+
+def new_database(server: str, options: str = "") -> str:
+    """Make an empty database and return its connection string."""
+    name = f"catalog_{os.getpid()}_{next(_numbers)}"
+    execute(server, f"CREATE DATABASE {name} {options}")
+    return server.replace("/postgres?", f"/{name}?")
+
+
+def new_schema(server: str) -> str:
+    """Make an empty schema and return a connection string for which nothing else exists: 10 times quicker."""
+    name = f"catalog_{os.getpid()}_{next(_numbers)}"
+    execute(server, f"CREATE SCHEMA {name}")
+    return f"{server}&options=-csearch_path%3D{name}"
+
+
+def execute(address: str, sql: str) -> None:
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(sql.encode())
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> CatalogPlace:
+    """Where no catalog is yet, for each kind."""
+    if request.param == "sqlite":
+        return CatalogPlace("sqlite", str(tmp_path / "state" / "catalog.db"))
+    return CatalogPlace("postgresql", new_schema(request.getfixturevalue("catalog_server")))
+
+
+@pytest.fixture
+def catalog(place: CatalogPlace) -> Iterator[Catalog]:
+    """An empty catalog of each kind."""
+    opened = place.open()
+    yield opened
+    opened.close()
+
+
+# --- records ---------------------------------------------------------------------------------------------------------
+
+
+def after(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def an_id(number: int | None = None) -> str:
+    """Return the text of a run id; without a number one that no other call returns."""
+    return str(RunId(hashlib.md5(str(next(_numbers) if number is None else f"n{number}").encode()).digest()))
+
+
+def a_digest(seed: str) -> str:
+    return hashlib.sha256(seed.encode()).hexdigest()
+
+
+def a_run(**changes: Any) -> RunRecord:
+    values: dict[str, Any] = {
+        "run_id": an_id(),
+        "source": "lamdong-land",
+        "policy": "lamdong-land",
+        "operation": "backup",
+        "started_at": START,
+        "policy_digest": a_digest("policy"),
+        "host": "backup1",
+        "pid": 4711,
+        "process_started": "boot:100",
+    }
+    return RunRecord(**values | changes)
+
+
+def an_outcome(state: RunState = RunState.COMPLETE, **changes: Any) -> RunOutcome:
+    values: dict[str, Any] = {"state": state, "ended_at": after(8.3)}
+    return RunOutcome(**values | changes)
+
+
+def a_snapshot(**changes: Any) -> SnapshotRecord:
+    identity = changes.pop("snapshot", None) or an_id()
+    values: dict[str, Any] = {
+        "snapshot": identity,
+        "lane": "0a" * 16,
+        "sequence": 1,
+        "manifest_digest": a_digest(identity),
+        "source": "lamdong-land",
+        "policy": "lamdong-land",
+        "engine": "postgresql",
+        "restore_point": START,
+        "started_at": START,
+        "ended_at": after(8.3),
+        "result": SnapshotResult.COMPLETE,
+        "bytes_read": 1_240_000_000,
+        "bytes_stored": 5_600_000,
+        "rows": 4_012_377,
+        "tables": 212,
+        "policy_digest": a_digest("policy"),
+    }
+    return SnapshotRecord(**values | changes)
+
+
+def a_copy(snapshot: SnapshotRecord, store: str = "hanoi", state: CopyState = CopyState.COMPLETE) -> CopyRecord:
+    stored_at = after(9) if state is CopyState.COMPLETE else None
+    return CopyRecord(snapshot=snapshot.snapshot, store=store, state=state, stored_at=stored_at, size_bytes=5_600_000)
+
+
+def an_event(**changes: Any) -> EventRecord:
+    values: dict[str, Any] = {"at": START, "kind": "run-failed", "severity": Severity.ERROR, "message": "no route"}
+    return EventRecord(**values | changes)
+
+
+def a_policy(text: str, name: str = "lamdong-land", seen: float = 0) -> PolicyText:
+    return PolicyText(digest=a_digest(text), name=name, text=text, first_seen_at=after(seen))
+
+
+def a_source(**changes: Any) -> SourceRecord:
+    values: dict[str, Any] = {
+        "address": "district-land/land_d595",
+        "policy": "district-land",
+        "lane": "0b" * 16,
+        "generation": 1,
+        "machine_id": "c0ffee",
+        "first_used_at": START,
+        "state": SourceState.ACTIVE,
+        "last_seen_at": START,
+    }
+    return SourceRecord(**values | changes)
+
+
+def a_claim(**changes: Any) -> SourceClaim:
+    values: dict[str, Any] = {
+        "source": "lamdong-land",
+        "run_id": an_id(),
+        "operation": "backup",
+        "host": "backup1",
+        "pid": 4711,
+        "process_started": "boot:100",
+        "claimed_at": START,
+    }
+    return SourceClaim(**values | changes)
