@@ -965,7 +965,7 @@ def postgresql_script(target: Path, schema: list[dict[str, Any]], entries: list[
     """
     server = str(facts.get("encoding") or "UTF8")
     codec = {"UTF8": "utf-8", "SQL_ASCII": "utf-8"}.get(server, server.replace("WIN", "cp"))
-    sections: dict[str, list[dict[str, Any]]] = {}
+    sections, left_out = dict[str, list[dict[str, Any]]](), set[int]()
     for each in schema:
         sections.setdefault(each["section"], []).append(each)
     with (target / "restore.sql").open("wb") as script:
@@ -975,8 +975,12 @@ def postgresql_script(target: Path, schema: list[dict[str, Any]], entries: list[
 
         def definitions(each: dict[str, Any]) -> None:
             text = each.get("sql", "").rstrip().rstrip(";")
-            if each["kind"] == "SUBSCRIPTION":
+            if each["kind"] == "SUBSCRIPTION" or not left_out.isdisjoint(each.get("depends", [])):
+                left_out.add(each["number"])
                 put("-- left out, because it would connect: " + ascii(text))
+                return
+            if each.get("values"):  # what is no SQL: rights of large objects, settings of the database
+                put("-- to be set by hand: " + json.dumps(each))
             elif text:
                 put(*["\\if :{?owners}", f"{text};", "\\endif"] if each["section"] == "grants" else [f"{text};"])
             if each.get("alter") and each.get("owner"):
@@ -1011,9 +1015,10 @@ def postgresql_script(target: Path, schema: list[dict[str, Any]], entries: list[
                     number, offset = struct.unpack_from(">IQ", row)
                     call = f"lo_put({number}, {offset}" if offset else f"lo_from_bytea({number}"
                     put(f"SELECT pg_catalog.{call}, '\\x{row[12:].hex()}');")
-        for each in (each for name in ("data", "post", "grants", "last") for each in sections.get(name, [])):
+        for each in (
+            each for name in ("data", "post", "grants", "last", "database") for each in sections.get(name, [])
+        ):
             definitions(each)
-        put(*("-- to be set by hand: " + json.dumps(each) for each in sections.get("database", [])))
 
 
 def prefixed_rows(path: Path) -> Iterator[bytes]:

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from drorch.errors import DrorchError
+from drorch.format.keyfile import KeyKind, KeyOrigin, ScryptCost, seal_key_file
 from drorch.format.keys import RecipientKey
+from drorch.ids import Digest, RepositoryId
 from drorch.repository.listing import list_lane, list_lanes
 from drorch.repository.opening import Replica, open_repository
 from drorch.repository.reader import SnapshotReader
@@ -123,3 +125,25 @@ def test_drorch_takes_nothing_from_who_may_not_write_here(tmp_path: Path, who: s
     except DrorchError:
         found = {}
     assert b"forged" not in {raw for each in found.values() for raw in each.values()}
+
+
+@pytest.mark.parametrize("is_bound", [True, False])
+def test_the_independent_reader_opens_key_files_of_drorch(tmp_path: Path, is_bound: bool) -> None:  # noqa: FBT001
+    forge = Forge(tmp_path / "repository")
+    forge.trust()
+    run = forge.snapshot({"a": b"1"}).run_text
+    origin = KeyOrigin(repository=RepositoryId(forge.repository), trust_root=Digest(bytes.fromhex(forge.trust_root)))
+    text = seal_key_file(
+        kind=KeyKind.RECIPIENT,
+        seed=forge.recipient.seed,
+        label="Két sắt 2",
+        origin=origin if is_bound else None,
+        passphrase="ba con mèo đen",
+        random_bytes=counting_random(),
+        cost=ScryptCost(n=2**12),
+    )
+    (tmp_path / "key").write_text(text, encoding="utf-8")
+    (tmp_path / "passphrase").write_text("ba con mèo đen\n", encoding="utf-8")
+    words = ["--key", str(tmp_path / "key"), "--passphrase-file", str(tmp_path / "passphrase")]
+    words += [] if is_bound else ["--trust", forge.trust_root]
+    assert recover.main([str(forge.directory), *words, "restore", run, "--to", str(tmp_path / "out")]) == 0

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import random
 import shutil
 import sys
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import zstandard
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.support import forge as forging
 from tests.support.forge import Forge, RecipientKey, SigningKey, Stream, build_repository
@@ -629,6 +633,102 @@ def test_a_wrong_private_key_opens_nothing(desk: Desk, forge: Forge) -> None:
     assert (result.code, "not readable with this private key" in result.err) == (1, True)
     result = desk(forge.directory, "restore", run, key=None, trust=forge.trust_root)
     assert (result.code, "give --key" in result.err) == (1, True)
+
+
+PASSPHRASE = "ba con mèo đen"
+
+
+def key_file(key: RecipientKey, passphrase: str = PASSPHRASE, *, trust: str = "", cost: str = "1024 8 1") -> str:
+    """A private key file as section 13 describes it."""
+    n, r, p = (int(number) for number in cost.split())
+    front = f"drorch private key 1\nkind: recipient\nlabel: Két sắt 2\nid: {key.key_id.hex()}\n"
+    front += f"repository: {'00' * 16}\ntrust: {trust}\n" if trust else ""
+    front += f"scrypt: {cost} {'ab' * 16}\n"
+    secret = unicodedata.normalize("NFC", passphrase).encode()
+    stretched = hashlib.scrypt(secret, salt=b"\xab" * 16, n=min(n, 1 << 14), r=r, p=p, dklen=32, maxmem=1 << 28)
+    sealed = b"\x07" * 12 + AESGCM(stretched).encrypt(b"\x07" * 12, key.seed, front.encode())
+    return f"{front}sealed: {sealed.hex()}\n"
+
+
+def with_key_file(forge: Forge, tmp_path: Path, text: str, *words: str, passphrase: str = PASSPHRASE) -> list[str]:
+    (tmp_path / "private.key").write_bytes(text.encode())
+    (tmp_path / "passphrase").write_text(passphrase + "\n", encoding="utf-8")
+    key = ["--key", str(tmp_path / "private.key"), "--passphrase-file", str(tmp_path / "passphrase")]
+    return [str(forge.directory), *key, *words, "restore", forge.snapshots[0].run_text, "--to", str(tmp_path / "out")]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "  \n"])
+def test_a_key_file_opens_with_its_passphrase(
+    forge: Forge, tmp_path: Path, form: Literal["NFC", "NFD"], ending: str
+) -> None:
+    forge.snapshot({"a": b"1"})
+    text = key_file(forge.recipient, trust=forge.trust_root).replace("\n", ending)
+    typed = unicodedata.normalize(form, PASSPHRASE)
+    assert recover.main(with_key_file(forge, tmp_path, text, passphrase=typed)) == 0
+    assert only(tmp_path, "out/*-a").read_bytes() == b"1"
+
+
+def test_the_passphrase_is_asked_for_on_the_terminal(
+    forge: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forge.snapshot({"a": b"1"})
+    asked: list[str] = []
+
+    def ask(prompt: str) -> str:
+        asked.append(prompt)
+        return PASSPHRASE
+
+    monkeypatch.setattr("getpass.getpass", ask)
+    argv = with_key_file(forge, tmp_path, key_file(forge.recipient, trust=forge.trust_root))
+    del argv[3:5]
+    assert recover.main(argv) == 0
+    assert asked == ["Passphrase of the key Két sắt 2: "]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda text: text.replace("Két", "Ket"), "the passphrase is wrong, or the file was changed"),
+        (lambda text: text.replace("sealed: 07", "sealed: 08"), "the passphrase is wrong, or the file was changed"),
+        (lambda text: text.replace("recipient", "root"), "is not the private key file of a recipient"),
+        (lambda text: text.replace("key 1", "key 2"), "is not the private key file of a recipient"),
+        (lambda text: text.replace("1024 8 1", "1073741824 8 1"), "its numbers are out of bounds"),
+        (lambda text: text.replace("1024 8 1", "1000 8 1"), "its numbers are out of bounds"),
+        (lambda text: text.replace("1024 8 1", "many 8 1"), "is damaged"),
+        (lambda text: text[:-2], "is damaged"),
+        (lambda text: text[:-3], "its numbers are out of bounds"),
+        (lambda _: "", "is not the private key file of a recipient"),
+    ],
+)
+def test_a_key_file_that_is_not_as_it_was(
+    forge: Forge, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Callable[[str], str], reason: str
+) -> None:
+    forge.snapshot({"a": b"1"})
+    text = change(key_file(forge.recipient, trust=forge.trust_root))
+    assert recover.main(with_key_file(forge, tmp_path, text)) == 1
+    assert reason in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_passphrase(forge: Forge, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    forge.snapshot({"a": b"1"})
+    assert recover.main(with_key_file(forge, tmp_path, key_file(forge.recipient), passphrase="meo")) == 1
+    assert "the passphrase is wrong" in capsys.readouterr().err
+
+
+def test_the_key_file_and_the_key_sheet_must_name_one_repository(
+    forge: Forge, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forge.snapshot({"a": b"1"})
+    text = key_file(forge.recipient, trust="11" * 32)
+    assert recover.main(with_key_file(forge, tmp_path, text, "--trust", forge.trust_root)) == 1
+    assert "the key file belongs to another repository than --trust names" in capsys.readouterr().err
+    assert recover.main(with_key_file(forge, tmp_path, text)) == 1
+    assert "this is not the repository that you trust" in capsys.readouterr().err
+    text = key_file(forge.recipient)  # older than its repository: names none
+    assert recover.main(with_key_file(forge, tmp_path, text)) == 1
+    assert "give --trust" in capsys.readouterr().err
 
 
 def test_a_removed_recipient_opens_what_was_sealed_before_and_nothing_after(desk: Desk, forge: Forge) -> None:
