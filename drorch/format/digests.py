@@ -27,6 +27,7 @@ _SUM_BYTES = 32
 _MODULUS = 2**256
 _FLUSH_ROWS = 2**16  # hashes that wait to be added up: 5 MiB at most
 _FLOAT4 = struct.Struct(">f")
+_LEAST_NORMAL = 2.0**-126
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,7 +249,8 @@ def canonical_float4(text: bytes) -> bytes:
         value = _FLOAT4.unpack(_FLOAT4.pack(float(text)))[0]
     except (ValueError, OverflowError):
         return text
-    for digits in range(6, 10):
+    # Every decimal of up to 6 digits survives a normal 4-byte float; only subnormal ones may have a shorter form.
+    for digits in range(6 if abs(value) >= _LEAST_NORMAL or value == 0 else 1, 10):
         shortest = repr(float(f"{value:.{digits}g}"))
         if _FLOAT4.unpack(_FLOAT4.pack(float(shortest)))[0] == value:
             return _shortest(shortest, text)

@@ -223,7 +223,7 @@ def encode_public(key: PublicKey) -> str:
 
 def read_public(text: str) -> PublicKey:
     """Return the public key of a ``.pub`` file; raise ``KeyWrong`` or ``FormatUnsupported``."""
-    words = text.strip().split(" ", 2)
+    words = _stripped(text).split(" ", 2)
     name, _, version = words[0].removeprefix("drorch-").rpartition("-")
     if len(words) != 3 or not words[0].startswith("drorch-") or not version.isdecimal():
         raise KeyWrong("not a public key", expected="drorch-<kind>-1 <key> <label>", found=_shown(text))
@@ -255,7 +255,7 @@ def _front(title: str, lines: Iterable[tuple[str, str]]) -> str:
 
 
 def _values(text: str, title: str, known: tuple[str, ...]) -> dict[str, str]:
-    lines = [line.rstrip() for line in text.strip().split("\n")]
+    lines = [line.rstrip() for line in _stripped(text).split("\n")]
     found_title, _, version = lines[0].rpartition(" ")
     if found_title != title or not version.isdecimal():
         raise KeyWrong(
@@ -269,6 +269,10 @@ def _values(text: str, title: str, known: tuple[str, ...]) -> dict[str, str]:
             raise KeyWrong("a key file is damaged", expected="each of: " + ", ".join(known), found=_shown(name))
         values[name] = value
     return values
+
+
+def _stripped(text: str) -> str:
+    return text.removeprefix("\ufeff").strip()  # some editors put a byte order mark in front
 
 
 def _check_version(version: str, what: str) -> None:

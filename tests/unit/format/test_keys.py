@@ -246,5 +246,3 @@ def test_lane_keys_differ_from_each_other_and_fit_the_chunker():
     keys = LaneKeys.derive(fixed("lane secret"))
     assert len({keys.chunk_id_key, keys.index_key, keys.rows_key}) == 3
     assert 0 <= keys.chunker_seed < 2**63
-
-
