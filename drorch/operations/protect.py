@@ -209,9 +209,7 @@ class Protector:
             known = self._catalog.heads(store=replica.name, lane=lane)
             if known or head.sequence:
                 self._catalog.remember_head(
-                    LaneHead(
-                        store=replica.name, lane=lane, sequence=head.sequence, manifest_digest=str(head.digest)
-                    )
+                    LaneHead(store=replica.name, lane=lane, sequence=head.sequence, manifest_digest=str(head.digest))
                 )
 
     def _remember_source(self, protection: Protection, material: RunMaterial, generation: int) -> None:

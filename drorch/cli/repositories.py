@@ -1,0 +1,107 @@
+"""Which repository a command means: that of drorch.yaml, or on a bare machine the one behind ``--store``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from drorch.cli.output import Output
+from drorch.errors import TrustMismatch, UsageInvalid
+from drorch.ids import LaneId, grouped
+from drorch.repository.opening import Repository, open_repository
+from drorch.wiring import Wiring, is_terminal
+
+F = TypeVar("F", bound=Callable[..., Any])
+_DIGITS = re.compile(r"[0-9a-f]{32}([0-9a-f]{32})?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """``store`` is a URL, or the name of one of drorch.yaml's stores; ``trust`` what the recovery sheet says."""
+
+    store: str | None
+    trust: str | None
+    on_first_use: bool
+
+
+def store_options(function: F) -> F:
+    """Add ``--store``, ``--trust`` and ``--trust-on-first-use``, given to the command as ``where``."""
+
+    def call(*args: Any, store: str | None, trust: str | None, on_first_use: bool, **kwargs: Any) -> Any:
+        return function(*args, where=Where(store=store, trust=trust, on_first_use=on_first_use), **kwargs)
+
+    call.__name__, call.__doc__ = function.__name__, function.__doc__
+    call.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
+    for option in (
+        click.option(
+            "--trust-on-first-use",
+            "on_first_use",
+            is_flag=True,
+            help="Take whatever trust root is there; the result is unauthenticated.",
+        ),
+        click.option("--trust", metavar="DIGEST", help="The trust root, as on the recovery sheet."),
+        click.option("--store", metavar="URL|NAME", help="s3://BUCKET/PREFIX, a directory, or a name of drorch.yaml."),
+    ):
+        call = option(call)
+    return call  # type: ignore[return-value]
+
+
+def repository(wiring: Wiring, where: Where, output: Output) -> Repository:
+    """Open the repository that is meant, its trust root checked against drorch.yaml, ``--trust`` or the person's own eyes.
+
+    Raises ``TrustMismatch`` when nobody can vouch for the trust root.
+    """
+    if where.store is None:
+        return wiring.repository()
+    if where.store in wiring.settings.stores:
+        return wiring.repository([where.store])
+    replica = wiring.store_at(where.store)
+    if where.trust is not None:
+        return open_repository([replica], parse_trust(where.trust))
+    if wiring.settings.keys.trust is not None:
+        return open_repository([replica], wiring.settings.keys.trust)
+    found = open_repository([replica], None)
+    shown = grouped(found.trust.root_digest.raw[:16])
+    output.message(f"No drorch.yaml here: reading the repository in {where.store}")
+    if where.on_first_use:
+        output.message(f"Trust root {shown}, taken on first use: the result is unauthenticated.")
+        return found
+    if not is_terminal():
+        raise TrustMismatch(
+            "nobody vouches for this repository's trust root",
+            expected="--trust DIGEST, as on the recovery sheet",
+            found=shown,
+            hint="compare it with the recovery sheet and give it by --trust",
+        )
+    question = f"Trust root {shown}.\nIs that what your recovery sheet says?"
+    if not click.confirm(question, default=False, err=True):
+        raise TrustMismatch(
+            "the trust root is not yours",
+            found=shown,
+            hint="this is not your repository: tell whoever keeps the bucket",
+        )
+    return found
+
+
+def parse_trust(text: str) -> bytes:
+    """Return the digest that people type, with or without dashes; raise ``UsageInvalid``."""
+    digits = text.strip().lower().replace("-", "").replace(" ", "")
+    if not _DIGITS.fullmatch(digits):
+        raise UsageInvalid("not a trust root", expected="32 hexadecimal digits in groups of four", found=text[:80])
+    return bytes.fromhex(digits)
+
+
+def known_lanes(wiring: Wiring, wanted: str) -> tuple[LaneId, ...]:
+    """Return where the catalog has the snapshot or source; empty on a bare machine or when it does not know."""
+    if wiring.settings.file is None:
+        return ()
+    catalog = wiring.catalog()
+    if wanted.startswith("latest:"):
+        lanes = {record.lane for record in catalog.snapshots(source=wanted.removeprefix("latest:"))}
+    else:
+        lanes = {record.lane for record in catalog.snapshots() if record.snapshot.startswith(wanted.lower())}
+    return tuple(LaneId.parse(lane) for lane in sorted(lanes))

@@ -1,0 +1,221 @@
+"""``drorch restore``: bring a snapshot, or tables of it, into a database; ``--plan`` only says what stands in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+
+from drorch.cli.invocation import Invocation, common_options
+from drorch.cli.output import Output, labelled, local_time, utc_time, wrapped
+from drorch.cli.private_keys import key_options, read_recipient
+from drorch.cli.progress import Silent, observer
+from drorch.cli.repositories import Where, known_lanes, repository, store_options
+from drorch.errors import DecisionNeeded, SecretUnavailable, UsageInvalid
+from drorch.operations import restore
+from drorch.operations.choose import choose
+from drorch.policy.secret import SecretReference
+from drorch.quantities import format_duration, format_size
+from drorch.repository.listing import ListedSnapshot
+from drorch.repository.reader import SnapshotReader
+from drorch.settings import Settings
+from drorch.sources.interface import Finding, Level, RestoreChoices
+from drorch.wiring import Wiring
+
+_TIME_FORMS = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M")
+FETCH_THREADS = 2
+
+
+@click.command(epilog="Example: drorch restore latest:land --key custodians.key --to postgresql://postgres@db2/land")
+@click.argument("snapshot", metavar="SNAPSHOT|latest:POLICY[/NAME]")
+@click.option("--to", "target_url", required=True, metavar="URL", help="postgresql://USER@HOST/DB or sqlite:///FILE")
+@click.option("--to-password", metavar="WHERE", help="file:PATH, env:NAME or prompt; never the password itself.")
+@click.option("--plan", "only_plan", is_flag=True, help="Only say what would happen and what stands in the way.")
+@click.option("--table", "tables", multiple=True, metavar="SCHEMA.TABLE", help="Only this table (repeatable).")
+@click.option("--before", metavar="TIME", help="With latest: the newest snapshot not later than TIME.")
+@click.option("--replace", is_flag=True, help="Restore beside what is there, check, then swap; the old one stays.")
+@click.option("--terminate-sessions", is_flag=True, help="With --replace: end the sessions that use the database.")
+@click.option("--create-roles", is_flag=True, help="Make missing roles, without login.")
+@click.option("--map-role", "map_roles", multiple=True, metavar="A=B", help="Give B what belonged to A.")
+@click.option("--no-owner", is_flag=True, help="Everything belongs to the restoring account; no grants.")
+@click.option("--allow-older", is_flag=True, help="Try a server that is older than the source.")
+@click.option("--locale", metavar="NAME", help="Use this locale when the source's is not there.")
+@click.option("--jobs", type=click.IntRange(1, 16), default=2, show_default=True, help="Tables at once.")
+@key_options
+@store_options
+@common_options
+def command(  # noqa: PLR0913 - one argument for each option
+    snapshot: str,
+    target_url: str,
+    to_password: str | None,
+    only_plan: bool,
+    tables: tuple[str, ...],
+    before: str | None,
+    replace: bool,
+    terminate_sessions: bool,
+    create_roles: bool,
+    map_roles: tuple[str, ...],
+    no_owner: bool,
+    allow_older: bool,
+    locale: str | None,
+    jobs: int,
+    key_path: Path | None,
+    passphrase_file: Path | None,
+    where: Where,
+    invocation: Invocation,
+) -> int:
+    """Restore a snapshot, checked chunk by chunk, and compared with what was captured.
+
+    A target with data in it is refused; --replace restores beside it and swaps at the end, and the old one stays.
+    On a bare machine --store and --key are enough; the credentials are those of the usual AWS variables.
+    """
+    settings = invocation.settings_or_bare()
+    choices = RestoreChoices(
+        tables=tables,
+        replace=replace,
+        terminate_sessions=terminate_sessions,
+        create_roles=create_roles,
+        map_roles=dict(_mapping(pair) for pair in map_roles),
+        no_owner=no_owner,
+        allow_older=allow_older,
+        locale=locale,
+        jobs=jobs,
+    )
+    with invocation.wiring(settings) as wiring:
+        target = wiring.target(target_url, _password(to_password, settings))
+        opened = repository(wiring, where, invocation.output)
+        moment = None if before is None else parse_time(before, settings.time_zone)
+        chosen = choose(opened, snapshot, before=moment, lanes=known_lanes(wiring, snapshot))
+        recipient = read_recipient(key_path, passphrase_file)
+        reader = SnapshotReader(opened, chosen.link, [recipient], threads=FETCH_THREADS)
+        with closing(reader):
+            if only_plan:
+                _content, plan = restore.plan(reader, target, choices)
+                return _tell_plan(chosen, target.address, plan, wiring, invocation.output)
+            bars = observer(invocation.output, "rows")
+            with bars or nullcontext(Silent()) as watching:
+                report = restore.run(reader, target, choices, observer=watching, clock=wiring.clock)
+            _tell(chosen, report, wiring, invocation.output)
+    return 0
+
+
+def parse_time(text: str, zone: ZoneInfo) -> datetime:
+    """Return the moment that a person typed, in the configured zone unless it bears an offset; raise ``UsageInvalid``."""
+    for form in _TIME_FORMS:
+        try:
+            moment = datetime.strptime(text.replace("Z", "+0000"), form)  # noqa: DTZ007 - the zone is added below
+        except ValueError:
+            continue
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=zone).astimezone(UTC)
+    raise UsageInvalid("not a time", expected="22/11/2026 08:04 or 2026-11-22T08:04:00+07:00", found=text[:40])
+
+
+def _mapping(pair: str) -> tuple[str, str]:
+    old, equals, new = pair.partition("=")
+    if not (old and equals and new):
+        raise UsageInvalid("not a mapping of roles", expected="--map-role OLD=NEW", found=pair)
+    return old, new
+
+
+def _password(where: str | None, settings: Settings) -> Callable[[], str] | None:
+    if where is None:
+        return None
+    if where == "prompt":
+        answer: str = click.prompt("Password of the target", hide_input=True, err=True)
+        return lambda: answer
+    reference = SecretReference.parse(where)
+    if reference is None:
+        raise SecretUnavailable(
+            "--to-password takes a place, not a password", expected="file:PATH, env:NAME or prompt", found="other text"
+        )
+    return lambda: settings.reveal(reference).text()
+
+
+def _tell_plan(chosen: ListedSnapshot, address: str, plan: restore.RestorePlan, wiring: Wiring, output: Output) -> int:
+    stops = len(plan.stops)
+    if output.as_json:
+        output.document("drorch.restore-plan/1", {"ok": not stops, **_plan_document(chosen, address, plan)})
+    else:
+        output.lines(_plan_lines(chosen, address, plan, wiring))
+        points = "1 point needs" if stops == 1 else f"{stops} points need"
+        output.lines(["", f"{points} your decision." if stops else "Nothing stands in the way."])
+        output.lines(["Nothing was changed; of the target only its catalog was read."])
+    return DecisionNeeded.exit_code if stops else 0
+
+
+def _plan_lines(chosen: ListedSnapshot, address: str, plan: restore.RestorePlan, wiring: Wiring) -> list[str]:
+    manifest = chosen.link.manifest
+    age = (wiring.clock.now() - manifest.restore_point).total_seconds()
+    moment = local_time(manifest.restore_point, str(wiring.settings.time_zone))
+    lines = ["PLAN  nothing is changed"]
+    lines += labelled(
+        "snapshot", f"{chosen.short_id}  {manifest.source}  {moment}  ({format_duration(age)} old)", column=15
+    )
+    lines += labelled("from", ", ".join(chosen.stores), column=15)
+    lines += labelled("to", address, column=15)
+    lines += labelled(
+        "will read", f"{format_size(plan.bytes)} in {plan.tables:,} tables, {plan.rows:,} rows", column=15
+    )
+    return [*lines, "", *finding_lines(plan.findings)]
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """Return a list of findings the way people see it: the level first, what to do below."""
+    lines: list[str] = []
+    for finding in findings:
+        lines += wrapped(f"  {finding.level.value:<5} {finding.text}", 8)
+        lines += wrapped(f"        {finding.remedy}", 8) if finding.remedy else []
+    return lines
+
+
+def _plan_document(chosen: ListedSnapshot, address: str, plan: restore.RestorePlan) -> dict[str, object]:
+    return {
+        "snapshot": str(chosen.link.manifest.run),
+        "source": chosen.link.manifest.source,
+        "restore_point": utc_time(chosen.link.manifest.restore_point),
+        "stores": list(chosen.stores),
+        "target": address,
+        "tables": plan.tables,
+        "rows": plan.rows,
+        "bytes": plan.bytes,
+        "findings": [
+            {"level": finding.level.value, "text": finding.text, "remedy": finding.remedy} for finding in plan.findings
+        ],
+    }
+
+
+def _tell(chosen: ListedSnapshot, report: restore.RestoreReport, wiring: Wiring, output: Output) -> None:
+    if output.as_json:
+        document = _plan_document(chosen, report.outcome.place, report.plan)
+        document |= {
+            "ok": True,
+            "duration_s": round(report.duration_seconds, 3),
+            "by_hand": list(report.outcome.by_hand),
+            "undo": list(report.outcome.lines),
+            "faults": [{"store": fault.store, "object": fault.name} for fault in report.faults],
+        }
+        output.document("drorch.restore/1", document)
+        return
+    if output.quiet:
+        return
+    outcome = report.outcome
+    moment = local_time(chosen.link.manifest.restore_point, str(wiring.settings.time_zone))
+    lines = wrapped(f"OK  {outcome.place} is the snapshot of {moment}; {format_duration(report.duration_seconds)}", 4)
+    lines.append(
+        f"  {outcome.tables:,} of {report.plan.tables:,} tables, {outcome.rows:,} rows, every byte as at backup"
+    )
+    lines += [f"  {line}" for line in outcome.lines]
+    if outcome.by_hand:
+        lines.append("  to be switched on by hand:")
+        lines += [line for text in outcome.by_hand for line in wrapped(f"    {text}", 4)]
+    notes = [finding for finding in report.plan.findings if finding.level is Level.NOTE]
+    lines += finding_lines(notes)
+    for fault in report.faults:
+        lines += wrapped(
+            f"  note  {fault.name} in {fault.store} could not be used ({fault.reason}); another copy was", 8
+        )
+    output.lines(lines)
