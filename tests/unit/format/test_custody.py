@@ -49,7 +49,8 @@ def test_a_wrong_word_is_noticed_and_not_repeated():
     shares = list(split()[:3])
     words = shares[0].split()
     for position in (0, 4, 20, 32):
-        wrong = words[:position] + ["academic" if words[position] != "academic" else "acid"] + words[position + 1 :]
+        wrong = words.copy()
+        wrong[position] = "academic" if words[position] != "academic" else "acid"
         with pytest.raises(KeyWrong) as caught:
             combine_shares([" ".join(wrong), *shares[1:]])
         assert words[10] not in caught.value.message + caught.value.found

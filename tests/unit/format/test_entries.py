@@ -120,8 +120,8 @@ def test_deep_json_is_refused_and_does_not_exhaust_the_stack():
 def test_the_numbers_are_those_of_the_sources():
     assert [kind.value for kind in StreamKind] == list(entries.KINDS)
     assert [one.value for one in RowFormat] == list(entries.ROW_FORMATS)
-    assert (entries.ROW_FORMAT_NONE, entries.ROW_FORMAT_LINES, entries.ROW_FORMAT_PREFIXED) == (
+    assert (
         RowFormat.NONE.value,
         RowFormat.LINES.value,
         RowFormat.PREFIXED.value,
-    )
+    ) == (entries.ROW_FORMAT_NONE, entries.ROW_FORMAT_LINES, entries.ROW_FORMAT_PREFIXED)

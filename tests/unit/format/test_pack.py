@@ -130,7 +130,7 @@ def pack_list() -> PackList:
 def test_a_pack_list_comes_back():
     raw = pack_list().sign(repository=REPOSITORY, lane=LANE, made_at=AT, key=WRITER)
     found = PackList.verify(raw, repository=REPOSITORY, lane=LANE, run=RUN, allowed=WRITERS)
-    assert (found.run, found.packs, found.signers) == (RUN, pack_list().packs, {WRITER.key_id})
+    assert (found.run, found.packs, found.signers) == (RUN, pack_list().packs, frozenset({WRITER.key_id}))
     with pytest.raises(SignatureInvalid):
         PackList.verify(raw, repository=REPOSITORY, lane=LANE, run=OTHER_RUN, allowed=WRITERS)
     with pytest.raises(SignatureInvalid):

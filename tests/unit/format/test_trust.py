@@ -14,7 +14,8 @@ HEAD = Head(7, Digest(fixed("head")))
 
 
 def next_record(raw: bytes, before: TrustRecord, **changes) -> TrustRecord:
-    return replace(before, number=before.number + 1, previous=digest_of(raw), **changes)
+    after: TrustRecord = replace(before, number=before.number + 1, previous=digest_of(raw), **changes)
+    return after
 
 
 @pytest.fixture
@@ -24,7 +25,8 @@ def first() -> TrustRecord:
 
 @pytest.fixture
 def root(first) -> bytes:
-    return first.sign(ROOTS[:2], AT)
+    record: TrustRecord = first
+    return record.sign(ROOTS[:2], AT)
 
 
 def verify(*objects: bytes) -> TrustChain:
