@@ -82,7 +82,7 @@ def _when(policy: Policy, now: datetime) -> Iterator[str]:
     schedule = policy.schedule
     window = f", only {policy.window}" if policy.window else ""
     spread = f", starts spread over {format_promise(policy.spread_seconds)}" if policy.spread_seconds else ""
-    yield f"{schedule_words(schedule)}{window}{spread} ({schedule}, {schedule.zone.key})"
+    yield f"{schedule_words(schedule)}{window}{spread} (`{schedule}`, {schedule.zone.key})"
     occurrences = next_occurrences(policy, now)
     if occurrences:
         yield "next " + _moments(occurrences)
@@ -142,7 +142,7 @@ def _origins(policy: Policy) -> Iterator[str]:
             by_file.setdefault(line.node.place.file, []).append(line)
     for file in sorted(by_file, key=lambda name: (name == BUILT_IN.file, name != policy.file, name)):
         yield f"from {file}" if file else "built in"
-        for line in by_file[file]:
+        for line in sorted(by_file[file], key=lambda line: line.node.place.line):
             yield _origin_line(line)
     if any(_is_marked(line) for lines in by_file.values() for line in lines):
         yield f"* {NOT_ACTED_ON}"

@@ -11,16 +11,16 @@ from drorch.policy.problems import Place, Problems
 _SOURCES = {
     "postgresql": """\
   postgresql:
-    host: db1.example                         # leave out for a socket of this machine
-    database: {name}
-    user: drorch_backup                       # made by: drorch policy grants {name}
+    host: db1.example                         # leave out for a local socket
+    database: {database}
+    user: drorch_backup                       # `drorch policy grants` makes it
     password: file:secrets/{name}             # leave out for peer or ~/.pgpass
 """,
     "mariadb": """\
   mariadb:
-    host: db1.example                         # leave out for a socket of this machine
+    host: db1.example                         # leave out for a local socket
     database: {database}
-    user: drorch_backup                       # made by: drorch policy grants {name}
+    user: drorch_backup                       # `drorch policy grants` makes it
     password: file:secrets/{name}
 """,
     "sqlite": """\
@@ -40,6 +40,8 @@ _SOURCES = {
 """,
 }
 ENGINES = tuple(_SOURCES)
+_COMMENT_COLUMN = 46
+_WIDTH = 80
 
 
 def template(name: str, engine: str) -> str:
@@ -51,8 +53,9 @@ def template(name: str, engine: str) -> str:
         )
     if engine not in _SOURCES:
         raise UsageInvalid(f"unknown engine{nearest(engine, ENGINES)}", expected=", ".join(ENGINES), found=engine[:80])
-    source = _SOURCES[engine].format(name=name, database=name.replace("-", "_"))
-    return (
+    database = _quoted(name if engine == "postgresql" else name.replace("-", "_"))
+    source = _SOURCES[engine].format(name=name, database=database)
+    text = (
         f"# policies/{name}.yaml       check: drorch policy validate\n"
         f"name: {_quoted(name)}\n"
         "source:\n"
@@ -60,6 +63,16 @@ def template(name: str, engine: str) -> str:
         'schedule: "30 1 * * *"                        # minute hour day month weekday\n'
         "# stores, objectives, retention, owner, ...: `defaults:` in drorch.yaml\n"
     )
+    return "".join(_aligned(line) for line in text.splitlines(keepends=True))
+
+
+def _aligned(line: str) -> str:
+    """Return the line with its comment in one column, or without it where it would not fit."""
+    value, mark, remark = line.rstrip("\n").partition("  #")
+    if not mark or not value.strip():
+        return line
+    aligned = f"{value.rstrip().ljust(_COMMENT_COLUMN)}#{remark}"
+    return (aligned if len(aligned) <= _WIDTH else value.rstrip()) + "\n"
 
 
 def _quoted(name: str) -> str:

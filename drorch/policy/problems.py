@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 _WIDTH = 80
 _LONGEST_LOCATION = 38
-_PIECE = re.compile(r"`[^`]*`\S*|\S+")
+_PIECE = re.compile(r"(?:[^\s`]*`[^`]*`)+[^\s`]*|\S+")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -19,7 +19,7 @@ from drorch.policy.model import (
 from drorch.policy.schedule import CronSchedule, IntervalSchedule, Schedule
 
 _WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
-_MOST_TIMES = 4
+_MOST_TIMES = 6
 _TLS = {
     "verify-full": "the server proves its name by TLS",
     "require": "TLS without proof of the server's name",
