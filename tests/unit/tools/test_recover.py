@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 import random
+import re
 import shutil
 import sys
 import unicodedata
@@ -253,10 +254,15 @@ def role(path: Path) -> str:
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "deleted": Path.unlink,
     "flipped": lambda path: flip(path, path.stat().st_size * 2 // 3),
-    "flipped at the start": lambda path: flip(path, 20),
     "cut": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
-    "emptied": lambda path: path.write_bytes(b""),
     "exchanged": lambda path: path.write_bytes(b"DRORCH\x07\x01\x00" + bytes(5000)),
+}
+
+
+SAID = {
+    "trust": "trust/0 is missing|this is not the repository that you trust",
+    "commit": "is undecided: it has no commit that counts, so it does not exist",
+    "pack": "[1-9] streams could not be restored; [0-9]+ are good|the list of streams is damaged .*; try salvage",
 }
 
 
@@ -276,7 +282,7 @@ def test_each_object_in_turn_never_gives_wrong_bytes(
             assert (result.code == 0) == (result.written == wanted)
             if result.code:
                 lost.setdefault(role(path), set()).add(number)
-                assert result.err.strip().splitlines()[-1].startswith("recover: error: ")
+                assert re.search(f"^recover: error: .*({SAID[role(path)]})", result.err.strip().splitlines()[-1])
         path.write_bytes(saved)
     # Manifests, run records, pack lists and tree packs exist twice; trust, commits and data packs do not.
     assert lost.keys() <= {"trust", "commit", "pack"}
