@@ -854,7 +854,7 @@ class Lane:
         self._needs, self._packs = snapshot.needs, {}
         what = f"manifest {snapshot.number}"
         frame = unseal(self.keys_of(snapshot.run), "manifest", snapshot.manifest.attachment, what)
-        return Fields(unzstd(frame, MAX_OBJECT, what), range(1, 6), what)
+        return Fields(unzstd(frame, MAX_MANIFEST, what), range(1, 6), what)
 
     def entries(self, body: Fields) -> Iterator[Entry]:
         """The streams of a snapshot."""
