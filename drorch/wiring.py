@@ -175,7 +175,7 @@ class Wiring:
         reference = self.settings.keys.host_key
         if reference is None:
             raise SettingsInvalid("drorch.yaml names no host key", expected="`keys: {host_key: file:secrets/host.key}`")
-        return read_host_key_file(self.settings.reveal(reference).text())
+        return read_host_key_file(self.settings.reveal(reference).content().decode(errors="replace"))
 
     # -- databases
 

@@ -35,8 +35,15 @@ class Bars:
     def __enter__(self) -> Self:
         from rich.console import Console, Group
         from rich.live import Live
-        from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeRemainingColumn, TransferSpeedColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
 
         console = Console(stderr=True, width=80, highlight=False)
         label = TextColumn("  {task.description}", table_column=None)
