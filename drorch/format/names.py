@@ -131,6 +131,11 @@ def parse_index_segment(name: str) -> tuple[RunId, int]:
     return parse_run(match[1]), int(match[2])
 
 
+def is_index_segment(name: str) -> bool:
+    """Say whether ``name`` could be that of an index segment; alternate copies are none."""
+    return _INDEX.fullmatch(name) is not None
+
+
 def parse_run(text: str) -> RunId:
     """Return the run that the last part of a name spells; raise ``ObjectCorrupt``."""
     try:

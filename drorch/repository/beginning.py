@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from drorch.clock import Clock
-from drorch.errors import FormatUnsupported, KeyMissing, ObjectMissing, SignatureInvalid
+from drorch.errors import FormatUnsupported, IntegrityError, KeyMissing, ObjectMissing, StoreError
 from drorch.format import names
 from drorch.format.index import IndexSegment
 from drorch.format.keys import HostKey, LaneKeys, RunKeys, lane_for, run_record
@@ -23,6 +24,7 @@ from drorch.repository.opening import Replica, Repository
 from drorch.repository.replicas import Replicas, put_or_compare
 
 NO_PACK = ListedPack(Digest(bytes(32)), 0)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,23 +131,34 @@ def _learn(material: RunMaterial, clock: Clock) -> None:
     """Fill the index: segments that are new, packs that every store lists, without those that are being retired."""
     index, replicas = material.index, material.replicas
     lane = material.lane.lane
-    listed = [set(_listed(replica, names.index_prefix(lane))) for replica in replicas.alive]
-    segments = sorted(set.intersection(*listed))
+    segments = sorted(set.intersection(*_in_each(replicas, lambda replica: set(_listed_segments(replica, lane)))))
     index.keep_segments(segments)
     for name in index.unknown_segments(segments):
         _add_segment(material, name)
-    packs = [set(_listed_packs(replica, lane)) for replica in replicas.alive]
-    index.mark_present(set.intersection(*packs))
-    for replica in replicas.alive:
-        for run, bitmap in material.lane.retired(replica.store).items():
+    index.mark_present(set.intersection(*_in_each(replicas, lambda replica: set(_listed_packs(replica, lane)))))
+    for retired in _in_each(replicas, lambda replica: material.lane.retired(replica.store)):
+        for run, bitmap in retired.items():
             index.mark_retired(run, bitmap)
     for run, digest in index.runs():
         if digest is None:
             _adopt(material, run, clock)
 
 
-def _listed(replica: Replica, prefix: str) -> list[str]:
-    return [stat.name for stat in replica.store.list_objects(prefix)]
+def _in_each(replicas: Replicas, ask: Callable[[Replica], T]) -> list[T]:
+    """Return what every store in use answers; one that fails is dropped for the run."""
+    answers: dict[str, T] = {}
+
+    def ask_one(replica: Replica) -> None:
+        answers[replica.name] = ask(replica)
+
+    replicas.each(ask_one)
+    return [answers[replica.name] for replica in replicas.alive]
+
+
+def _listed_segments(replica: Replica, lane: LaneId) -> list[str]:
+    return [
+        stat.name for stat in replica.store.list_objects(names.index_prefix(lane)) if names.is_index_segment(stat.name)
+    ]
 
 
 def _listed_packs(replica: Replica, lane: LaneId) -> list[tuple[Digest, int]]:
@@ -165,7 +178,10 @@ def _add_segment(material: RunMaterial, name: str) -> None:
         try:
             raw = replica.store.read(name, limit_bytes=OBJECT_LIMIT_BYTES)
             segment = IndexSegment.open(material.lane_keys.index_key, raw, context=context, number=number)
-        except (ObjectMissing, SignatureInvalid, FormatUnsupported):
+        except (ObjectMissing, IntegrityError):
+            continue
+        except StoreError as error:
+            material.replicas.drop(replica, error)
             continue
         material.index.add_segment(name, run, segment)
         return
@@ -175,7 +191,7 @@ def _adopt(material: RunMaterial, run: RunId, clock: Clock) -> None:
     """Make an earlier run's packs usable: its pack list must stand, the same, in every store.
 
     A finished run has put it. For one that crashed this writer puts it, listing what is present; should the crashed process wake up, its own
-    list is refused and it commits nothing.
+    list is refused and it commits nothing. Without one good list its chunks are unknown and stored again.
     """
     lane = material.lane
     name = names.pack_list(lane.lane, run)
@@ -185,18 +201,22 @@ def _adopt(material: RunMaterial, run: RunId, clock: Clock) -> None:
     ours = _pack_list(run, packs).sign(
         repository=material.repository.trust.repository, lane=lane.lane, made_at=clock.now(), key=material.key
     )
-    standing = {_standing(replica, name, ours) for replica in material.replicas.alive}
+    standing = set(_in_each(material.replicas, lambda replica: _standing(replica, name, ours)))
     if len(standing) > 1:
         material.index.forget_run(run)
         return
     raw = standing.pop()
-    verified = PackList.verify(
-        raw,
-        repository=material.repository.trust.repository,
-        lane=lane.lane,
-        run=run,
-        allowed=material.repository.trust.allowed(ObjectType.PACK_LIST, lane.lane),
-    )
+    try:
+        verified = PackList.verify(
+            raw,
+            repository=material.repository.trust.repository,
+            lane=lane.lane,
+            run=run,
+            allowed=material.repository.trust.allowed(ObjectType.PACK_LIST, lane.lane),
+        )
+    except IntegrityError:
+        material.index.forget_run(run)
+        return
     material.index.keep_listed(run, verified.packs)
     material.index.remember_pack_list(run, digest_of(raw))
 

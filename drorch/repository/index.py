@@ -1,7 +1,7 @@
 """The writer's own index of what a lane holds already: a local SQLite file, disposable, rebuilt from index segments.
 
-It answers one question per chunk (known, and where?) in flat memory. A chunk counts as known only when its pack is
-listed as present in every store of the run: an incomplete listing costs space, never data.
+It answers one question per chunk (known, and where?) in flat memory. A chunk counts as known only when its pack stands in its run's
+signed pack list and is present in every store of the run: an incomplete listing costs space, never data.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SCHEMA = """
 create table if not exists segment (name text primary key) without rowid;
 create table if not exists pack (
     run blob not null, ordinal integer not null, digest blob not null, size integer not null,
-    present integer not null default 0, primary key (run, ordinal)) without rowid;
+    present integer not null default 0, listed integer not null default 0, primary key (run, ordinal)) without rowid;
 create index if not exists pack_digest on pack (digest);
 create table if not exists chunk (
     id blob primary key, kind integer not null, plain_length integer not null, run blob not null,
@@ -35,7 +35,7 @@ create temp table fresh (
 _FIND_FRESH = "select run, place, twin from fresh where id = ?"
 _FIND_PRESENT = """
 select chunk.run, chunk.place, chunk.twin from chunk
-join pack on pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.place) and pack.present = 1
+join pack on pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.place) and pack.present and pack.listed
 where chunk.id = ?
 """
 _BATCH = 2_048
@@ -86,7 +86,7 @@ class LaneIndex:
         packs = [(run.raw, pack.ordinal, pack.digest.raw, pack.size_bytes) for pack in segment.packs]
         chunks = [_row(entry, run) for entry in segment.entries]
         with self._lock, self._connection:
-            self._connection.executemany("insert or replace into pack values (?, ?, ?, ?, 0)", packs)
+            self._connection.executemany("insert or replace into pack values (?, ?, ?, ?, 0, 0)", packs)
             self._connection.executemany("insert or replace into chunk values (?, ?, ?, ?, ?, ?)", chunks)
             self._connection.execute("insert or ignore into segment values (?)", (name,))
 
@@ -133,19 +133,20 @@ class LaneIndex:
             self._connection.executemany("update pack set present = 0 where run = ? and ordinal = ?", gone)
 
     def keep_listed(self, run: RunId, listed: Sequence[ListedPack]) -> None:
-        """Treat packs of ``run`` as absent that its pack list does not hold under their ordinal."""
+        """State which packs the pack list of ``run`` holds under their ordinals; no other is ever relied on.
+
+        A crashed run may have left more packs than the list that was put for it: those must stay unknown for ever.
+        """
         with self._lock, self._connection:
-            self._connection.execute("update pack set present = present * 2 where run = ?", (run.raw,))
+            self._connection.execute("update pack set listed = 0 where run = ?", (run.raw,))
             self._connection.executemany(
-                "update pack set present = 1 where run = ? and ordinal = ? and digest = ? and present = 2",
+                "update pack set listed = 1 where run = ? and ordinal = ? and digest = ?",
                 ((run.raw, ordinal, pack.digest.raw) for ordinal, pack in enumerate(listed)),
             )
-            self._connection.execute("update pack set present = 0 where run = ? and present = 2", (run.raw,))
 
     def forget_run(self, run: RunId) -> None:
-        """Treat the packs of ``run`` as absent: it has no pack list that could be relied on."""
-        with self._lock, self._connection:
-            self._connection.execute("update pack set present = 0 where run = ?", (run.raw,))
+        """Treat the packs of ``run`` as unknown: it has no pack list that could be relied on."""
+        self.keep_listed(run, ())
 
     def find(self, chunk: ChunkId) -> Known | None:
         """Return where the chunk lies, in this run's packs or in a pack that is present; ``None`` when unknown."""
@@ -183,16 +184,24 @@ def _connect(path: Path | None) -> sqlite3.Connection:
     try:
         return _prepared(str(path))
     except sqlite3.DatabaseError:
-        path.unlink(missing_ok=True)  # a cache: broken means gone, and it is filled again from the segments
+        # A cache: broken means gone, and it is filled again from the segments. A log that stayed behind would be
+        # played into the new file.
+        for part in (path, *(path.with_name(path.name + tail) for tail in ("-wal", "-shm"))):
+            part.unlink(missing_ok=True)
         return _prepared(str(path))
 
 
 def _prepared(target: str) -> sqlite3.Connection:
     connection = sqlite3.connect(target, check_same_thread=False)
-    connection.execute("pragma journal_mode = wal")
-    connection.execute("pragma synchronous = off")
-    connection.create_function("ordinal_of", 1, _ordinal_of, deterministic=True)
-    connection.executescript(_SCHEMA)
+    try:
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = off")
+        connection.create_function("ordinal_of", 1, _ordinal_of, deterministic=True)
+        connection.executescript(_SCHEMA)
+        connection.execute("select listed from pack limit 1")  # fails on tables of an earlier version
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
     return connection
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from drorch.clock import Clock
 from drorch.errors import ChainBroken, NothingDone, ObjectConflict, ObjectMissing, RunVoided, StoreError

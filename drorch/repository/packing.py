@@ -79,6 +79,7 @@ class Shipper:
         self._lock = threading.Lock()
         self._next_ordinal = 0
         self._futures: list[Future[None]] = []
+        self._failure: BaseException | None = None
         self._stopped = False
         self.totals = ShipperTotals()
 
@@ -97,12 +98,13 @@ class Shipper:
     def ship(self, ordinal: int, builder: PackBuilder, entries: tuple[IndexEntry, ...]) -> None:
         """Upload a full pack in the background; waits while too many are on their way, raises what an earlier one raised."""
         self._room.acquire()
-        with self._lock:
-            self._raise_first_failure()
-            if self._stopped:
-                self._room.release()
-                raise Interrupted("the run was stopped")
-            self._futures.append(self._pool.submit(self._upload, ordinal, builder, entries))
+        try:
+            with self._lock:
+                self._raise_when_over()
+                self._futures.append(self._pool.submit(self._upload, ordinal, builder, entries))
+        except BaseException:
+            self._room.release()
+            raise
 
     def finish(self) -> None:
         """Wait until every pack is acknowledged; raise what an upload raised."""
@@ -116,12 +118,19 @@ class Shipper:
             self._stopped = True
         self._pool.shutdown(wait=True, cancel_futures=True)
 
+    def _raise_when_over(self) -> None:
+        self._raise_first_failure()
+        if self._stopped:
+            raise Interrupted("the run was stopped")
+
     def _raise_first_failure(self) -> None:
-        done = [future for future in self._futures if future.done()]
+        """Raise what the first failed upload raised, every time: a run with a pack that is lost must not go on."""
+        done = [future for future in self._futures if future.done() and not future.cancelled()]
         self._futures = [future for future in self._futures if not future.done()]
-        for future in done:
-            if not future.cancelled():
-                future.result()
+        failures = (failure for future in done if (failure := future.exception()) is not None)
+        self._failure = self._failure or next(failures, None)
+        if self._failure is not None:
+            raise self._failure
 
     def _upload(self, ordinal: int, builder: PackBuilder, entries: tuple[IndexEntry, ...]) -> None:
         try:

@@ -170,7 +170,7 @@ class RunWriter:
         pack_list = self._put_pack_list()
         sealed = body.seal(material.run_keys.run_key, self._random_bytes(SALT_BYTES), material.context)
         totals = self._shipper.totals
-        manifest = self._manifest(summary, pack_list, totals.bytes)
+        manifest = self._manifest(summary, totals.bytes)
         second = SecondCopy(run_record=material.run_record, pack_list=pack_list)
         decided = material.lane.commit(manifest, sealed, second, material.replicas)
         small_objects = 3 + bool(pack_list) + self._segments.written
@@ -200,10 +200,11 @@ class RunWriter:
             key=material.key,
         )
         material.replicas.put_once(names.pack_list(material.lane.lane, material.run), raw)
+        material.index.keep_listed(material.run, packs)
         material.index.remember_pack_list(material.run, digest_of(raw))
         return raw
 
-    def _manifest(self, summary: RunSummary, pack_list: bytes, bytes_stored: int) -> Manifest:
+    def _manifest(self, summary: RunSummary, bytes_stored: int) -> Manifest:
         material = self._material
         return Manifest(
             repository=material.context.repository,
