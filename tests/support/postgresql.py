@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import importlib.util
 import ipaddress
 import json
@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,6 @@ class Server:
     directory: Path
     port: int
     authority: Path | None
-    made: list[str] = field(default_factory=list)
 
     @property
     def sockets(self) -> str:
@@ -111,7 +110,9 @@ class Server:
         tls: dict[str, Any] = (
             {"tls": "verify-full", "tls_authority": self.authority} if self.has_tls else {"tls": "none"}
         )
-        words = {"host": "127.0.0.1", "port": self.port, "user": user, "password": lambda: password} | tls | changes
+        words: dict[str, Any] = (
+            {"host": "127.0.0.1", "port": self.port, "user": user, "password": lambda: password} | tls | changes
+        )
         return PostgresqlLocation(database=database, **words)
 
     def source(self, location: PostgresqlLocation, temporary: Path, **options: Any) -> PostgresqlSource:
@@ -263,7 +264,7 @@ def npm_programs() -> Path:
 
 def make_certificates(directory: Path, *, name: str = "127.0.0.1", valid_days: int = 30) -> Path:
     """Write server.crt, server.key (the server's) and ca.crt (returned), signed by an authority of this test."""
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
 
     def certificate(
         subject: str, issuer: str, key: Any, signer: Any, *extensions: tuple[Any, bool]
@@ -274,8 +275,8 @@ def make_certificates(directory: Path, *, name: str = "127.0.0.1", valid_days: i
             .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=60))
-            .not_valid_after(now + datetime.timedelta(days=valid_days))
+            .not_valid_before(now - dt.timedelta(days=60))
+            .not_valid_after(now + dt.timedelta(days=valid_days))
         )
         for extension, is_critical in extensions:
             builder = builder.add_extension(extension, critical=is_critical)
@@ -285,8 +286,6 @@ def make_certificates(directory: Path, *, name: str = "127.0.0.1", valid_days: i
     authority = certificate(
         "test", "test", authority_key, authority_key, (x509.BasicConstraints(ca=True, path_length=0), True)
     )
-    with contextlib.suppress(ValueError):
-        ipaddress.ip_address(name)
     try:
         named: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import subprocess
+from pathlib import Path
 
 from tests.support.postgresql import DEBIAN, WHEEL, Server
 
@@ -177,7 +178,7 @@ def make_zoo(server: Server) -> str:
 
 def psql(server: Server, name: str, sql: str) -> None:
     """Run a script, each statement for itself."""
-    arguments = [
+    arguments: list[str | Path] = [
         DEBIAN / "psql",
         "-X",
         "-q",
@@ -269,3 +270,13 @@ def contents(server: Server, name: str) -> dict[str, object]:
             "select encoding, datcollate, datctype, pg_get_userbyid(datdba), shobj_description(oid, 'pg_database') from pg_database where datname = current_database()"
         ).fetchall()
     return found
+
+
+def assert_same_contents(
+    server: Server, one: str, other: str, *, other_server: Server | None = None, but: str = ""
+) -> None:
+    before, after = contents(server, one), contents(other_server or server, other)
+    before.pop(but, None), after.pop(but, None)
+    assert set(before) == set(after)
+    for name, found in before.items():
+        assert after[name] == found, name

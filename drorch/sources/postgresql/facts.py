@@ -10,6 +10,7 @@ from drorch.sources.postgresql.inventory import USER_SCHEMAS, Table, display_nam
 from drorch.sources.postgresql.session import Session
 
 ENGINE = "postgresql"
+_THIS_DATABASE = "(select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())"
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 
 
@@ -123,11 +124,11 @@ def switched_off(session: Session) -> list[Json]:
     """Return what a restore leaves for people to switch on: it would reach out, or its secret is not stored."""
     found = [
         *session.run(
-            "select 'subscription', subname from pg_catalog.pg_subscription s where subdbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())"
+            f"select 'subscription', subname from pg_catalog.pg_subscription where subdbid = {_THIS_DATABASE}"
         ),
         *session.run("select 'user mapping of ' || usename, srvname from pg_catalog.pg_user_mappings"),
     ]
-    return [*sorted(f"{kind} {printable(name or '')}" for kind, name in found)]
+    return [*sorted(f"{printable(kind or '')} {printable(name or '')}" for kind, name in found)]
 
 
 def table_facts(
@@ -142,12 +143,19 @@ def table_facts(
 
 
 def left_out(session: Session) -> list[Json]:
-    """Return what pg_dump leaves out for this account: only a superuser may read subscriptions."""
-    is_superuser = session.value("select rolsuper from pg_catalog.pg_roles where rolname = current_user") == "t"
-    rows = session.run(
-        "select subname from pg_catalog.pg_subscription where subdbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())"
-    )
-    return [] if is_superuser else [f"subscription {printable(name or '')}" for (name,) in rows]
+    """Return what the account cannot read and pg_dump therefore leaves out: a superuser's subscriptions and mappings."""
+    if session.value("select rolsuper from pg_catalog.pg_roles where rolname = current_user") == "t":
+        return []
+    found = [
+        *session.run(
+            f"select 'subscription', subname from pg_catalog.pg_subscription where subdbid = {_THIS_DATABASE}"
+        ),
+        *session.run(
+            """select 'the options of the user mapping of ' || usename || ' on', srvname
+            from pg_catalog.pg_user_mappings where umoptions is null"""
+        ),
+    ]
+    return [*sorted(f"{printable(kind or '')} {printable(name or '')}" for kind, name in found)]
 
 
 def user_objects(session: Session) -> int:

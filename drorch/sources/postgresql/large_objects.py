@@ -56,21 +56,27 @@ def parse_large_objects(pieces: Iterable[Bytes]) -> Iterator[tuple[int, int, byt
 
 
 def _one_by_one(session: Session) -> Iterator[tuple[int, int, bytes]]:
+    """Read by ``lo_get``, which needs only the right to each object; blocks of zeros in the middle become holes."""
     for (oid,) in session.run("select oid from pg_catalog.pg_largeobject_metadata order by oid"):
-        number, offset = int(oid or 0), 0
+        number, offset, hole = int(oid or 0), 0, b""
         while True:
-            parameters = [struct.pack(">I", number), struct.pack(">q", offset), struct.pack(">i", _BLOCK_BYTES)]
-            rows = session.run_raw(
-                "select pg_catalog.lo_get($1::pg_catalog.oid, $2::pg_catalog.int8, $3::pg_catalog.int4)",
-                parameters,
-                binary=True,
-            )
-            content = rows[0][0] or b""
-            if content or offset == 0:
+            content = _block(session, number, offset)
+            is_last = len(content) < _BLOCK_BYTES
+            if is_last and not content and hole:
+                yield number, offset - len(hole), hole  # zeros at the end are length
+            is_hole = offset > 0 and not is_last and not content.strip(b"\0")
+            hole = content if is_hole else b""
+            if offset == 0 or (content and not is_hole):
                 yield number, offset, content
             offset += len(content)
-            if len(content) < _BLOCK_BYTES:
+            if is_last:
                 break
+
+
+def _block(session: Session, number: int, offset: int) -> bytes:
+    parameters = [struct.pack(">I", number), struct.pack(">q", offset), struct.pack(">i", _BLOCK_BYTES)]
+    sql = "select pg_catalog.lo_get($1::pg_catalog.oid, $2::pg_catalog.int8, $3::pg_catalog.int4)"
+    return session.run_raw(sql, parameters, binary=True)[0][0] or b""
 
 
 def _by_table(session: Session) -> Iterator[tuple[int, int, bytes]]:

@@ -10,7 +10,7 @@ class RolesChoice(Enum):
     """Whether roles travel with the database, and with their password hashes."""
 
     NONE = "none"
-    WITHOUT_PASSWORDS = "without_passwords"
+    WITHOUT_PASSWORDS = "without"
     WITH_PASSWORDS = "with_passwords"  # needs a superuser
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from drorch.clock import Clock
 from drorch.errors import SourceError, SourceStalled, SourceUnsupported
 from drorch.quantities import format_duration
-from drorch.sources.interface import Capture, Finding
+from drorch.sources.interface import Capture, Finding, Json
 from drorch.sources.postgresql import checks, facts
+from drorch.sources.postgresql.account import account_facts
 from drorch.sources.postgresql.border import mapped
 from drorch.sources.postgresql.capture import Opened, PostgresqlCapture
 from drorch.sources.postgresql.examine import examine
@@ -56,13 +57,13 @@ class PostgresqlSource:
 
     def examine(self) -> Sequence[Finding]:
         """See ``Source``."""
-        lifeline = Lifeline()
-        with mapped(f"examining {self.address}"):
-            session = self._connect(lifeline)
-            try:
-                return examine(session, self._options, self._tools)
-            finally:
-                session.close()
+        with mapped(f"examining {self.address}"), contextlib.closing(self._connect(Lifeline())) as session:
+            return examine(session, self._options, self._tools)
+
+    def account_facts(self) -> Mapping[str, Json]:
+        """Return what ``policy grants`` needs to know of the server, as far as the account can see it."""
+        with mapped(f"examining {self.address}"), contextlib.closing(self._connect(Lifeline())) as session:
+            return account_facts(session)
 
     @contextlib.contextmanager
     def _capture(self) -> Iterator[Capture]:
@@ -152,11 +153,8 @@ class PostgresqlSource:
             raise StatementRefused(error.state, f"{error.message}; locked: {holders}") from error
 
     def _blockers(self, lifeline: Lifeline) -> str:
-        session = self._connect(lifeline)
-        try:
+        with contextlib.closing(self._connect(lifeline)) as session:
             return checks.blockers(session)
-        finally:
-            session.close()
 
     def _too_old(self) -> SourceError:
         return SourceStalled(
