@@ -10,7 +10,7 @@ import secrets
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -20,13 +20,15 @@ from urllib.parse import urlsplit
 from drorch.clock import Clock, SystemClock
 from drorch.errors import SettingsInvalid, SourceUnsupported, StoreMissing, UsageInvalid
 from drorch.policy.installation import DirectoryStore, S3Store
+from drorch.operations.protect import Machine
 from drorch.policy.model import PostgresqlSource, SourcePromise, SqliteSource
 from drorch.repository.opening import Replica, Repository, open_repository
 
 if TYPE_CHECKING:
-    from drorch.catalog.interface import Catalog
+    from drorch.catalog.interface import Catalog, IsAlive
     from drorch.format.keyfile import HostKeyFile
     from drorch.policy.installation import Store
+    from drorch.sandbox.postgresql import ThrowAwayServer
     from drorch.policy.secret import SecretReference
     from drorch.settings import Settings
     from drorch.sources.interface import Source, Target
@@ -324,9 +326,26 @@ def help_files() -> Mapping[str, bytes]:
     return {name: (checkout / path).read_bytes() for name, path in _HELP_FILES.items()}
 
 
-def process_id() -> int:
-    """Return the id of this process."""
-    return os.getpid()
+def this_machine() -> Machine:
+    """Return which process this is, on which machine."""
+    from drorch.catalog.liveness import process_started
+
+    pid = os.getpid()
+    return Machine(host=host_name(), machine_id=machine_id(), pid=pid, process_started=process_started(pid))
+
+
+def liveness() -> IsAlive:
+    """Return what tells whether a process of this machine still runs."""
+    from drorch.catalog.liveness import is_alive
+
+    return is_alive
+
+
+def throw_away_postgresql(parent: Path) -> AbstractContextManager[ThrowAwayServer]:
+    """Return a throw-away server below ``parent``, not started yet; see ``sandbox.postgresql``."""
+    from drorch.sandbox.postgresql import throw_away_postgresql as server
+
+    return server(parent)
 
 
 def is_terminal() -> bool:

