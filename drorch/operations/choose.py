@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from drorch.errors import SnapshotUnknown
+from drorch.errors import ChainBroken, SnapshotUnknown
 from drorch.format.manifest import Result
 from drorch.ids import LaneId
-from drorch.repository.listing import ListedSnapshot, list_lane, list_lanes
+from drorch.repository.listing import LaneListing, ListedSnapshot, list_lane, list_lanes
 from drorch.repository.opening import Repository
 
 LATEST = "latest:"
@@ -21,12 +21,16 @@ def choose(
 
     ``latest:SOURCE`` is the newest complete one whose restore point is not after ``before``; anything else is an id or its
     beginning. ``lanes`` says where to look first (what the catalog knows); every lane is searched when nothing is found
-    there. Raises ``SnapshotUnknown``, naming the candidates where there are several.
+    there. Raises ``SnapshotUnknown``, naming the candidates where there are several, and ``ChainBroken`` when it cannot be told which
+    is the latest.
     """
-    found = _matching(_snapshots(repository, lanes), wanted, before) if lanes else []
-    found = found or _matching(_snapshots(repository, list_lanes(repository)), wanted, before)
+    listings = [list_lane(repository, lane) for lane in lanes]
+    found = _matching(listings, wanted, before)
+    if not found:
+        listings = [list_lane(repository, lane) for lane in list_lanes(repository)]
+        found = _matching(listings, wanted, before)
     if wanted.startswith(LATEST) and found:
-        return max(found, key=lambda snapshot: snapshot.link.manifest.restore_point)
+        return _newest(found, listings)
     if len(found) == 1:
         return found[0]
     raise SnapshotUnknown(
@@ -37,11 +41,23 @@ def choose(
     )
 
 
-def _snapshots(repository: Repository, lanes: Iterable[LaneId]) -> list[ListedSnapshot]:
-    return [snapshot for lane in lanes for snapshot in list_lane(repository, lane).snapshots]
+def _newest(found: Sequence[ListedSnapshot], listings: Iterable[LaneListing]) -> ListedSnapshot:
+    """Return the last one: in a lane the chain decides, whatever its writer's clock said; times decide only between lanes."""
+    last = {snapshot.link.lane: snapshot for snapshot in sorted(found, key=lambda snapshot: snapshot.link.sequence)}
+    newest = max(last.values(), key=lambda snapshot: snapshot.link.manifest.restore_point)
+    for listing in listings:
+        if listing.lane == newest.link.lane and listing.cut_by is not None:
+            raise ChainBroken(
+                "it cannot be told which snapshot is the latest: the list of snapshots is damaged",
+                expected="a lane that can be read to its end",
+                found=listing.cut_by.message,
+                hint=f"the newest that can be read is {newest.short_id}; to use it, name it",
+            ) from listing.cut_by
+    return newest
 
 
-def _matching(snapshots: Iterable[ListedSnapshot], wanted: str, before: datetime | None) -> list[ListedSnapshot]:
+def _matching(listings: Iterable[LaneListing], wanted: str, before: datetime | None) -> list[ListedSnapshot]:
+    snapshots = [snapshot for listing in listings for snapshot in listing.snapshots]
     if wanted.startswith(LATEST):
         source = wanted.removeprefix(LATEST)
         return [

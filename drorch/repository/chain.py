@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import TypeVar
 
 from drorch.errors import ChainBroken, DrorchError, IntegrityError, ObjectCorrupt, ObjectMissing
 from drorch.format import names
@@ -16,6 +17,8 @@ from drorch.repository.runs import SecondCopies
 from drorch.storage.interface import ObjectStore
 
 MANIFEST_LIMIT_BYTES = 8 * 2**20 + 64 * 2**10
+ALTERNATES = 2
+T = TypeVar("T")
 
 
 class LinkState(Enum):
@@ -28,7 +31,10 @@ class LinkState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainLink:
-    """One manifest of a lane, verified, and what its commit says. ``damage`` says what was wrong with its first copy."""
+    """One manifest of a lane, verified, and what its commit says.
+
+    ``damage`` says what was wrong with a first copy of either. A commit of which no copy is good leaves the manifest undecided.
+    """
 
     lane: LaneId
     manifest: Manifest
@@ -49,17 +55,44 @@ def lanes_of(store: ObjectStore) -> tuple[LaneId, ...]:
     return tuple(lane for lane in lanes if lane is not None)
 
 
-def read_chain(
-    store: ObjectStore, trust: TrustChain, lane: LaneId, *, first: int = 1, previous: Digest = NO_PREVIOUS
-) -> tuple[ChainLink, ...]:
-    """Return the links of ``lane`` from number ``first``, whose predecessor has the digest ``previous``, until one is absent.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainPart:
+    """The links of a lane that count, and what is wrong behind the last of them; ``None`` when they end where the lane ends."""
+
+    links: tuple[ChainLink, ...]
+    problem: DrorchError | None
+
+
+def read_chain(store: ObjectStore, trust: TrustChain, lane: LaneId) -> tuple[ChainLink, ...]:
+    """Return the links of ``lane`` from the first until one is absent.
 
     Raises ``ChainBroken`` when a link does not follow the one before, ``SignatureInvalid`` or ``ObjectCorrupt`` when neither a manifest nor its
     second copy in the commit is good. What a revoked writer signed counts only as far as its revocation vouches for.
     """
+    part = read_good_part(store, trust, lane)
+    if part.problem is not None:
+        raise part.problem
+    return part.links
+
+
+def read_good_part(store: ObjectStore, trust: TrustChain, lane: LaneId) -> ChainPart:
+    """Return the links of ``lane`` up to where it ends or is broken: what stands before a damage is as good as ever.
+
+    Raises what the store raises.
+    """
     links: list[ChainLink] = []
-    before = previous
-    while (link := read_link(store, trust, lane, first + len(links))) is not None:
+    problem: DrorchError | None = None
+    try:
+        links.extend(follow(store, trust, lane))
+    except IntegrityError as error:
+        problem = error
+    return ChainPart(links=tuple(links[: vouched_for(trust, lane, links)]), problem=problem)
+
+
+def follow(store: ObjectStore, trust: TrustChain, lane: LaneId) -> Iterator[ChainLink]:
+    """Yield the links of ``lane`` one by one; raises as ``read_chain`` does. What revocations say is the caller's to ask."""
+    before, sequence = NO_PREVIOUS, 1
+    while (link := read_link(store, trust, lane, sequence)) is not None:
         if link.manifest.previous != before:
             raise ChainBroken(
                 f"manifest {link.sequence} of lane {lane} does not follow the one before",
@@ -67,25 +100,61 @@ def read_chain(
                 found=str(link.manifest.previous)[:16],
                 hint="two machines wrote to one lane, or the store was altered; every snapshot before is still good",
             )
-        links.append(link)
-        before = link.digest
-    return tuple(links[: _vouched_for(trust, lane, links)])
+        yield link
+        before, sequence = link.digest, sequence + 1
 
 
 def read_link(store: ObjectStore, trust: TrustChain, lane: LaneId, sequence: int) -> ChainLink | None:
     """Return one link, or ``None`` when neither manifest nor commit is there. A damaged manifest is taken from its commit."""
-    commit = _read_commit(store, trust, lane, sequence)
+    commit, damage = _read_commit(store, trust, lane, sequence)
     name = names.manifest(lane, sequence)
     try:
-        raw = store.read(name, limit_bytes=MANIFEST_LIMIT_BYTES)
-        link = _verified(trust, lane, sequence, raw)
+        link = first_verified(store, name, MANIFEST_LIMIT_BYTES, lambda raw: _verified(trust, lane, sequence, raw))
     except (ObjectMissing, IntegrityError) as error:
         if commit is None:
-            if isinstance(error, ObjectMissing):
+            if isinstance(error, ObjectMissing) and not damage:
                 return None
-            raise
-        link = _from_second_copy(trust, lane, sequence, commit, error)
-    return link if commit is None else _decided(link, commit)
+            raise _unreadable(name, error) from error
+        return _decided(_from_second_copy(trust, lane, sequence, commit, error), commit)
+    if commit is None:
+        return replace(link, damage=link.damage or damage)
+    if commit.manifest_digest != link.digest:
+        other = ObjectCorrupt(
+            f"{name} is not the manifest that its commit names",
+            expected=str(commit.manifest_digest),
+            found=str(link.digest),
+        )
+        link = _from_second_copy(trust, lane, sequence, commit, other)
+    return _decided(link, commit)
+
+
+def first_verified(store: ObjectStore, name: str, limit_bytes: int, verify: Callable[[bytes], T]) -> T:
+    """Return what ``verify`` makes of an object, or of the first alternate copy that it accepts when the object is damaged.
+
+    Raises ``ObjectMissing``, or what ``verify`` said of the object itself.
+    """
+    damage: IntegrityError | None = None
+    for candidate in (name, *(names.alternate(name, number) for number in range(1, ALTERNATES + 1))):
+        try:
+            return verify(store.read(candidate, limit_bytes=limit_bytes))
+        except IntegrityError as error:
+            damage = damage or error
+        except ObjectMissing:
+            if damage is None:
+                raise
+            break
+    assert damage is not None
+    raise damage
+
+
+def _unreadable(name: str, error: DrorchError) -> IntegrityError:
+    """Return ``error`` as a break of the chain: with the manifest's place in it is lost what follows."""
+    return ChainBroken(
+        f"{name} cannot be read, and no commit holds a second copy of it",
+        expected="a manifest that verifies",
+        found=error.message,
+        hint="every snapshot before is still good; another store may hold the object",
+    )
 
 
 def _verified(trust: TrustChain, lane: LaneId, sequence: int, raw: bytes) -> ChainLink:
@@ -94,18 +163,24 @@ def _verified(trust: TrustChain, lane: LaneId, sequence: int, raw: bytes) -> Cha
     return ChainLink(lane=lane, manifest=manifest, digest=digest_of(raw), state=LinkState.UNDECIDED)
 
 
-def _read_commit(store: ObjectStore, trust: TrustChain, lane: LaneId, sequence: int) -> Commit | None:
-    try:
-        raw = store.read(names.commit(lane, sequence), limit_bytes=OBJECT_LIMIT_BYTES)
-    except ObjectMissing:
-        return None
+def _read_commit(store: ObjectStore, trust: TrustChain, lane: LaneId, sequence: int) -> tuple[Commit | None, str]:
+    """Return the commit; or ``None`` and what is wrong with it, nothing when it is absent."""
     allowed = trust.allowed(ObjectType.COMMIT, lane)
-    return Commit.verify(raw, repository=trust.repository, lane=lane, sequence=sequence, allowed=allowed)
+
+    def verify(raw: bytes) -> Commit:
+        return Commit.verify(raw, repository=trust.repository, lane=lane, sequence=sequence, allowed=allowed)
+
+    try:
+        return first_verified(store, names.commit(lane, sequence), OBJECT_LIMIT_BYTES, verify), ""
+    except ObjectMissing:
+        return None, ""
+    except IntegrityError as error:
+        return None, f"its commit is damaged: {error}"
 
 
 def _from_second_copy(trust: TrustChain, lane: LaneId, sequence: int, commit: Commit, error: DrorchError) -> ChainLink:
     if not commit.manifest:
-        raise error
+        raise _unreadable(names.manifest(lane, sequence), error)
     return replace(_verified(trust, lane, sequence, commit.manifest), damage=str(error))
 
 
@@ -122,7 +197,7 @@ def _decided(link: ChainLink, commit: Commit) -> ChainLink:
     return replace(link, state=LinkState.COMMITTED, second_copies=second)
 
 
-def _vouched_for(trust: TrustChain, lane: LaneId, links: Sequence[ChainLink]) -> int:
+def vouched_for(trust: TrustChain, lane: LaneId, links: Sequence[ChainLink]) -> int:
     """Return how many of the links count: all, or as many as the revocation of their writer names.
 
     The named head's digest fixes every link before it, whatever dates they bear.

@@ -140,6 +140,11 @@ class LaneWriter:
         listed = (_sequence_of(stat.name) for stat in store.list_objects(names.manifests_prefix(self.lane)))
         start = max(listed, default=0)
         link = read_link(store, self.trust, self.lane, start) if start else None
+        if link is None and start:
+            raise ChainBroken(
+                f"{store.address} lists manifest {start} of lane {self.lane} and does not give it",
+                hint="two machines use one store without telling it, or the store was altered; `drorch verify` says more",
+            )
         while (following := read_link(store, self.trust, self.lane, start + 1)) is not None:
             if following.manifest.previous != (NO_PREVIOUS if link is None else link.digest):
                 raise ChainBroken(f"manifest {following.sequence} of lane {self.lane} does not follow the one before")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from drorch.errors import DrorchError
+from drorch.errors import DrorchError, StoreError
 from drorch.ids import LaneId
-from drorch.repository.chain import ChainLink, LinkState, lanes_of, read_chain
+from drorch.repository.chain import ChainLink, LinkState, lanes_of, read_good_part
 from drorch.repository.opening import Replica, Repository
 
 
@@ -25,11 +25,16 @@ class ListedSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneListing:
-    """A lane as the stores show it. ``problems`` names each store whose chain could not be read or differs."""
+    """A lane as the stores show it.
+
+    ``problems`` names each store whose chain could not be read to its end. ``cut_by`` is one of them when that is so in every
+    store: then there may be newer snapshots than those listed.
+    """
 
     lane: LaneId
     snapshots: tuple[ListedSnapshot, ...]
     problems: tuple[tuple[str, DrorchError], ...]
+    cut_by: DrorchError | None = None
 
 
 def list_lanes(repository: Repository) -> tuple[LaneId, ...]:
@@ -41,26 +46,30 @@ def list_lanes(repository: Repository) -> tuple[LaneId, ...]:
 def list_lane(repository: Repository, lane: LaneId) -> LaneListing:
     """Return the committed snapshots of one lane, oldest first.
 
-    A store whose chain cannot be read does not hide what the others hold; it is named among the problems. When all fail,
-    the first error is raised.
+    A store whose chain cannot be read does not hide what the others hold, nor a damaged manifest those before it; the store is named among
+    the problems. When all fail and nothing was found, the first error is raised.
     """
     links: dict[str, ChainLink] = {}
     stores: dict[str, list[str]] = {}
     problems: list[tuple[str, DrorchError]] = []
     for replica in repository.replicas:
         try:
-            chain = read_chain(replica.store, repository.trust, lane)
-        except DrorchError as error:
+            part = read_good_part(replica.store, repository.trust, lane)
+        except StoreError as error:
             problems.append((replica.name, error))
             continue
-        _collect(replica, chain, links, stores)
-    if len(problems) == len(repository.replicas):
-        raise problems[0][1]
+        if part.problem is not None:
+            problems.append((replica.name, part.problem))
+        _collect(replica, part.links, links, stores)
+    cut_by = problems[0][1] if len(problems) == len(repository.replicas) else None
+    if cut_by is not None and not links:
+        raise cut_by
     snapshots = [ListedSnapshot(link=link, stores=tuple(stores[run])) for run, link in links.items()]
     return LaneListing(
         lane=lane,
         snapshots=tuple(sorted(snapshots, key=lambda snapshot: snapshot.link.sequence)),
         problems=tuple(problems),
+        cut_by=cut_by,
     )
 
 

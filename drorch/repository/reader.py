@@ -7,21 +7,24 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 
-from drorch.errors import ObjectCorrupt, ObjectMissing
+from drorch.errors import IntegrityError, ObjectCorrupt, ObjectMissing, StoreError
 from drorch.format import names
 from drorch.format.entries import Entry, parse_entries
-from drorch.format.keys import LaneKeys, RecipientKey, read_key_bundle
+from drorch.format.keys import LaneKeys, RecipientKey, SealedAgain, read_key_bundle
 from drorch.format.manifest import SealedBody
 from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType
 from drorch.format.record import RecordContext
+from drorch.format.signing import SigningPublic
 from drorch.format.tree import LeafEntry, Reference
-from drorch.ids import KeyId, LaneId, RunId
-from drorch.repository.chain import ChainLink
+from drorch.ids import KeyId, LaneId, RepositoryId, RunId
+from drorch.repository.chain import ChainLink, read_good_part
 from drorch.repository.copies import Copies, Fault
 from drorch.repository.fetching import LaneFetcher
 from drorch.repository.opening import Repository
-from drorch.repository.runs import RunDirectory
+from drorch.repository.runs import RunDirectory, SecondCopies
 from drorch.repository.walking import leaf_entries, plain_chunks
 from drorch.storage.interface import ObjectStore
 
@@ -82,7 +85,7 @@ class SnapshotReader:
             recipients=recipients,
             pack_list_digests={need.run: need.pack_list_digest for need in link.manifest.needs},
             further=_further_keys(repository, self._copies, link.lane),
-            second=link.second_copies,
+            spares=LaneSpares(repository, link).of,
         )
         keys = self._runs.keys(link.manifest.run)
         self.lane_keys = LaneKeys.derive(keys.lane_secret)
@@ -131,16 +134,49 @@ def _further_keys(repository: Repository, copies: Copies, lane: LaneId) -> Mappi
     found: dict[RunId, dict[KeyId, bytes]] = {}
     number = 0
     while allowed:
-
-        def read(store: ObjectStore, copy: str) -> bytes:
-            return store.read(copy, limit_bytes=OBJECT_LIMIT_BYTES)
-
+        read = partial(_read_bundle, repository=trust.repository, number=number, allowed=allowed)
         try:
-            raw = copies.first_good(names.bundle(number), read)
+            bundle = copies.first_good(names.bundle(number), read)
         except ObjectMissing:
             break
-        for one in read_key_bundle(raw, repository=trust.repository, number=number, allowed=allowed):
+        except IntegrityError:
+            bundle = ()  # it is among the faults; whether it matters shows when a run record is opened
+        for one in bundle:
             if one.lane == lane:
                 found.setdefault(one.run, {})[one.recipient_id] = one.sealed
         number += 1
     return found
+
+
+def _read_bundle(
+    store: ObjectStore, copy: str, *, repository: RepositoryId, number: int, allowed: Mapping[KeyId, SigningPublic]
+) -> tuple[SealedAgain, ...]:
+    raw = store.read(copy, limit_bytes=OBJECT_LIMIT_BYTES)
+    return read_key_bundle(raw, repository=repository, number=number, allowed=allowed)
+
+
+class LaneSpares:
+    """Second copies of run records and pack lists: those in the commit of the snapshot, and, once more is asked for, of its whole lane."""
+
+    def __init__(self, repository: Repository, link: ChainLink) -> None:
+        self._repository = repository
+        self._link = link
+        self._lock = threading.Lock()
+        self._all: dict[RunId, SecondCopies] | None = None
+
+    def of(self, run: RunId) -> SecondCopies | None:
+        """Return what the commit of ``run`` carries; ``None`` when there is none that is good."""
+        own = self._link.second_copies
+        if own is not None and own.run == run:
+            return own
+        with self._lock:
+            if self._all is None:
+                self._all = dict(self._of_lane())
+            return self._all.get(run)
+
+    def _of_lane(self) -> Iterator[tuple[RunId, SecondCopies]]:
+        for replica in self._repository.replicas:
+            with suppress(StoreError):
+                for link in read_good_part(replica.store, self._repository.trust, self._link.lane).links:
+                    if link.second_copies is not None:
+                        yield link.second_copies.run, link.second_copies

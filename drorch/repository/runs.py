@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from drorch.errors import IntegrityError, ObjectCorrupt, StoreError
 from drorch.format import names
@@ -40,6 +40,9 @@ class SecondCopies:
     pack_list: bytes | None
 
 
+Spares: TypeAlias = Callable[[RunId], SecondCopies | None]
+
+
 class RunDirectory:
     """Opens runs of one lane on demand. Safe to use from several threads."""
 
@@ -52,7 +55,7 @@ class RunDirectory:
         recipients: Sequence[RecipientKey],
         pack_list_digests: Mapping[RunId, Digest],
         further: Mapping[RunId, Mapping[KeyId, bytes]],
-        second: SecondCopies | None = None,
+        spares: Spares,
     ) -> None:
         self._trust = trust
         self._lane = lane
@@ -60,7 +63,7 @@ class RunDirectory:
         self._recipients = recipients
         self._digests = pack_list_digests
         self._further = further
-        self._second = second
+        self._spares = spares
         self._lock = threading.Lock()
         self._opened: dict[RunId, OpenedRun] = {}
 
@@ -91,8 +94,12 @@ class RunDirectory:
             return RunRecord.verify(raw, repository=self._trust.repository, lane=self._lane, run=run, allowed=allowed)
 
         name = names.run_record(self._lane, run)
-        second = self._second.run_record if self._second and self._second.run == run else None
-        record = read_with_second(self._copies, name, parse, second)
+
+        def spare() -> bytes | None:
+            second = self._spares(run)
+            return None if second is None else second.run_record
+
+        record = read_with_spare(self._copies, name, parse, spare)
         return record.open(self._recipients, self._further.get(run))
 
     def _open(self, run: RunId) -> OpenedRun:
@@ -108,12 +115,16 @@ class RunDirectory:
         expected = self._digests.get(run)
         if expected is None:
             raise ObjectCorrupt(f"a tree points into run {run.short}, which the manifest does not list")
-        second = self._second.pack_list if self._second and self._second.run == run else None
-        return read_pack_list(self._copies, self._trust, self._lane, run, expected, second)
+
+        def spare() -> bytes | None:
+            second = self._spares(run)
+            return None if second is None else second.pack_list
+
+        return read_pack_list(self._copies, self._trust, self._lane, run, expected, spare)
 
 
 def read_pack_list(
-    copies: Copies, trust: TrustChain, lane: LaneId, run: RunId, expected: Digest, second: bytes | None = None
+    copies: Copies, trust: TrustChain, lane: LaneId, run: RunId, expected: Digest, spare: Callable[[], bytes | None]
 ) -> PackList:
     """Return the pack list of ``run`` whose object has the digest that a manifest names."""
     name = names.pack_list(lane, run)
@@ -126,11 +137,11 @@ def read_pack_list(
             )
         return PackList.verify(raw, repository=trust.repository, lane=lane, run=run, allowed=allowed)
 
-    return read_with_second(copies, name, parse, second)
+    return read_with_spare(copies, name, parse, spare)
 
 
-def read_with_second(copies: Copies, name: str, parse: Callable[[bytes], T], second: bytes | None) -> T:
-    """Return what ``parse`` makes of the first good copy of a small object, or of the ``second`` copy in a commit."""
+def read_with_spare(copies: Copies, name: str, parse: Callable[[bytes], T], spare: Callable[[], bytes | None]) -> T:
+    """Return what ``parse`` makes of the first good copy of a small object, or of the ``spare`` one in a commit."""
 
     def read(store: ObjectStore, copy: str) -> T:
         return parse(store.read(copy, limit_bytes=OBJECT_LIMIT_BYTES))
@@ -138,6 +149,7 @@ def read_with_second(copies: Copies, name: str, parse: Callable[[bytes], T], sec
     try:
         return copies.first_good(name, read)
     except (StoreError, IntegrityError):
+        second = spare()
         if second is None:
             raise
         return parse(second)
