@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -21,6 +21,8 @@ from drorch.catalog.interface import (
     SnapshotResult,
     SourceState,
 )
+from drorch.catalog.sql import SqlCatalog
+from drorch.catalog.tables import lane_heads
 from drorch.errors import Bug, ChainBroken, NothingDone, SnapshotUnknown, UsageInvalid
 from tests.support.catalogs import (
     START,
@@ -477,6 +479,18 @@ class TestHeads:
         with ThreadPoolExecutor(4) as threads:
             list(threads.map(remember, [number * 37 % 60 for number in range(60)]))
         assert [head.sequence for head in catalog.heads()] == [59]
+
+    def test_a_head_that_grows_while_another_looks_does_not_shrink(self, catalog: SqlCatalog) -> None:
+        catalog.remember_head(HEAD)
+        with ThreadPoolExecutor(1) as threads:
+            with catalog.writing() as connection:
+                connection.execute(lane_heads.update().values(sequence=12))
+                late = threads.submit(catalog.remember_head, replace(HEAD, sequence=11))
+                wait([late], timeout=0.3)
+                assert not late.done()
+            with pytest.raises(ChainBroken):
+                late.result()
+        assert [head.sequence for head in catalog.heads()] == [12]
 
 
 class TestPolicies:

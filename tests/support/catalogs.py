@@ -1,19 +1,15 @@
-"""Catalogs for tests: SQLite in a temporary folder, PostgreSQL in a throw-away server; and records to put in."""
+"""Catalogs for tests: SQLite in a temporary folder, PostgreSQL in a schema of its own; and records to put in."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -39,6 +35,9 @@ from drorch.catalog.sql import SqlCatalog
 from drorch.catalog.sqlite import open_sqlite
 from drorch.ids import RunId
 
+if TYPE_CHECKING:
+    from tests.support.postgresql import Server
+
 START = datetime(2026, 11, 22, 1, 4, 11, 250_000, tzinfo=UTC)
 _numbers = count(1)
 
@@ -57,58 +56,10 @@ class CatalogPlace:
         return open_sqlite(Path(self.where)) if self.kind == "sqlite" else open_postgresql(self.where)
 
 
-def postgresql_program(name: str) -> str:
-    """Return the newest server program of that name: Debian's, or one in PATH."""
-    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
-    found = str(debian[-1]) if debian else shutil.which(name)
-    assert found, f"no {name}: install postgresql"
-    return found
-
-
-def as_server_user() -> list[str]:
-    """Return the words before a command that must not run as root; none when we are not."""
-    if os.geteuid() != 0:
-        return []
-    nobody = pwd.getpwnam("nobody")
-    return ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
-
-
-@pytest.fixture(scope="session")
-def catalog_server() -> Iterator[str]:
-    """A PostgreSQL server on a socket in a temporary folder, without any durability; its connection string."""
-    folder = Path(tempfile.mkdtemp(prefix="drorch-catalog-"))
-    if os.geteuid() == 0:
-        shutil.chown(folder, "nobody")
-    words = as_server_user()
-    cluster = folder / "cluster"
-    initdb = [postgresql_program("initdb"), "-D", str(cluster), "-U", "drorch", "-A", "trust", "-E", "UTF8"]
-    subprocess.run([*words, *initdb, "--no-sync", "--locale=C"], check=True, capture_output=True, cwd=folder)
-    settings = {"unix_socket_directories": folder, "listen_addresses": "", "fsync": "off", "max_connections": 60}
-    options = [f"--{name}={value}" for name, value in settings.items()]
-    server = subprocess.Popen(
-        [*words, postgresql_program("postgres"), "-D", str(cluster), *options],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-    )
-    try:
-        address = f"postgresql://drorch@/postgres?host={folder}"
-        wait_until_up(address, server)
-        yield address
-    finally:
-        server.terminate()
-        server.wait()
-        shutil.rmtree(folder)
-
-
-def wait_until_up(address: str, server: subprocess.Popen[bytes]) -> None:
-    while server.poll() is None:
-        try:
-            psycopg.connect(address).close()
-        except psycopg.OperationalError:
-            continue
-        return
-    raise AssertionError(f"the server ended with {server.returncode}")
+@pytest.fixture
+def catalog_server(postgresql_15: Server) -> str:
+    """The connection string of a real server; each test makes its own schema or database there."""
+    return f"postgresql://postgres@/postgres?host={postgresql_15.sockets}&port={postgresql_15.port}"
 
 
 def new_database(server: str, options: str = "") -> str:

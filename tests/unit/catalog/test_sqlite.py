@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ from drorch.catalog.sql import SqlCatalog
 from drorch.catalog.sqlite import open_sqlite
 from drorch.errors import CatalogError, CatalogTooNew
 from tests.support.catalogs import START, a_copy, a_run, a_snapshot
+
+LONG_NAME = "land-of-" * 125
 
 
 @pytest.fixture
@@ -186,6 +189,7 @@ class TestTheWorldsFaults:
         with pytest.raises(CatalogError, match="no room") as refusal:
             begin_runs_for_ever(catalog)
         assert "free space" in refusal.value.hint
+        assert LONG_NAME not in "".join(traceback.format_exception(refusal.value))
         assert kept in catalog.runs()
         pragma(catalog, "max_page_count = 1000000")
         catalog.begin_run(a_run())
@@ -212,19 +216,10 @@ class TestTheWorldsFaults:
             holder.close()
             catalog.close()
 
-    def test_an_error_tells_no_values(self, catalog: SqlCatalog) -> None:
-        pragma(catalog, "query_only = ON")
-        with pytest.raises(CatalogError) as refusal:
-            catalog.begin_run(a_run(source="CANARY"))
-        chain: BaseException | None = refusal.value
-        while chain is not None:
-            assert "CANARY" not in f"{chain!r} {chain} {vars(chain)}"
-            chain = chain.__cause__ or chain.__context__
-
 
 def begin_runs_for_ever(catalog: SqlCatalog) -> None:
     while True:
-        catalog.begin_run(a_run(source="x" * 1000))
+        catalog.begin_run(a_run(source=LONG_NAME))
 
 
 def pragma(catalog: SqlCatalog, statement: str) -> None:
