@@ -20,21 +20,22 @@ from urllib.parse import urlsplit
 from drorch.clock import Clock, SystemClock
 from drorch.errors import SettingsInvalid, SourceUnsupported, StoreMissing, UsageInvalid
 from drorch.policy.installation import DirectoryStore, S3Store
-from drorch.operations.protect import Machine
 from drorch.policy.model import PostgresqlSource, SourcePromise, SqliteSource
 from drorch.repository.opening import Replica, Repository, open_repository
 
 if TYPE_CHECKING:
     from drorch.catalog.interface import Catalog, IsAlive
     from drorch.format.keyfile import HostKeyFile
+    from drorch.operations.protect import Machine
     from drorch.policy.installation import Store
-    from drorch.sandbox.postgresql import ThrowAwayServer
+    from drorch.sandbox.interface import ThrowAwayServer
     from drorch.policy.secret import SecretReference
     from drorch.settings import Settings
     from drorch.sources.interface import Source, Target
     from drorch.storage.interface import ObjectStore
     from drorch.storage.s3 import S3Store as S3ObjectStore
 
+_CHECKOUT = Path(__file__).resolve().parent.parent
 _MACHINE_ID = Path("/etc/machine-id")
 _HELP_FILES = {"README.txt": "docs/help/README.txt", "recover.py": "tools/recover.py", "FORMAT.md": "docs/FORMAT.md"}
 
@@ -317,18 +318,27 @@ def _s3(  # noqa: PLR0913 - the options of a store, all by name
     )
 
 
+def independent_comparer(arguments: Sequence[str], *, programs: Path) -> tuple[int, str]:
+    """Run tools/compare.py and return its exit code (0 equal, 1 different, 2 trouble) and words."""
+    from drorch.sandbox.comparer import run_comparer
+
+    packaged = Path(str(resources.files("drorch") / "help" / "compare.py"))
+    script = packaged if packaged.is_file() else _CHECKOUT / "tools" / "compare.py"
+    return run_comparer(script, arguments, programs)
+
+
 def help_files() -> Mapping[str, bytes]:
     """Return the files that explain a repository to a stranger; they are put into every store."""
     packaged = resources.files("drorch") / "help"
     if packaged.is_dir():
         return {name: (packaged / name).read_bytes() for name in _HELP_FILES}
-    checkout = Path(__file__).resolve().parent.parent
-    return {name: (checkout / path).read_bytes() for name, path in _HELP_FILES.items()}
+    return {name: (_CHECKOUT / path).read_bytes() for name, path in _HELP_FILES.items()}
 
 
 def this_machine() -> Machine:
     """Return which process this is, on which machine."""
     from drorch.catalog.liveness import process_started
+    from drorch.operations.protect import Machine
 
     pid = os.getpid()
     return Machine(host=host_name(), machine_id=machine_id(), pid=pid, process_started=process_started(pid))

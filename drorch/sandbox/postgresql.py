@@ -36,8 +36,8 @@ max_wal_size = 2GB
 
 
 @dataclass(frozen=True, slots=True)
-class ThrowAwayServer:
-    """A running server; its superuser is ``postgres``, without a password, on the socket in ``directory``."""
+class PostgresqlServer:
+    """See ``ThrowAwayServer``; the superuser is ``postgres``, without a password, on the socket in ``directory``."""
 
     directory: Path
     port: int
@@ -46,7 +46,6 @@ class ThrowAwayServer:
     def url(self, database: str) -> str:
         """Return the address of a database."""
         return f"postgresql:///{database}?host={self.directory}&port={self.port}&user=postgres"
-
 
     def execute(self, database: str, script: Iterable[str]) -> None:
         """Run a script of SQL, COPY data included, by psql; raise ``TargetUnreachable`` at its first error."""
@@ -69,7 +68,7 @@ class ThrowAwayServer:
 
 
 @contextmanager
-def throw_away_postgresql(parent: Path, *, port: int = 5432) -> Iterator[ThrowAwayServer]:
+def throw_away_postgresql(parent: Path, *, port: int = 5432) -> Iterator[PostgresqlServer]:
     """Start a server below ``parent`` and yield it; stop and delete it at the end, whatever happened.
 
     The socket lies in a directory of its own, so ``port`` only names the socket's file. Raises ``SourceUnsupported`` without binaries,
@@ -84,7 +83,7 @@ def throw_away_postgresql(parent: Path, *, port: int = 5432) -> Iterator[ThrowAw
         control: list[str | Path] = [programs / "pg_ctl", "-D", data, "-w", "-t", str(START_SECONDS)]
         _run([*control, "-l", directory / "server.log", "start"])
         try:
-            yield ThrowAwayServer(directory, port, programs)
+            yield PostgresqlServer(directory, port, programs)
         finally:
             _run([*control, "-m", "immediate", "stop"])
 
