@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from drorch.clock import Clock
-from drorch.errors import RunVoided, StoreError
+from drorch.errors import DrorchError
 from drorch.ids import Digest
 from drorch.repository.writer import CommittedSnapshot, RunSummary, RunWriter, StreamToStore
 from drorch.sources.interface import Bytes, Capture, Json, Observer, Source, StreamKind, StreamSpec
@@ -33,7 +33,7 @@ class BackupReport:
     bytes_read: int
     probes: Mapping[str, str]
     source_busy: float
-    dropped: Mapping[str, StoreError | RunVoided]
+    dropped: Mapping[str, DrorchError]
 
     @property
     def complete(self) -> bool:

@@ -74,7 +74,7 @@ def begin_run(
     key = host.signing_key()
     _check_may_write(repository, key)
     lane, lane_secret = lane_for(key.key_id, host.lane_master, place.source, place.generation)
-    replicas = Replicas(repository.replicas)
+    replicas = Replicas(repository.replicas, repository.unusable)
     writer = LaneWriter(repository.trust, lane, key, clock)
     head = writer.settle(replicas)
     run_keys = RunKeys(random_bytes(32), lane_secret)

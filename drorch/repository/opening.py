@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from drorch.errors import ObjectMissing, StoreMissing, TrustMismatch
+from drorch.errors import DrorchError, IntegrityError, ObjectMissing, StoreError, StoreMissing, TrustMismatch
 from drorch.format import names
 from drorch.format.trust import TrustChain
 from drorch.storage.interface import ObjectStore, PutOutcome
@@ -23,10 +24,14 @@ class Replica:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
-    """A repository whose trust chain was verified; ``replicas`` hold byte-identical objects."""
+    """A repository whose trust chain was verified; ``replicas`` hold byte-identical objects.
+
+    ``unusable`` says which stores were left out because they do not answer or are not a good copy, and why.
+    """
 
     trust: TrustChain
     replicas: tuple[Replica, ...]
+    unusable: Mapping[str, DrorchError] = field(default_factory=dict)
 
 
 def read_trust(store: ObjectStore) -> tuple[bytes, ...]:
@@ -48,22 +53,38 @@ def read_trust(store: ObjectStore) -> tuple[bytes, ...]:
 
 
 def open_repository(replicas: Sequence[Replica], expected_root: bytes | None) -> Repository:
-    """Open the repository that all ``replicas`` hold.
+    """Open the repository that ``replicas`` hold.
 
     ``expected_root`` is the trust root's digest, whole or its first 16 bytes; ``None`` accepts any (the caller then shows it and
     marks the result as unauthenticated). The longest trust chain among the replicas counts, and the shorter ones must
-    be its beginning. Raises ``TrustMismatch``, ``SignatureInvalid``, ``StoreMissing`` or what the stores raise.
+    be its beginning. A store that does not answer, or whose trust chain is not good, is left out (``unusable``) as long as another is good.
+    Raises ``TrustMismatch``, ``SignatureInvalid``, ``StoreMissing`` or what the stores raise.
     """
-    chains = [read_trust(replica.store) for replica in replicas]
-    longest = max(chains, key=len)
-    for replica, chain in zip(replicas, chains, strict=True):
+    chains: dict[str, tuple[bytes, ...]] = {}
+    unusable: dict[str, DrorchError] = {}
+    for replica in replicas:
+        try:
+            chain = read_trust(replica.store)
+            TrustChain.verify(chain, expected_root)
+        except (StoreError, IntegrityError) as error:
+            unusable[replica.name] = error
+        else:
+            chains[replica.name] = chain
+    if not chains:
+        raise next(iter(unusable.values()))
+    longest = max(chains.values(), key=len)
+    good = [replica for replica in replicas if replica.name in chains]
+    for replica in good:
+        chain = chains[replica.name]
         if chain != longest[: len(chain)]:
             raise TrustMismatch(
                 f"the stores hold different repositories: {replica.name} is not a copy of the others",
                 expected="the same trust records in every store",
                 found=f"a different trust record in {replica.store.address}",
             )
-    return Repository(trust=TrustChain.verify(longest, expected_root), replicas=tuple(replicas))
+    return Repository(
+        trust=TrustChain.verify(longest, expected_root), replicas=tuple(good), unusable=MappingProxyType(unusable)
+    )
 
 
 def create_repository(replica: Replica, trust_0: bytes, help_files: Mapping[str, bytes]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from drorch.errors import Bug, ObjectConflict, ObjectMissing, RunVoided, StoreError
+from drorch.errors import Bug, DrorchError, IntegrityError, ObjectConflict, ObjectMissing, RunVoided, StoreError
 from drorch.repository.opening import Replica
 from drorch.storage.interface import Bytes, PutOutcome
 
@@ -15,12 +15,13 @@ READ_BACK_LIMIT_BYTES = 64 * 2**20
 class Replicas:
     """The stores that still take part in a run. Safe to use from several threads."""
 
-    def __init__(self, replicas: Sequence[Replica]) -> None:
+    def __init__(self, replicas: Sequence[Replica], dropped: Mapping[str, DrorchError] | None = None) -> None:
+        """Take part with ``replicas``; ``dropped`` are those that were left out before the run began."""
         if not replicas:
             raise Bug("a run without stores")
         self._lock = threading.Lock()
         self._alive = list(replicas)
-        self._dropped: dict[str, StoreError | RunVoided] = {}
+        self._dropped = dict(dropped or {})
 
     @property
     def alive(self) -> tuple[Replica, ...]:
@@ -29,12 +30,12 @@ class Replicas:
             return tuple(self._alive)
 
     @property
-    def dropped(self) -> dict[str, StoreError | RunVoided]:
+    def dropped(self) -> dict[str, DrorchError]:
         """Why each store that was dropped was dropped, by name."""
         with self._lock:
             return dict(self._dropped)
 
-    def drop(self, replica: Replica, reason: StoreError | RunVoided) -> None:
+    def drop(self, replica: Replica, reason: StoreError | IntegrityError | RunVoided) -> None:
         """Leave ``replica`` out from now on; raises ``reason`` when it was the last."""
         with self._lock:
             self._alive = [other for other in self._alive if other.name != replica.name]
@@ -47,7 +48,7 @@ class Replicas:
         for replica in self.alive:
             try:
                 act(replica)
-            except (StoreError, RunVoided) as error:
+            except (StoreError, IntegrityError, RunVoided) as error:
                 self.drop(replica, error)
 
     def put_pack(self, name: str, content: Bytes) -> None:

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from drorch.clock import Clock
-from drorch.errors import Bug, RunVoided, StoreError
+from drorch.errors import Bug, DrorchError
 from drorch.format import names
 from drorch.format.digests import StreamCounts, StreamDigest
 from drorch.format.entries import Entry
@@ -84,7 +84,7 @@ class CommittedSnapshot:
     totals: StreamTotals
     upload_seconds: float
     copies: tuple[str, ...]
-    dropped: Mapping[str, StoreError | RunVoided]
+    dropped: Mapping[str, DrorchError]
 
 
 @dataclass(slots=True)
