@@ -40,11 +40,12 @@ class SettingsFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyFile:
-    """One file that was read: its map, and the lines of its list if it names one."""
+    """One file that was read: its map, and the file and the lines of its list if it names one."""
 
     file: str
     section: Section
     lines: tuple[ListLine, ...] | None
+    list_file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,19 +101,19 @@ def assemble(
     if defaults is not None:
         DEFAULTS.read(defaults, "defaults", problems)
         _tell_unknown_names(defaults, facts, problems)
-    built: list[Policy] = []
+    built: list[tuple[Policy, str]] = []
     for file in files:
         told = problems.told
         section = _with_defaults(file.section, defaults)
         policy = _policy(file, section, facts, problems)
         _tell_unknown_names(section, facts, problems)
         if policy is not None and problems.told == told:
-            built.append(policy)
+            built.append((policy, file.list_file))
     _tell_twins(files, problems)
     _tell_after(files, problems)
     found = problems.sorted()
     with_problems = {problem.file for problem in found}
-    policies = tuple(policy for policy in built if policy.file not in with_problems)
+    policies = tuple(policy for policy, list_file in built if not {policy.file, list_file} & with_problems)
     return LoadedPolicies(policies=policies, problems=found, file_count=file_count)
 
 

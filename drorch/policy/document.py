@@ -86,12 +86,14 @@ def load_policies(
         if section is None:
             continue
         lines: tuple[ListLine, ...] | None = None
+        list_file = ""
         wanted = section.get("for_each")
         if isinstance(wanted, Scalar) and wanted.text:
             lines = _lines_of(wanted, lists, read_lists, problems)
-            used_lists.add(wanted.text)
-        sections.append(PolicyFile(file=text.file, section=section, lines=lines))
-    file_count = len(files) + len(used_lists & set(lists)) + (defaults is not None)
+            list_file = lists[wanted.text].file if wanted.text in lists else ""
+            used_lists.add(list_file)
+        sections.append(PolicyFile(file=text.file, section=section, lines=lines, list_file=list_file))
+    file_count = len(files) + len(used_lists - {""}) + (defaults is not None)
     return assemble(sections, defaults, settings_facts, problems, file_count=file_count)
 
 
@@ -236,7 +238,11 @@ class _Reader:
         unprintable = _UNPRINTABLE.search(text)
         if unprintable:
             raise self._refused(self.last, f"a character that does not print stands here: U+{ord(unprintable[0]):04X}")
-        return Scalar(self.last, text, is_plain=bool(event.implicit[0]))
+        is_plain = bool(event.implicit[0])
+        if is_plain and not text and self._open and self._open[-1].key is not None:
+            # YAML finds out that nothing follows a key only at the next token, which may be lines below.
+            return Scalar(self._open[-1].keys[self._open[-1].key], text)
+        return Scalar(self.last, text, is_plain=is_plain)
 
     def _awaits_key(self) -> bool:
         return bool(self._open) and self._open[-1].is_map and self._open[-1].key is None

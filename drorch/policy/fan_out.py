@@ -34,11 +34,13 @@ class ListLine:
 
 
 def read_list(file: str, content: bytes, problems: Problems) -> tuple[ListLine, ...]:
-    """Return the lines of a CSV file; empty when it is unusable. Commas, semicolons or tabs separate the cells."""
+    """Return the lines of a CSV file; those without a problem, or none when it is unusable. Commas, semicolons or tabs separate the cells."""
     text = decoded(file, content, problems)
     if text is None:
         return ()
     rows = _rows(file, unicodedata.normalize("NFC", text), problems)
+    if rows is None:
+        return ()
     if not rows:
         problems.add(Place(file, 1, 1), "the list is empty; its first line names the columns: `id,host,...`")
         return ()
@@ -51,7 +53,7 @@ def read_list(file: str, content: bytes, problems: Problems) -> tuple[ListLine, 
     return lines
 
 
-def _rows(file: str, text: str, problems: Problems) -> list[tuple[int, list[str]]]:
+def _rows(file: str, text: str, problems: Problems) -> list[tuple[int, list[str]]] | None:
     first = text.lstrip("\r\n").split("\n", 1)[0]
     separator = next((mark for mark in ",;\t" if mark in first), ",")
     reader = csv.reader(text.splitlines(keepends=True), delimiter=separator, strict=True)
@@ -62,10 +64,10 @@ def _rows(file: str, text: str, problems: Problems) -> list[tuple[int, list[str]
                 rows.append((reader.line_num, cells))
             if len(rows) > _MOST_LINES:
                 problems.add(Place(file, reader.line_num, 1), f"the list is longer than {_MOST_LINES:,} lines")
-                return []
+                return None
     except csv.Error as error:
         problems.add(Place(file, max(reader.line_num, 1), 1), f"not CSV: {error}")
-        return []
+        return None
     return rows
 
 
