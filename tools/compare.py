@@ -1,0 +1,483 @@
+"""Judge whether two databases are equal in meaning, without any code of drorch.
+
+    python tools/compare.py postgresql postgresql://postgres@/land postgresql://postgres@/land_restored
+    python tools/compare.py sqlite registry.db restored.db
+
+Exit 0: equal. 1: different, the first differences are named. 2: it could not be found out.
+
+PostgreSQL (as a superuser, with psql and pg_dump; both databases at rest): what ``pg_dump --schema-only`` says, entry by entry
+(definitions, owners, grants, comments); encoding, locale, owner, grants, comment and settings of the database; positions of sequences;
+large objects; indexes that are not valid, tablespaces, materialized views without content; every row of every table.
+Roles are the server's, not the database's, and are not compared. SQLite: settings, definitions, every row with its row number and the
+type of each value, and PRAGMA integrity_check of both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+
+class Trouble(Exception):
+    """The comparison could not be made."""
+
+
+@dataclass
+class Verdict:
+    """What was found so far. ``ignored`` are patterns of labels that are not to count."""
+
+    ignored: Sequence[re.Pattern[str]] = ()
+    differences: list[str] = field(default_factory=list)
+    left_out: int = 0
+    tables: int = 0
+    rows: int = 0
+
+    def differ(self, label: str, details: str) -> None:
+        """Note one difference."""
+        if any(pattern.search(label) for pattern in self.ignored):
+            self.left_out += 1
+        else:
+            self.differences.append(shortened(f"{label}: {details}"))
+
+    def compare(self, subject: str, first: Mapping[str, str], second: Mapping[str, str]) -> None:
+        """Note what is in one mapping only or has another value there."""
+        for key in sorted(first.keys() | second.keys()):
+            label = f"{subject} {key}"
+            if key not in second:
+                self.differ(label, "only in the first")
+            elif key not in first:
+                self.differ(label, "only in the second")
+            elif first[key] != second[key]:
+                self.differ(label, difference_of(first[key], second[key]))
+
+
+def shortened(text: str, limit: int = 400) -> str:
+    """Return ``text`` in one line of bearable length."""
+    line = text.replace("\n", "\\n")
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def difference_of(first: str, second: str) -> str:
+    """Return both texts from a little before the place where they part."""
+    same = next(
+        (at for at, (one, other) in enumerate(zip(first, second, strict=False)) if one != other),
+        min(len(first), len(second)),
+    )
+    start = max(same - 30, 0)
+    return f"{first[start : start + 150]!r} is {second[start : start + 150]!r} in the second"
+
+
+# PostgreSQL
+
+OPTIONS = (
+    "-c row_security=off -c search_path= -c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c bytea_output=hex "
+    "-c synchronize_seqscans=off -c max_parallel_workers_per_gather=0 -c statement_timeout=0 -c lc_messages=C -c work_mem=65536"
+)
+OURS = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
+NAME = "format('%I.%I', n.nspname, c.relname)"
+ACCESS = "(SELECT string_agg(a::text, ' ' ORDER BY a::text COLLATE \"C\") FROM unnest({column}) a)"
+CATALOG_QUERIES = {
+    "database": f"""
+        SELECT 'encoding', pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()
+        UNION ALL SELECT 'locale', concat_ws(' ', datcollate, datctype, coalesce(to_jsonb(d)->>'datlocprovider', 'c'),
+            coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale')) FROM pg_database d WHERE datname = current_database()
+        UNION ALL SELECT 'owner', pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database()
+        UNION ALL SELECT 'comment', coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database WHERE datname = current_database()
+        UNION ALL SELECT 'grants', {ACCESS.format(column="coalesce(datacl, acldefault('d', datdba))")}
+            FROM pg_database WHERE datname = current_database()""",
+    "setting of the database": """
+        SELECT concat_ws(' ', split_part(item, '=', 1), 'for ' || nullif(setrole, 0)::regrole), item
+        FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(setconfig) item
+        WHERE d.datname = current_database()""",
+    "large object": f"""
+        SELECT oid::text, concat_ws(' ', md5(lo_get(oid)), pg_get_userbyid(lomowner), {ACCESS.format(column="lomacl")},
+            obj_description(oid, 'pg_largeobject')) FROM pg_largeobject_metadata""",
+    "tablespace of": f"""
+        SELECT {NAME}, t.spcname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        JOIN pg_tablespace t ON t.oid = c.reltablespace WHERE {OURS}""",
+    "index that is not valid": f"""
+        SELECT {NAME}, 'not valid' FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT i.indisvalid AND {OURS}""",
+    "materialized view without content": f"""
+        SELECT {NAME}, 'empty' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'm' AND NOT c.relispopulated AND {OURS}""",
+}
+SEQUENCES_QUERY = f"""
+    SELECT {NAME}, '' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'S' AND {OURS}"""
+# Floats are taken as their bytes: version 11 prints them otherwise than 12 and later.
+TABLES_QUERY = f"""
+    SELECT {NAME}, coalesce((SELECT string_agg(CASE a.atttypid WHEN 'float4'::regtype THEN format('float4send(%I)', a.attname)
+        WHEN 'float8'::regtype THEN format('float8send(%I)', a.attname) ELSE quote_ident(a.attname) END, ', ' ORDER BY a.attnum)
+        FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '')
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'm') AND c.relispopulated AND c.relpersistence <> 't' AND {OURS}"""
+ENTRY = re.compile(
+    r"^--\n-- (?:Data for )?Name: (?P<name>.*); Type: (?P<type>.*); Schema: (?P<schema>.*); Owner: (?P<owner>.*)\n--$",
+    re.MULTILINE,
+)
+PASSING = re.compile(r"^(SET default_\w+ = .*;|\\(un)?restrict .*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Database:
+    """One of the two; the password of its URL, if any, goes by the environment, because anybody can read arguments."""
+
+    url: str
+    environment: Mapping[str, str]
+    programs: Path | None
+
+    def argv(self, program: str, *arguments: str) -> list[str]:
+        """Return how ``psql`` or ``pg_dump`` is called for this database."""
+        found = self.programs / program if self.programs else newest(program)
+        return [str(found), *arguments, f"--dbname={self.url}"]
+
+    def output(self, program: str, *arguments: str) -> str:
+        """Return what the program prints."""
+        done = subprocess.run(
+            self.argv(program, *arguments),
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode:
+            raise Trouble(f"{program} failed: {done.stderr.decode(errors='replace').strip()}")
+        return done.stdout.decode(errors="surrogateescape")
+
+    def pairs(self, query: str) -> dict[str, str]:
+        """Return the first column of each row with the second."""
+        output = self.output("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", f"COPY ({query}) TO STDOUT")
+        fields = (line.partition("\t") for line in output.split("\n") if line)
+        return {unescaped(key): unescaped(value) for key, _, value in fields}
+
+    def lines(self, script: Path, stack: ExitStack) -> Iterator[bytes]:
+        """Yield what psql prints for the script, line by line."""
+        argv = self.argv("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-f", str(script))
+        errors: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
+        process = stack.enter_context(
+            subprocess.Popen(
+                argv, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
+            )
+        )
+        stack.callback(process.kill)
+        output: IO[bytes] = process.stdout  # type: ignore[assignment]
+        yield from output
+        if process.wait():
+            errors.seek(0)
+            raise Trouble(f"psql failed: {errors.read().decode(errors='replace').strip()}")
+
+
+def unescaped(text: str) -> str:
+    """Return what COPY wrote as a value."""
+    return re.sub(
+        r"\\(.)",
+        lambda found: {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}.get(found[1], found[1]),
+        text,
+    )
+
+
+def newest(program: str) -> Path:
+    """Return Debian's newest, else the one of the PATH."""
+    found = sorted(
+        Path("/usr/lib/postgresql").glob(f"*/bin/{program}"),
+        key=lambda path: int(path.parts[-3]) if path.parts[-3].isdigit() else 0,
+    )
+    anywhere = shutil.which(program)
+    if not found and not anywhere:
+        raise Trouble(f"{program} is not installed: name its directory with --programs")
+    return found[-1] if found else Path(str(anywhere))
+
+
+def open_database(url: str, programs: Path | None) -> Database:
+    """Return the database that ``url`` names."""
+    parts = urlsplit(url)
+    inherited = {name: value for name, value in os.environ.items() if name != "PGCLIENTENCODING"}
+    environment = {**inherited, "PGOPTIONS": OPTIONS, "LC_ALL": "C.UTF-8"}
+    if parts.password is not None:
+        environment["PGPASSWORD"] = unquote(parts.password)
+        parts = parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@", 1))
+    return Database(urlunsplit(parts) if "://" in url else url, environment, programs)
+
+
+def compare_postgresql(first: Database, second: Database, verdict: Verdict) -> None:
+    """Compare everything; both databases must be at rest."""
+    verdict.compare("definition", schema_entries(first), schema_entries(second))
+    for subject, query in CATALOG_QUERIES.items():
+        verdict.compare(subject, first.pairs(query), second.pairs(query))
+    verdict.compare("sequence", sequence_positions(first), sequence_positions(second))
+    compare_postgresql_tables(first, second, verdict)
+
+
+def schema_entries(database: Database) -> dict[str, str]:
+    """Return what pg_dump says, entry by entry, so that the order does not matter and each difference has a name."""
+    entries: dict[str, list[str]] = {}
+    parts = ENTRY.split(PASSING.sub("", database.output("pg_dump", "--schema-only", "--no-password")))
+    for name, kind, schema, owner, body in zip(
+        parts[1::5], parts[2::5], parts[3::5], parts[4::5], parts[5::5], strict=True
+    ):
+        text = body.replace("--\n-- PostgreSQL database dump complete\n--", "").strip()
+        entries.setdefault(f"{kind} {schema}.{name}", []).append(f"owner {owner}\n{text}")
+    return {key: "\n".join(sorted(texts)) for key, texts in entries.items()}
+
+
+def sequence_positions(database: Database) -> dict[str, str]:
+    """Return where each sequence stands."""
+    positions: dict[str, str] = {}
+    names = iter(sorted(database.pairs(SEQUENCES_QUERY)))
+    while some := list(itertools.islice(names, 200)):
+        selects = [f"SELECT {literal(name)}, last_value || ' ' || is_called FROM {name}" for name in some]
+        positions |= database.pairs(" UNION ALL ".join(selects))
+    return positions
+
+
+def literal(text: str) -> str:
+    """Return ``text`` quoted for SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def compare_postgresql_tables(first: Database, second: Database, verdict: Verdict) -> None:
+    """Compare the rows of all tables in the order in which they lie; where that differs, sorted."""
+    tables, others = first.pairs(TABLES_QUERY), second.pairs(TABLES_QUERY)
+    verdict.compare("columns of", tables, others)
+    common = sorted(name for name in tables.keys() & others.keys() if tables[name] == others[name])
+    marker = uuid.uuid4().hex
+    as_they_lie = [f"\\echo {marker}\nCOPY (SELECT {tables[name]} FROM ONLY {name}) TO STDOUT;\n" for name in common]
+    differing = []
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape") as script, ExitStack() as stack:
+        script.writelines([*as_they_lie, f"\\echo {marker}\n"])
+        script.flush()
+        sides = [database.lines(Path(script.name), stack) for database in (first, second)]
+        mark = marker.encode() + b"\n"
+        for side in sides:
+            next(side)
+        for name in common:
+            rows = equal_rows(sides[0], sides[1], mark)
+            if rows is None:
+                differing.append(name)
+            else:
+                verdict.rows += rows
+        leftovers = [list(side) for side in sides]  # reads both to the end, where psql's exit code is looked at
+        if any(leftovers):
+            raise Trouble("psql printed more than was asked for")
+    verdict.tables += len(common)
+    for name in differing:
+        compare_sorted(first, second, name, tables[name], verdict)
+
+
+@dataclass
+class OneSided:
+    """Rows that one side has and the other has not: how many, and the first."""
+
+    rows: int = 0
+    example: str = ""
+
+    def add(self, line: bytes) -> None:
+        """Count a row that came behind its hash and a tab."""
+        self.example = self.example or line[33:].decode(errors="replace").strip()[:150]
+        self.rows += 1
+
+    def __str__(self) -> str:
+        return f"{self.rows}, such as {self.example}" if self.rows else "none"
+
+
+def equal_rows(first: Iterator[bytes], second: Iterator[bytes], mark: bytes) -> int | None:
+    """Read both sides up to ``mark`` and return the number of rows, or None if they differ."""
+    for rows, (one, other) in enumerate(zip(first, second, strict=False)):
+        if one != other:
+            skip(one, first, mark)
+            skip(other, second, mark)
+            return None
+        if one == mark:
+            return rows
+    raise Trouble("psql ended early")
+
+
+def skip(line: bytes, lines: Iterator[bytes], mark: bytes) -> None:
+    """Read on until behind the mark."""
+    while line != mark:
+        line = next(lines, mark)
+
+
+def compare_sorted(first: Database, second: Database, name: str, columns: str, verdict: Verdict) -> None:
+    """Compare the rows of one table whatever their order, each as text behind its own hash, and name what is on one side only."""
+    query = f'SELECT md5(r), r FROM (SELECT s::text AS r FROM (SELECT {columns} FROM ONLY {name}) s) t ORDER BY md5(r) COLLATE "C"'
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape") as script, ExitStack() as stack:
+        script.write(f"COPY ({query}) TO STDOUT;\n")
+        script.flush()
+        only = OneSided(), OneSided()
+        sides = [database.lines(Path(script.name), stack) for database in (first, second)]
+        one, other = (next(side, b"") for side in sides)
+        rows = 0
+        while one or other:
+            is_in_first = bool(one) and (not other or one[:32] <= other[:32])
+            is_in_second = bool(other) and (not one or other[:32] <= one[:32])
+            if is_in_first and is_in_second:
+                rows += 1
+            else:
+                only[is_in_second].add(one if is_in_first else other)
+            one = next(sides[0], b"") if is_in_first else one
+            other = next(sides[1], b"") if is_in_second else other
+    verdict.rows += rows
+    if only[0].rows or only[1].rows:
+        said = f"{rows} in both; only in the first {only[0]}; only in the second {only[1]}"
+        verdict.differ(f"rows of {name}", said)
+
+
+# SQLite
+
+PRAGMAS = ("encoding", "page_size", "auto_vacuum", "user_version", "application_id", "journal_mode")
+
+
+def compare_sqlite(first: Path, second: Path, verdict: Verdict) -> None:
+    """Compare settings, definitions and every row."""
+    with closing(open_sqlite(first)) as one, closing(open_sqlite(second)) as other:
+        for pragma in PRAGMAS:
+            verdict.compare(
+                "setting", {pragma: single(one, f"PRAGMA {pragma}")}, {pragma: single(other, f"PRAGMA {pragma}")}
+            )
+        for connection, which in ((one, "first"), (other, "second")):
+            complaint = single(connection, "PRAGMA integrity_check(1)")
+            if complaint != "ok":
+                verdict.differ(f"integrity of the {which}", complaint)
+        definitions = [sqlite_definitions(connection) for connection in (one, other)]
+        verdict.compare("definition", *definitions)
+        tables = [set(sqlite_tables(connection)) for connection in (one, other)]
+        for table in sorted(tables[0] & tables[1]):
+            compare_sqlite_table(one, other, table, verdict)
+
+
+def open_sqlite(path: Path) -> sqlite3.Connection:
+    """Return a connection that reads only; text comes as it is, whether it is UTF-8 or not."""
+    if not path.is_file():
+        raise Trouble(f"there is no file {path}")
+    connection = sqlite3.connect(f"file:{quote(os.fsencode(path.absolute()))}?mode=ro", uri=True)
+    connection.text_factory = lambda raw: raw.decode(errors="surrogateescape")
+    return connection
+
+
+def single(connection: sqlite3.Connection, query: str) -> str:
+    """Return the first value of the first row."""
+    return str(connection.execute(query).fetchone()[0])
+
+
+def sqlite_definitions(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return the text of each object; what SQLite makes by itself has none."""
+    rows = connection.execute("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema")
+    return {f"{kind} {name}": f"on {table}: {sql}" for kind, name, table, sql in rows}
+
+
+def sqlite_tables(connection: sqlite3.Connection) -> list[str]:
+    """Return the tables that hold rows; a virtual table's rows lie in tables of their own."""
+    return [
+        name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")
+    ]
+
+
+def compare_sqlite_table(one: sqlite3.Connection, other: sqlite3.Connection, table: str, verdict: Verdict) -> None:
+    """Compare the rows of one table in the order of its key."""
+    verdict.tables += 1
+    names = [
+        [str(row[1]) for row in connection.execute(f"PRAGMA table_xinfo({quoted(table)})")]
+        for connection in (one, other)
+    ]
+    if names[0] != names[1]:
+        verdict.differ(f"columns of {table}", f"{names[0]} is {names[1]} in the second")
+        return
+    query = rows_query(one, table, names[0])
+    for number, pair in enumerate(itertools.zip_longest(one.execute(query), other.execute(query)), start=1):
+        if not same_row(*pair):
+            counts = [single(connection, f"SELECT count(*) FROM {quoted(table)}") for connection in (one, other)]
+            verdict.differ(
+                f"rows of {table}",
+                f"{counts[0]} in the first, {counts[1]} in the second; row {number}: {pair[0]} is {pair[1]} in the second",
+            )
+            return
+        verdict.rows += 1
+
+
+def rows_query(connection: sqlite3.Connection, table: str, columns: Iterable[str]) -> str:
+    """Return the query for all rows: the row number if there is one, and each value with its type; text as its bytes."""
+    values = [
+        f"typeof({name}), CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END"
+        for name in map(quoted, columns)
+    ]
+    free = next(
+        (alias for alias in ("rowid", "_rowid_", "oid") if alias not in {name.lower() for name in columns}), None
+    )
+    try:
+        connection.execute(f"SELECT {free} FROM {quoted(table)} LIMIT 0")
+    except sqlite3.OperationalError:
+        free = None  # WITHOUT ROWID
+    order = free or ", ".join(str(2 * position) for position in range(1, len(values) + 1))
+    return f"SELECT {', '.join([*values, *([free] if free else [])])} FROM {quoted(table)} NOT INDEXED ORDER BY {order}"
+
+
+def same_row(one: tuple[object, ...] | None, other: tuple[object, ...] | None) -> bool:
+    """Tell whether two rows are the same; 0.0 and -0.0 are not."""
+    if one is None or other is None or one != other:
+        return False
+    return 0.0 not in one or str(one) == str(other)
+
+
+def quoted(name: str) -> str:
+    """Return ``name`` quoted for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Compare what the command line names; return the exit code."""
+    parser = argparse.ArgumentParser(
+        description="Judge whether two databases are equal in meaning.", epilog="exit: 0 equal, 1 different, 2 trouble"
+    )
+    parser.add_argument("engine", choices=("postgresql", "sqlite"))
+    parser.add_argument("first")
+    parser.add_argument("second")
+    parser.add_argument("--programs", type=Path, help="directory of psql and pg_dump")
+    parser.add_argument("--show", type=int, default=20, metavar="N", help="name so many differences, count the others")
+    parser.add_argument(
+        "--ignore", action="append", default=[], metavar="REGEX", help="differences whose name matches do not count"
+    )
+    given = parser.parse_args(arguments)
+    verdict = Verdict(ignored=[re.compile(pattern) for pattern in given.ignore])
+    try:
+        if given.engine == "postgresql":
+            first, second = (open_database(url, given.programs) for url in (given.first, given.second))
+            compare_postgresql(first, second, verdict)
+        else:
+            compare_sqlite(Path(given.first), Path(given.second), verdict)
+    except (Trouble, sqlite3.Error, OSError) as error:
+        print(f"trouble: {error}", file=sys.stderr)
+        return 2
+    return told(verdict, given.show)
+
+
+def told(verdict: Verdict, shown: int) -> int:
+    """Print the verdict; return the exit code."""
+    left_out = f" ({verdict.left_out} differences were not to count)" if verdict.left_out else ""
+    if not verdict.differences:
+        print(f"equal: {verdict.tables} tables, {verdict.rows} rows{left_out}")
+        return 0
+    print(f"different: {len(verdict.differences)} differences{left_out}")
+    for difference in verdict.differences[:shown]:
+        print(f"  {difference}")
+    if len(verdict.differences) > shown:
+        print(f"  and {len(verdict.differences) - shown} more")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
