@@ -39,9 +39,15 @@ def read_recipient(path: Path | None, passphrase_file: Path | None) -> Recipient
 
     Raises ``KeyMissing`` when no key is named or its file is not there, ``KeyWrong`` when it is of another kind or does not open.
     """
+    key_file, seed = open_seed(path, passphrase_file)
+    return RecipientKey.from_seed(seed, key_file.label)
+
+
+def open_seed(path: Path | None, passphrase_file: Path | None) -> tuple[KeyFile, bytes]:
+    """Return a recipient's key file and its seed; raises what ``read_recipient`` raises."""
     if path is None:
         raise KeyMissing(
-            "a private key is needed to read a backup",
+            "a private key is needed",
             expected="--key FILE",
             found="none",
             hint="the key of one of the recipients; hosts that make backups keep none",
@@ -51,7 +57,7 @@ def read_recipient(path: Path | None, passphrase_file: Path | None) -> Recipient
         raise KeyWrong(
             f"{path} holds a key that reads nothing", expected="a recipient's key", found=f"a {key_file.kind.value} key"
         )
-    return RecipientKey.from_seed(key_file.open(_passphrase(path, key_file, passphrase_file)), key_file.label)
+    return key_file, key_file.open(_passphrase(path, key_file, passphrase_file))
 
 
 def _passphrase(path: Path, key_file: KeyFile, passphrase_file: Path | None) -> str:
