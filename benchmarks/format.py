@@ -102,7 +102,7 @@ def seal_all(chunks: Sequence[bytes], contents: Sequence[bytes]) -> list[bytes]:
 
 
 def pipeline(plain: bytes, level: int) -> bytes:
-    """Return the record, after all that a backup does one chunk: id, compress, decode and compare, seal."""
+    """Return the record, after all that a backup does for one chunk: id, compress, decode and compare, seal."""
     codec, content = encode_chunk(plain, level)
     header = header_of(plain, codec)
     if decode_content(header, content, None, KEY) != plain:
