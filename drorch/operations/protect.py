@@ -244,7 +244,7 @@ class Protector:
                 ended_at=report.ended_at,
                 result=SnapshotResult.COMPLETE,
                 bytes_read=report.bytes_read,
-                bytes_stored=snapshot.bytes_stored,
+                bytes_stored=snapshot.pack_bytes,
                 rows=report.rows,
                 tables=report.tables,
                 policy_digest=str(protection.policy_digest),
@@ -268,7 +268,7 @@ class Protector:
                 ended_at=self._clock.now(),
                 snapshot=str(snapshot.run),
                 bytes_read=report.bytes_read,
-                bytes_stored=snapshot.bytes_stored,
+                bytes_stored=snapshot.pack_bytes,
                 rows=report.rows,
                 tables=report.tables,
             ),
@@ -281,7 +281,7 @@ class Protector:
             store=store,
             state=state,
             stored_at=self._clock.now() if complete else None,
-            size_bytes=report.snapshot.bytes_stored if complete else 0,
+            size_bytes=report.snapshot.pack_bytes if complete else 0,
         )
 
 

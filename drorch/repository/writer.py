@@ -73,12 +73,15 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommittedSnapshot:
-    """A snapshot that exists from now on. ``copies`` are the stores that have it; ``dropped`` those that failed, and why."""
+    """A snapshot that exists from now on. ``pack_bytes`` is what its manifest says was stored, ``bytes_stored`` is all of it.
+
+    ``copies`` are the stores that have it; ``dropped`` those that failed, and why."""
 
     run: RunId
     lane: LaneId
     sequence: int
     manifest_digest: Digest
+    pack_bytes: int
     bytes_stored: int
     objects_stored: int
     totals: StreamTotals
@@ -179,6 +182,7 @@ class RunWriter:
             lane=material.lane.lane,
             sequence=decided.sequence,
             manifest_digest=decided.manifest_digest,
+            pack_bytes=totals.bytes,
             bytes_stored=totals.bytes + len(material.run_record) + len(pack_list) + decided.size_bytes,
             objects_stored=totals.packs + small_objects,
             totals=self._totals,

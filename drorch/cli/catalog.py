@@ -1,0 +1,55 @@
+"""``drorch catalog``: make the catalog again from the stores, or bring it up to this version."""
+
+from __future__ import annotations
+
+import click
+
+from drorch.cli.invocation import Invocation, common_options
+from drorch.cli.output import wrapped
+from drorch.operations.listing import rebuild_catalog
+
+PARTIAL = 3
+
+
+@click.group()
+def command() -> None:
+    """Rebuild or upgrade the catalog. It is never the only copy of anything that a restore needs."""
+
+
+@command.command(epilog="Example: drorch catalog rebuild")
+@common_options
+def rebuild(invocation: Invocation) -> int:
+    """Read every snapshot's manifest from the stores and list just those; the history of runs stays.
+
+    Needs no private key. Exit 3 when a store could not be read; what is recorded of it stays.
+    """
+    with invocation.wiring() as wiring:
+        listing = rebuild_catalog(wiring.repository(), wiring.catalog())
+    problems = [
+        {"store": problem.store, "lane": problem.lane, "error": problem.error.message} for problem in listing.problems
+    ]
+    if invocation.output.as_json:
+        invocation.output.document(
+            "drorch.catalog-rebuild/1",
+            {"ok": not problems, "snapshots": len(listing.snapshots), "problems": problems},
+        )
+    elif not invocation.output.quiet or problems:
+        word = "PARTIAL" if problems else "OK"
+        lines = [f"{word}  {len(listing.snapshots)} snapshots are listed"]
+        for problem in problems:
+            lines += wrapped(f"  {problem['store']}: {problem['error']}", 4)
+        invocation.output.lines(lines)
+    return PARTIAL if problems else 0
+
+
+@command.command(epilog="Example: drorch catalog upgrade")
+@common_options
+def upgrade(invocation: Invocation) -> int:
+    """Bring the catalog up to this version; a SQLite file is copied aside first."""
+    with invocation.wiring() as wiring:
+        address = wiring.catalog().address
+    if invocation.output.as_json:
+        invocation.output.document("drorch.catalog-upgrade/1", {"ok": True, "catalog": address})
+    elif not invocation.output.quiet:
+        invocation.output.lines([f"OK  {address} is of this version"])
+    return 0

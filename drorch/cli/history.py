@@ -1,0 +1,93 @@
+"""``drorch history``: what ran, and how it ended."""
+
+from __future__ import annotations
+
+import click
+
+from drorch.catalog.interface import RunRecord, RunState
+from drorch.cli.invocation import Invocation, common_options
+from drorch.cli.output import labelled, local_time, table, utc_time
+from drorch.quantities import format_duration, format_size
+
+
+@click.command(epilog="Example: drorch history lamdong-land --failed")
+@click.argument("source", required=False, metavar="[POLICY[/NAME]]")
+@click.option("--failed", is_flag=True, help="Only runs that did not end well.")
+@click.option("--run", "run_id", metavar="ID", help="One run, with its error and the last lines that it wrote.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many, newest first.")
+@common_options
+def command(source: str | None, failed: bool, run_id: str | None, limit: int, invocation: Invocation) -> int:
+    """Show what ran and how it ended, newest first."""
+    with invocation.wiring() as wiring:
+        catalog, zone = wiring.catalog(), str(wiring.settings.time_zone)
+        if run_id is not None:
+            runs: tuple[RunRecord, ...] = (catalog.find_run(run_id),)
+        else:
+            states = (
+                [state for state in RunState if state not in (RunState.COMPLETE, RunState.RUNNING)] if failed else []
+            )
+            runs = catalog.runs(source=source, states=states, limit=limit)
+            runs = runs or catalog.runs(policy=source, states=states, limit=limit)
+        log = catalog.log_lines(runs[0].run_id) if run_id is not None else ()
+    if invocation.output.as_json:
+        invocation.output.document("drorch.history/1", {"ok": True, "runs": [_document(run) for run in runs]})
+    elif run_id is not None:
+        invocation.output.lines([*_detail(runs[0], zone), *(line.text for line in log)])
+    else:
+        invocation.output.lines(_lines(runs, zone) if runs else ["Nothing ran yet."])
+    return 0
+
+
+def _lines(runs: tuple[RunRecord, ...], zone: str) -> list[str]:
+    cells = [("RUN", "STARTED", "SOURCE", "DID", "ENDED", "TOOK", "READ")]
+    for run in runs:
+        ended = run.state.value if run.error_slug is None else f"{run.state.value}: {run.error_slug}"
+        cells.append(
+            (
+                run.run_id[:8],
+                local_time(run.started_at, zone)[:16],
+                run.source,
+                run.operation,
+                ended,
+                _took(run),
+                format_size(run.bytes_read) if run.bytes_read else "",
+            )
+        )
+    return table(cells, right=frozenset({5, 6}))
+
+
+def _took(run: RunRecord) -> str:
+    return "" if run.ended_at is None else format_duration((run.ended_at - run.started_at).total_seconds())
+
+
+def _detail(run: RunRecord, zone: str) -> list[str]:
+    lines = [f"{run.operation} of {run.source}: {run.state.value}"]
+    for label, text in (
+        ("run", run.run_id),
+        ("started", local_time(run.started_at, zone)),
+        ("took", _took(run)),
+        ("host", f"{run.host}, process {run.pid}"),
+        ("snapshot", run.snapshot or ""),
+        ("error", f"{run.error_message} ({run.error_slug}, exit {run.error_code})" if run.error_slug else ""),
+        ("hint", run.hint or ""),
+    ):
+        lines += labelled(label, text) if text else []
+    return lines
+
+
+def _document(run: RunRecord) -> dict[str, object]:
+    return {
+        "run": run.run_id,
+        "source": run.source,
+        "policy": run.policy,
+        "operation": run.operation,
+        "state": run.state.value,
+        "started_at": utc_time(run.started_at),
+        "ended_at": None if run.ended_at is None else utc_time(run.ended_at),
+        "snapshot": run.snapshot,
+        "bytes_read": run.bytes_read,
+        "bytes_stored": run.bytes_stored,
+        "error": None
+        if run.error_slug is None
+        else {"name": run.error_slug, "code": run.error_code, "message": run.error_message, "hint": run.hint},
+    }
