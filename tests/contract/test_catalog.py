@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from sqlalchemy import event
 
 from drorch.catalog.interface import (
     LOG_LINES_KEPT,
@@ -22,7 +23,6 @@ from drorch.catalog.interface import (
     SourceState,
 )
 from drorch.catalog.sql import SqlCatalog
-from drorch.catalog.tables import lane_heads
 from drorch.errors import Bug, ChainBroken, NothingDone, SnapshotUnknown, UsageInvalid
 from tests.support.catalogs import (
     START,
@@ -243,8 +243,8 @@ class TestEvents:
         first = an_event(at=after(1), kind="source-gone", source="district-land/land_d673")
         second = an_event(at=after(2), run_id=an_id(), details={"tries": 4, "tên": "Đà Lạt", "none": None})
         third = an_event(at=after(2), message="later of one moment")
-        for event in (first, second, third):
-            catalog.record_event(event)
+        for happened in (first, second, third):
+            catalog.record_event(happened)
         assert catalog.events() == (third, second, first)
         assert catalog.events(limit=1) == (third,)
         assert catalog.events(source="district-land/land_d673") == (first,)
@@ -480,17 +480,24 @@ class TestHeads:
             list(threads.map(remember, [number * 37 % 60 for number in range(60)]))
         assert [head.sequence for head in catalog.heads()] == [59]
 
-    def test_a_head_that_grows_while_another_looks_does_not_shrink(self, catalog: SqlCatalog) -> None:
+    def test_a_head_that_grows_while_another_compares_does_not_shrink(
+        self, place: CatalogPlace, catalog: SqlCatalog
+    ) -> None:
         catalog.remember_head(HEAD)
+        other = place.open()
+        started: list[Future[None]] = []
+
+        def let_another_grow(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+            if statement.startswith("SELECT") and not started:
+                started.append(threads.submit(other.remember_head, replace(HEAD, sequence=12)))
+                wait(started, timeout=0.3)
+
         with ThreadPoolExecutor(1) as threads:
-            with catalog.writing() as connection:
-                connection.execute(lane_heads.update().values(sequence=12))
-                late = threads.submit(catalog.remember_head, replace(HEAD, sequence=11))
-                wait([late], timeout=0.3)
-                assert not late.done()
-            with pytest.raises(ChainBroken):
-                late.result()
-        assert [head.sequence for head in catalog.heads()] == [12]
+            event.listen(catalog._engine, "after_cursor_execute", let_another_grow)
+            catalog.remember_head(replace(HEAD, sequence=11))
+            started[0].result()
+        assert [head.sequence for head in other.heads()] == [12]
+        other.close()
 
 
 class TestPolicies:

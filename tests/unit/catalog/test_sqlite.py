@@ -24,7 +24,7 @@ from drorch.catalog.sqlite import open_sqlite
 from drorch.errors import CatalogError, CatalogTooNew
 from tests.support.catalogs import START, a_copy, a_run, a_snapshot
 
-LONG_NAME = "land-of-" * 125
+LONG_NAME = "CANARY" + "x" * 994
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ class TestTheWorldsFaults:
         with pytest.raises(CatalogError, match="no room") as refusal:
             begin_runs_for_ever(catalog)
         assert "free space" in refusal.value.hint
-        assert LONG_NAME not in "".join(traceback.format_exception(refusal.value))
+        assert "CANARY" not in "".join(traceback.format_exception(refusal.value))
         assert kept in catalog.runs()
         pragma(catalog, "max_page_count = 1000000")
         catalog.begin_run(a_run())
