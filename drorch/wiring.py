@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from drorch.policy.secret import SecretReference
     from drorch.settings import Settings
     from drorch.sources.interface import Source, Target
+    from drorch.storage.interface import Finding as StoreFinding
     from drorch.storage.interface import ObjectStore
     from drorch.storage.s3 import S3Store as S3ObjectStore
 
@@ -132,8 +133,22 @@ class Wiring:
             )
         )
 
-    def raw_s3(self, name: str) -> S3ObjectStore:
-        """Return the S3 store called ``name`` without retries, to try calls that must fail; ``UsageInvalid`` for others."""
+    def validate_store(self, name: str) -> Sequence[StoreFinding]:
+        """Try every promise of the store called ``name``; see ``storage.validation``."""
+        from drorch.storage.validation import validate
+
+        return validate(self.replica(name).store, now=self.clock.now(), random_bytes=random_bytes)
+
+    def validate_as_writer(self, name: str) -> Sequence[StoreFinding]:
+        """Try every call that this host's writing credential must not be able to make."""
+        from drorch.storage.writer_validation import validate_as_writer
+
+        store = self._raw_s3(name)
+        writer = self.host_key().public().key_id.raw[:6].hex()
+        return validate_as_writer(store, store.forbidden_calls, writer=writer)
+
+    def _raw_s3(self, name: str) -> S3ObjectStore:
+        """Return the S3 store called ``name`` without retries; ``UsageInvalid`` for other kinds."""
         store = self.settings.stores.get(name)
         if not isinstance(store, S3Store):
             raise UsageInvalid(f"{name} is not an S3 store", hint="only a bucket has credentials that can be tried")
@@ -325,6 +340,11 @@ def independent_comparer(arguments: Sequence[str], *, programs: Path) -> tuple[i
     packaged = Path(str(resources.files("drorch") / "help" / "compare.py"))
     script = packaged if packaged.is_file() else _CHECKOUT / "tools" / "compare.py"
     return run_comparer(script, arguments, programs)
+
+
+def bucket_policy(role: str) -> str:
+    """Return the text of the bucket policy of a role: writer, maintainer, drill, auditor or bucket."""
+    return (resources.files("drorch.storage") / "bucket_policies" / f"{role}.json").read_text(encoding="utf-8")
 
 
 def help_files() -> Mapping[str, bytes]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -15,6 +13,7 @@ from drorch.cli.output import Output, labelled, local_time, utc_time, wrapped
 from drorch.cli.private_keys import key_options, read_recipient
 from drorch.cli.progress import Silent, observer
 from drorch.cli.repositories import Where, known_lanes, repository, store_options
+from drorch.cli.times import parse_time
 from drorch.errors import DecisionNeeded, SecretUnavailable, UsageInvalid
 from drorch.operations import restore
 from drorch.operations.choose import choose
@@ -26,7 +25,6 @@ from drorch.settings import Settings
 from drorch.sources.interface import Finding, Level, RestoreChoices
 from drorch.wiring import Wiring
 
-_TIME_FORMS = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M")
 FETCH_THREADS = 2
 
 
@@ -101,17 +99,6 @@ def command(  # noqa: PLR0913 - one argument for each option
                 report = restore.run(reader, target, choices, observer=watching, clock=wiring.clock)
             _tell(chosen, report, wiring, invocation.output)
     return 0
-
-
-def parse_time(text: str, zone: ZoneInfo) -> datetime:
-    """Return the moment that a person typed, in the configured zone unless it bears an offset; raise ``UsageInvalid``."""
-    for form in _TIME_FORMS:
-        try:
-            moment = datetime.strptime(text.replace("Z", "+0000"), form)  # noqa: DTZ007 - the zone is added below
-        except ValueError:
-            continue
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=zone).astimezone(UTC)
-    raise UsageInvalid("not a time", expected="22/11/2026 08:04 or 2026-11-22T08:04:00+07:00", found=text[:40])
 
 
 def _mapping(pair: str) -> tuple[str, str]:

@@ -97,3 +97,13 @@ class ObjectStore(Protocol):
     def close(self) -> None:
         """Release connections; the store is not used afterwards."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One promise, and what the store made of it. ``name`` is stable."""
+
+    name: str
+    passed: bool
+    expected: str
+    found: str

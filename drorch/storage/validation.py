@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from drorch.errors import DrorchError, ObjectCorrupt, ObjectMissing
-from drorch.storage.interface import ObjectStore, PutOutcome
+from drorch.storage.interface import Finding, ObjectStore, PutOutcome
 from drorch.storage.names import LARGEST_OBJECT_BYTES, LONGEST_NAME_BYTES
 
 # Servers refuse requests that are signed a quarter of an hour off; by then backups fail.
@@ -21,16 +21,6 @@ _CLOCK_TOLERANCE = timedelta(minutes=5)
 _THREADS = 8
 _ROUNDS = 8
 _RACES = 4  # servers that hold a lock while they look are slow at it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One promise, and what the store made of it. ``name`` is stable."""
-
-    name: str
-    passed: bool
-    expected: str
-    found: str
 
 
 @dataclass(frozen=True, slots=True)

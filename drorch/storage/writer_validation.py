@@ -12,8 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from drorch.errors import Bug, DrorchError, ObjectMissing, StoreDenied, StoreUnfit
-from drorch.storage.interface import ObjectStore
-from drorch.storage.validation import Finding
+from drorch.storage.interface import Finding, ObjectStore
 
 _WRITER_DIGITS = 12
 _PROBE = b"left by `drorch store validate --as writer`"

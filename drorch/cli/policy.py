@@ -1,0 +1,151 @@
+"""``drorch policy``: write, check and explain policy files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from drorch.cli.invocation import Invocation, common_options
+from drorch.clock import SystemClock
+from drorch.errors import PolicyInvalid, PolicyUnknown, StateSecretRefused, TargetRefused
+from drorch.policy.problems import render_problems
+from drorch.settings import load_policies
+
+
+@click.group()
+def command() -> None:
+    """Write and check policy files; say in plain words what they promise."""
+
+
+@command.command(epilog="Example: drorch policy validate")
+@common_options
+def validate(invocation: Invocation) -> int:
+    """Check drorch.yaml and every policy; all problems at once, with file, line and column."""
+    loaded = load_policies(invocation.settings())
+    problems = loaded.problems
+    if invocation.output.as_json:
+        listed = [
+            {"file": one.file, "line": one.line, "column": one.column, "message": one.message} for one in problems
+        ]
+        invocation.output.document(
+            "drorch.policy-validate/1", {"ok": not problems, "files": loaded.file_count, "problems": listed}
+        )
+    elif problems:
+        invocation.output.lines([*render_problems(problems).splitlines(), f"{loaded.summary()}. Nothing was loaded."])
+    elif not invocation.output.quiet:
+        invocation.output.lines([f"OK  {len(loaded.policies)} policies, no problem"])
+    if any(problem.is_state_secret for problem in problems):
+        return StateSecretRefused.exit_code
+    return PolicyInvalid.exit_code if problems else 0
+
+
+@command.command(epilog="Example: drorch policy show lamdong-land")
+@click.argument("name")
+@click.option("--yaml", "as_yaml", is_flag=True, help="The merged text, with the place where each value comes from.")
+@click.option("--at", metavar="TIME", help="The text that was in force at TIME, as the catalog kept it.")
+@common_options
+def show(name: str, as_yaml: bool, at: str | None, invocation: Invocation) -> int:
+    """Say in plain words what a policy promises, when it runs next, and where each value comes from.
+
+    Keys that this version does not act on yet are marked.
+    """
+    from drorch.policy.explain import as_json, explain, merged_yaml
+
+    settings = invocation.settings()
+    if at is not None:
+        return _show_at(name, at, invocation)
+    policy, _promises = load_policies(settings).find(name)
+    now = SystemClock().now()
+    if invocation.output.as_json:
+        document = as_json(policy, now=now)
+        invocation.output.document(document.pop("schema"), document)
+    else:
+        invocation.output.lines((merged_yaml(policy) if as_yaml else explain(policy, now=now)).splitlines())
+    return 0
+
+
+def _show_at(name: str, at: str, invocation: Invocation) -> int:
+    from drorch.cli.times import parse_time
+
+    with invocation.wiring() as wiring:
+        moment = parse_time(at, wiring.settings.time_zone)
+        text = wiring.catalog().policy_at(name, moment)
+    if text is None:
+        raise PolicyUnknown(
+            f"the catalog has no text of {name} for that time",
+            expected="a time after its first backup",
+            found=at,
+            hint="texts are kept from the first backup under them",
+        )
+    if invocation.output.as_json:
+        invocation.output.document(
+            "drorch.policy-text/1", {"ok": True, "name": name, "sha256": text.digest, "text": text.text}
+        )
+    else:
+        invocation.output.lines(text.text.splitlines())
+    return 0
+
+
+@command.command(epilog="Example: drorch policy new lamdong-land --engine postgresql")
+@click.argument("name")
+@click.option(
+    "--engine", type=click.Choice(["postgresql", "mariadb", "sqlite", "files", "command"]), default="postgresql"
+)
+@common_options
+def new(name: str, engine: str, invocation: Invocation) -> int:
+    """Write policies/NAME.yaml, to be filled in: eight lines protect a database."""
+    from drorch.policy.new import template
+
+    settings = invocation.settings()
+    path = settings.policy_directory / f"{name}.yaml"
+    text = template(name, engine)
+    try:
+        settings.policy_directory.mkdir(mode=0o750, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise TargetRefused(f"{path} is there already", expected="a new name") from error
+    except OSError as error:
+        raise TargetRefused(f"{path} cannot be written", found=error.strerror or "") from error
+    if invocation.output.as_json:
+        invocation.output.document("drorch.policy-new/1", {"ok": True, "file": str(path)})
+    elif not invocation.output.quiet:
+        invocation.output.lines([f"OK  {path}", "  fill it in, then: drorch policy validate, drorch doctor " + name])
+    return 0
+
+
+@command.command(epilog="Example: drorch policy grants lamdong-land | psql -h db1 -U postgres land")
+@click.argument("name")
+@common_options
+def grants(name: str, invocation: Invocation) -> int:
+    """Print what makes the account that a policy needs, and nothing more than it needs."""
+    from drorch.policy.grants import grants as grants_text
+
+    _policy, promises = load_policies(invocation.settings()).find(name)
+    texts = [grants_text(promise) for promise in promises]
+    if invocation.output.as_json:
+        listed = [{"source": promise.address, "text": text} for promise, text in zip(promises, texts, strict=True)]
+        invocation.output.document("drorch.policy-grants/1", {"ok": True, "grants": listed})
+    else:
+        invocation.output.lines("\n".join(texts).splitlines())
+    return 0
+
+
+@command.command(epilog="Example: drorch policy schema > policies/schema.json")
+@click.option("--settings", "of_settings", is_flag=True, help="The schema of drorch.yaml instead.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file.")
+@common_options
+def schema(of_settings: bool, output: Path | None, invocation: Invocation) -> int:
+    """Print the JSON Schema of policy files, for editors."""
+    from drorch.policy.schema import policy_schema, schema_text, settings_schema
+
+    text = schema_text(settings_schema() if of_settings else policy_schema())
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
+    elif invocation.output.as_json:
+        invocation.output.document("drorch.policy-schema/1", {"ok": True, "json_schema": json.loads(text)})
+    else:
+        invocation.output.lines(text.splitlines())
+    return 0
