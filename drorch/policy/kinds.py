@@ -342,13 +342,12 @@ class SecretKind:
 
     def read(self, node: Node, key: str, problems: Problems) -> Any:
         """See ``Kind``."""
-        scalar = scalar_of(node, key, problems)
-        if scalar is None:
+        if isinstance(node, Scalar) and scalar_of(node, key, problems) is None:
             return INVALID
-        reference = SecretReference.parse(scalar.text)
+        reference = SecretReference.parse(node.text) if isinstance(node, Scalar) else None
         if reference is None:
             problems.add(
-                scalar.place, f"a secret stands in the file; write it as `{key}: file:secrets/NAME` or `env:NAME`"
+                node.place, f"a secret stands in the file; write it as `{key}: file:secrets/NAME` or `env:NAME`"
             )
             return INVALID
         return reference
