@@ -69,6 +69,7 @@ class Table:
             keys = ", ".join(f"`{field.key}`" for field in self.fields[:4])
             problems.add(node.place, f"`{key}` is a map with keys such as {keys}")
             return INVALID
+        before = problems.told
         misspelled = self._misspelled(node)
         if self.is_strict:
             self.tell_unknown(node, problems)
@@ -76,7 +77,6 @@ class Table:
             field.name: INVALID if field.key in misspelled else self._read_field(field, node, problems)
             for field in self.fields
         }
-        before = problems.told
         if self.check is not None:
             self.check(values, node, problems)
         if problems.told > before or any(value is INVALID for value in values.values()):
