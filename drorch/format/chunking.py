@@ -11,8 +11,6 @@ from pyfastcdc import FastCDC
 
 from drorch.format.fields import Bytes
 
-_BLOCK_FACTOR = 2  # of the largest chunk: what is scanned twice is a chunk's mean of this much
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkerParameters:
@@ -24,7 +22,11 @@ class ChunkerParameters:
 
 
 class Chunker:
-    """Cuts one stream. Every byte is copied once; chunks are views that stay valid and unchanged for ever."""
+    """Cuts one stream. Every byte is copied once.
+
+    Chunks are views that stay valid and unchanged; each keeps a block of ``max`` bytes alive. A block that is full holds at least one
+    end of a chunk; what follows the last end is scanned again with the next block, which costs less than larger blocks would.
+    """
 
     def __init__(self, seed: int, parameters: ChunkerParameters) -> None:
         """Begin a stream; ``seed`` is an integer below 2^63, secret, the same for all streams of a lane."""
@@ -32,7 +34,6 @@ class Chunker:
             parameters.average, min_size=parameters.min, max_size=parameters.max, normalized_chunking=1, seed=seed
         )
         self._max = parameters.max
-        self._capacity = parameters.max * _BLOCK_FACTOR
         self._block = bytearray()
 
     def feed(self, piece: Bytes) -> list[memoryview]:
@@ -40,10 +41,10 @@ class Chunker:
         view = memoryview(piece)
         chunks: list[memoryview] = []
         while len(view) > 0:
-            room = self._capacity - len(self._block)
+            room = self._max - len(self._block)
             self._block += view[:room]
             view = view[room:]
-            if len(self._block) == self._capacity:
+            if len(self._block) == self._max:
                 chunks += self._cut()
         return chunks
 

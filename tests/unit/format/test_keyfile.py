@@ -87,6 +87,15 @@ def test_no_line_can_be_altered(line):
         read_key_file(altered).open(PASSPHRASE)
 
 
+def test_a_file_that_names_another_key_than_it_holds_is_refused(monkeypatch):
+    with monkeypatch.context() as careless:
+        other = public_of(KeyKind.RECIPIENT, fixed("other"), "x")
+        careless.setattr("drorch.format.keyfile.public_of", lambda *_: other)
+        text = sealed()
+    with pytest.raises(KeyWrong, match="another key than it says"):
+        read_key_file(text).open(PASSPHRASE)
+
+
 def test_lines_cannot_be_taken_out_or_doubled():
     lines = sealed().splitlines()
     for position in range(1, len(lines)):

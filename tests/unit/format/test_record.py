@@ -124,5 +124,13 @@ def test_limits_and_salts_are_ours_to_keep():
         sealed(replace(header_of(PLAIN), plain_length=2**24 + 1))
 
 
+def test_a_chunk_too_long_for_memory_is_refused_before_it_is_decoded(monkeypatch):
+    with monkeypatch.context() as careless:
+        careless.setattr("drorch.format.record.CHUNK_LIMIT_BYTES", 2**32)
+        raw = sealed(replace(header_of(PLAIN), plain_length=2**24 + 1))
+    with pytest.raises(ObjectCorrupt, match="too long"):
+        open_record(RUN_KEYS.run_key, CONTEXT, raw)
+
+
 def test_another_salt_gives_other_bytes():
     assert sealed()[36:] != sealed(salt=fixed("another salt"))[36:]
