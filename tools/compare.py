@@ -210,7 +210,8 @@ def open_database(url: str, programs: Path | None) -> Database:
     if parts.password is not None:
         environment["PGPASSWORD"] = unquote(parts.password)
         parts = parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@", 1))
-    return Database(urlunsplit(parts) if "://" in url else url, environment, programs)
+        url = urlunsplit(parts)
+    return Database(url, environment, programs)
 
 
 def compare_postgresql(first: Database, second: Database, verdict: Verdict) -> None:

@@ -1,0 +1,1 @@
+"""Measurements beside peers: ``./run bench``. Ratios in one run count; absolute times are this machine's."""
