@@ -119,7 +119,8 @@ class PostgresqlCapture:
                     )
                 value = rows[0][0]
             finally:
-                session.run("rollback to savepoint probe; release savepoint probe")
+                if session.is_idle:  # else it fell silent or was cut, and cannot be used again
+                    session.run("rollback to savepoint probe; release savepoint probe")
             return "" if value is None else session.encoding.decode(value)
 
     def closing_facts(self) -> Mapping[str, Json]:

@@ -105,7 +105,11 @@ _WORDS: tuple[tuple[str, type[errors.SourceError], str], ...] = (
         "check the certificate and its name, or give the authority that signed it (tls)",
     ),
     ("does not support SSL", errors.SourceUnreachable, "a server without TLS needs `tls: none` in the policy"),
-    ("SSL", errors.SourceUnreachable, "check the server's TLS set-up"),
+    (
+        "SSL",
+        errors.SourceUnreachable,
+        "check the server's TLS set-up, and that the authority given is the one that signed its certificate",
+    ),
     ("too many", errors.SourceUnreachable, "all connections of the server are taken"),
     ("starting up", errors.SourceUnreachable, ""),
     ("shutting down", errors.SourceUnreachable, ""),

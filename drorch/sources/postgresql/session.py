@@ -103,6 +103,12 @@ class Session:
         """Whether the transaction is broken, or the connection is."""
         return self._connection.transaction_status in (pq.TransactionStatus.INERROR, pq.TransactionStatus.UNKNOWN)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the server waits for a statement."""
+        unfit = (pq.TransactionStatus.ACTIVE, pq.TransactionStatus.UNKNOWN)
+        return self._connection.transaction_status not in unfit
+
     def parameter(self, name: str) -> str:
         """Return a parameter that the server reports at login."""
         return (self._connection.parameter_status(name.encode()) or b"").decode("ascii", "replace")

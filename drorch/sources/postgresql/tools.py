@@ -49,8 +49,10 @@ def find_pg_dump(tools: PostgresqlTools, server_version: int) -> Path:
     """
     major = server_version // 10_000
     found: dict[int, Path] = {}
-    for program in tools.candidates():
+    for program in sorted(tools.candidates(), key=lambda path: _folder_version(path.parent) != major):
         version = _major_version(program)
+        if version == major:
+            return program
         if version is not None:
             found.setdefault(version, program)
     fitting = [version for version in found if version >= major]
