@@ -114,7 +114,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str], *, system_f
     problems = Problems()
     section = read_yaml(shown_name, content, problems)
     installation = INVALID if section is None else INSTALLATION.read(section, shown_name, problems)
-    if installation is INVALID:
+    if installation is INVALID or problems.told:
         found = problems.sorted()
         raise SettingsInvalid(
             f"{summarise(found, 1)}: {file}",
@@ -206,9 +206,17 @@ def _read_here(path: Path) -> tuple[bytes | None, str]:
         return None, ""
     except OSError as error:
         return None, f"not used: {error.strerror or 'cannot be opened'}; a link is not followed here"
-    with os.fdopen(descriptor, "rb") as file:
-        reason = _why_unsafe(os.fstat(descriptor)) or _why_unsafe(path.parent.stat())
-        return (None, f"not used: it or its directory {reason}") if reason else (file.read(LONGEST_FILE_BYTES + 1), "")
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return None, "not used: it is no file"
+        reason = _why_unsafe(status) or _why_unsafe(path.parent.stat())
+        if reason:
+            return None, f"not used: it or its directory {reason}"
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(LONGEST_FILE_BYTES + 1), ""
+    finally:
+        os.close(descriptor)
 
 
 def _why_unsafe(status: os.stat_result) -> str:
@@ -266,8 +274,11 @@ def _absolute(named: str | None, otherwise: Path) -> Path:
 
 
 def _home(environment: Mapping[str, str]) -> Path:
+    named = environment.get("HOME", "")
+    if named.startswith("/"):
+        return Path(named)
     try:
-        return _absolute(environment.get("HOME"), Path(pwd.getpwuid(os.geteuid()).pw_dir))
+        return Path(pwd.getpwuid(os.geteuid()).pw_dir)
     except KeyError:
         return Path("/nonexistent")
 
@@ -350,7 +361,7 @@ def _read_secret(reference: SecretReference, path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no path"
         raise SecretUnavailable(f"the secret {reference} cannot be read", found=f"{path}: {reason}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise SecretUnavailable(f"the secret {reference} is no file", found=str(path))
@@ -362,7 +373,10 @@ def _read_secret(reference: SecretReference, path: Path) -> bytes:
                 found=f"{path} has mode {mode:04o}",
                 hint=f"chmod 0640 {path}",
             )
-        content = file.read(_LONGEST_SECRET_BYTES + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(_LONGEST_SECRET_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > _LONGEST_SECRET_BYTES:
         raise SecretUnavailable(f"the secret {reference} is too big", found=f"{path} is larger than 1 MiB")
     return content
