@@ -21,15 +21,15 @@ from drorch.clock import Clock, SystemClock
 from drorch.errors import SettingsInvalid, SourceUnsupported, StoreMissing, UsageInvalid
 from drorch.policy.installation import DirectoryStore, S3Store
 from drorch.policy.model import PostgresqlSource, SourcePromise, SqliteSource
-from drorch.repository.opening import Replica, Repository, open_repository
 
 if TYPE_CHECKING:
     from drorch.catalog.interface import Catalog, IsAlive
     from drorch.format.keyfile import HostKeyFile
     from drorch.operations.protect import Machine
     from drorch.policy.installation import Store
-    from drorch.sandbox.interface import ThrowAwayServer
     from drorch.policy.secret import SecretReference
+    from drorch.repository.opening import Replica, Repository
+    from drorch.sandbox.interface import ThrowAwayServer
     from drorch.settings import Settings
     from drorch.sources.interface import Source, Target
     from drorch.storage.interface import Finding as StoreFinding
@@ -81,6 +81,8 @@ class Wiring:
 
     def replica(self, name: str) -> Replica:
         """Return the store that drorch.yaml calls ``name``; raise ``UsageInvalid`` when it calls none so."""
+        from drorch.repository.opening import Replica
+
         settings = self.settings.stores.get(name)
         if settings is None:
             raise UsageInvalid(f"no store is called {name}", expected=", ".join(self.settings.stores), found=name)
@@ -88,6 +90,8 @@ class Wiring:
 
     def repository(self, names: Sequence[str] = ()) -> Repository:
         """Open the repository in the stores called ``names`` (all of drorch.yaml when empty) and check its trust root."""
+        from drorch.repository.opening import open_repository
+
         if self.settings.keys.trust is None:
             raise SettingsInvalid(
                 "drorch.yaml does not name the trust root",
@@ -100,6 +104,8 @@ class Wiring:
 
     def store_at(self, url: str) -> Replica:
         """Return the store that a URL means, with credentials from the standard AWS variables; for a bare machine."""
+        from drorch.repository.opening import Replica
+
         parts = urlsplit(url)
         if parts.scheme == "s3":
             environment = self.settings.environment
