@@ -14,13 +14,13 @@ import pytest
 from drorch.clock import SystemClock
 from drorch.errors import Bug, DrorchError, ObjectMissing, StoreError, StoreMissing, StoreUnavailable
 from drorch.storage.filesystem import FilesystemStore
-from drorch.storage.interface import ObjectStore, PutOutcome
+from drorch.storage.interface import Finding, ObjectStore, PutOutcome
 from drorch.storage.memory import MemoryStore
 from drorch.storage.recording import RecordingStore
 from drorch.storage.retrying import RetryingStore
 from drorch.storage.s3 import S3Store
 from drorch.storage.throttled import ThrottledStore
-from drorch.storage.validation import Finding, validate
+from drorch.storage.validation import validate
 from tests.support.hooked_store import HookedStore, Result
 from tests.support.quirky_s3 import QuirkyS3
 from tests.support.seaweedfs import ADMIN, SeaweedFS

@@ -89,6 +89,14 @@ def always(answer: Callable[[], Answer], method: str = "", times: int = 10**9, p
     )
 
 
+class QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: clients that hang up are what the tests are about."""
+
+
 class QuirkyS3:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.buckets: dict[str, dict[str, Stored]] = {"bucket": {}}
@@ -97,8 +105,7 @@ class QuirkyS3:
         self.quirks: list[Quirk] = []
         self.is_secure = tls is not None
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = QuietServer(("127.0.0.1", 0), self._handler())
         if tls:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -218,7 +225,8 @@ def send(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
     if answer.is_lost:
         handler.close_connection = True
         return
-    handler.send_response(answer.status)
+    handler.send_response_only(answer.status)
+    answer.headers.setdefault("Date", handler.date_time_string())
     for key, value in answer.headers.items():
         handler.send_header(key, value)
     if answer.status != 204 and "Content-Length" not in answer.headers:

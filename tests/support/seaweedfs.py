@@ -45,7 +45,7 @@ IDENTITIES = {
         {
             "name": "by-actions",
             "credentials": [vars(BY_ACTIONS)],
-            "actions": [f"{action}:by-actions/l/0123456789ab*" for action in ("Read", "Write", "List")],
+            "actions": [f"{action}:by-actions/main/l/0123456789ab*" for action in ("Read", "Write", "List")],
         },
         {"name": "reader", "credentials": [vars(READER)], "actions": ["Read", "List"]},
     ]

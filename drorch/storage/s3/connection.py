@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -9,7 +10,9 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 
-from drorch.errors import StoreMissing
+from drorch.errors import StoreDenied, StoreMissing
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", re.ASCII)
 
 # boto3 makes the class of its clients at run time: there is no type to name.
 S3Client: TypeAlias = Any
@@ -30,10 +33,12 @@ def connect(
 ) -> S3Client:
     """Return a client; nothing is sent yet. Without keys the standard chain of AWS is asked when first needed.
 
-    Raises what boto3 raises (``failures.our_errors`` stands around it), and ``StoreMissing`` for an endpoint
-    that is none.
+    Raises what boto3 raises (``failures.our_errors`` stands around it), ``StoreMissing`` for an endpoint that is
+    none, and ``StoreDenied`` for half a credential.
     """
     check_endpoint(endpoint)
+    if (access_key is None) != (secret_key is None):
+        raise StoreDenied("only half of the credential is given", expected="access_key and secret_key, or neither")
     configuration = Config(
         connect_timeout=connect_timeout_seconds,
         read_timeout=read_timeout_seconds,
@@ -64,6 +69,12 @@ def connect(
 def uses_tls(endpoint: str | None) -> bool:
     """Whether requests travel encrypted; those to AWS itself always do."""
     return endpoint is None or urlsplit(endpoint).scheme == "https"
+
+
+def check_bucket(bucket: str) -> None:
+    """Raise ``StoreMissing`` unless ``bucket`` could be the name of one."""
+    if _BUCKET.fullmatch(bucket) is None:
+        raise StoreMissing("not the name of a bucket", expected="letters, digits, '-' and '.'", found=bucket[:80])
 
 
 def check_endpoint(endpoint: str | None) -> None:

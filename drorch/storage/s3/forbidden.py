@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from drorch.errors import StoreError
 from drorch.storage.s3.connection import S3Client
 from drorch.storage.s3.failures import our_errors
 
@@ -39,6 +42,8 @@ class S3ForbiddenCalls:
         key = self._prefix + name
         with our_errors(self._address, f"begin a multipart upload of {name}"):
             upload = self._client.create_multipart_upload(Bucket=self._bucket, Key=key)["UploadId"]
+        # What counts is that it began; an empty upload that may not be aborted holds nothing.
+        with suppress(StoreError), our_errors(self._address, f"abort a multipart upload of {name}"):
             self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
 
     def tag(self, name: str) -> None:

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from drorch.errors import ObjectCorrupt, ObjectMissing, StoreDenied, StoreUnavailable, StoreUnfit
 from drorch.storage.interface import Bytes, ObjectStat, PutOutcome
 from drorch.storage.names import check_content, check_name, check_prefix, check_range
-from drorch.storage.s3.connection import connect, uses_tls
+from drorch.storage.s3.connection import check_bucket, connect, uses_tls
 from drorch.storage.s3.failures import is_refusal, our_errors, speaks_of_checksums, status_of, translated
 from drorch.storage.s3.forbidden import S3ForbiddenCalls
 
@@ -45,6 +45,7 @@ class S3Store:
         read_timeout_seconds: float = 60.0,
         max_connections: int = 16,
     ) -> None:
+        check_bucket(bucket)
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._address = f"s3://{bucket}/{self._prefix}".rstrip("/")

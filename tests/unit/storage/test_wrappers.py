@@ -1,0 +1,129 @@
+"""Read-only refuses, recording counts, throttling waits; all else passes through unchanged."""
+
+import threading
+
+import pytest
+
+from drorch.errors import Bug, ObjectMissing, StoreDenied
+from drorch.storage.interface import ObjectStore
+from drorch.storage.memory import MemoryStore
+from drorch.storage.read_only import ReadOnlyStore
+from drorch.storage.recording import RecordingStore
+from drorch.storage.throttled import ThrottledStore
+from tests.support.crash_store import Crashed, CrashStore
+from tests.support.manual_clock import ManualClock
+
+
+@pytest.fixture
+def memory() -> MemoryStore:
+    store = MemoryStore(ManualClock())
+    for number in range(3):
+        store.put_if_absent(f"a/{number}", bytes(100))
+    return store
+
+
+def test_read_only_refuses_every_change_and_nothing_changes(memory: MemoryStore) -> None:
+    store = ReadOnlyStore(memory)
+    with pytest.raises(StoreDenied, match="reading only"):
+        store.put_if_absent("b", b"")
+    with pytest.raises(StoreDenied):
+        store.delete(["a/0"])
+    assert [found.name for found in store.list_objects("")] == ["a/0", "a/1", "a/2"]
+    assert store.read("a/0", limit_bytes=100) == bytes(100)
+    assert store.read_range("a/0", 1, 2) == bytes(2)
+    assert store.stat("a/0").size_bytes == 100
+    assert list(store.list_folders("")) == ["a/"]
+    assert store.server_time() == memory.server_time()
+    assert store.address == memory.address
+    store.close()
+
+
+def test_recording_counts_requests_and_bytes_each_way(memory: MemoryStore) -> None:
+    store = RecordingStore(memory)
+    store.put_if_absent("b", bytes(1_000))
+    before = store.traffic
+    store.put_if_absent("b", bytes(1_000))  # sent, though it existed
+    store.read("b", limit_bytes=1_000)
+    store.read_range("b", 10, 20)
+    store.stat("b")
+    store.server_time()
+    with pytest.raises(ObjectMissing):
+        store.read("nothing", limit_bytes=10)
+    traffic = store.traffic.since(before)
+    assert traffic.requests == {"put": 1, "read": 2, "read_range": 1, "stat": 1, "server_time": 1}
+    assert (traffic.sent_bytes, traffic.received_bytes, traffic.request_count) == (1_000, 1_020, 6)
+    assert before.requests == {"put": 1}
+    assert store.address == memory.address
+    store.close()
+
+
+@pytest.mark.parametrize(("objects", "requests"), [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (2_001, 3)])
+def test_recording_counts_a_listing_by_its_pages(objects: int, requests: int) -> None:
+    memory = MemoryStore(ManualClock())
+    for number in range(objects):
+        memory.put_if_absent(f"a/{number}/x", b"")
+    store = RecordingStore(memory)
+    assert len(list(store.list_objects("a/"))) == objects
+    assert store.traffic.requests == {"list": requests}
+    assert len(list(store.list_folders("a/"))) == objects
+    assert store.traffic.requests == {"list": 2 * requests}
+
+
+@pytest.mark.parametrize(("names", "requests"), [(0, 0), (1, 1), (1_000, 1), (1_001, 2)])
+def test_recording_counts_deletes_by_their_batches(memory: MemoryStore, names: int, requests: int) -> None:
+    store = RecordingStore(memory)
+    store.delete([f"x/{number}" for number in range(names)])
+    assert store.traffic.request_count == requests
+
+
+def test_throttling_keeps_the_average_both_ways(memory: MemoryStore) -> None:
+    clock = ManualClock()
+    store = ThrottledStore(memory, bytes_per_second=100, clock=clock)
+    for number in range(5):
+        store.put_if_absent(f"b/{number}", bytes(200))
+    assert clock.slept_seconds == 8  # the first goes at once, the fifth when four have had their time
+    store.read_range("b/0", 0, 100)
+    store.read("b/0", limit_bytes=200)
+    store.read("b/0", limit_bytes=200)
+    assert clock.slept_seconds == 13
+    store.stat("b/0")
+    assert list(store.list_folders("")) == ["a/", "b/"]
+    store.delete(["b/0"])
+    assert store.server_time() == memory.server_time()
+    assert clock.slept_seconds == 13
+    store.close()
+
+
+def test_throttling_saves_nothing_up_while_idle(memory: MemoryStore) -> None:
+    clock = ManualClock()
+    store = ThrottledStore(memory, bytes_per_second=100, clock=clock)
+    clock.sleep(1_000)
+    store.put_if_absent("b/0", bytes(100))
+    store.put_if_absent("b/1", bytes(100))
+    assert clock.slept_seconds == 1_001
+
+
+def test_threads_share_one_bandwidth(memory: MemoryStore) -> None:
+    clock = ManualClock()
+    store = ThrottledStore(memory, bytes_per_second=100, clock=clock)
+    threads = [threading.Thread(target=store.put_if_absent, args=(f"b/{number}", bytes(100))) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store._free_at >= 8
+
+
+def test_a_bandwidth_of_nothing_is_a_bug(memory: MemoryStore) -> None:
+    with pytest.raises(Bug):
+        ThrottledStore(memory, bytes_per_second=0, clock=ManualClock())
+
+
+@pytest.mark.parametrize("applies_last", [True, False])
+def test_a_process_that_dies_makes_no_further_call(memory: MemoryStore, *, applies_last: bool) -> None:
+    store: ObjectStore = CrashStore(memory, survives_calls=1, applies_last=applies_last)
+    store.put_if_absent("b/1", b"")
+    for name in ("b/2", "b/3"):
+        with pytest.raises(Crashed):
+            store.put_if_absent(name, b"")
+    assert [found.name for found in memory.list_objects("b/")] == (["b/1", "b/2"] if applies_last else ["b/1"])
