@@ -9,12 +9,12 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from drorch.clock import Clock, SystemClock
@@ -337,6 +337,13 @@ def _s3(  # noqa: PLR0913 - the options of a store, all by name
         path_style=path_style,
         ca_bundle=ca_bundle,
     )
+
+
+def fill_sqlite(path: Path, steps: Iterable[tuple[str, Iterable[Any]]]) -> None:
+    """Run statements in a throw-away SQLite file; see ``sandbox.sqlite``."""
+    from drorch.sandbox.sqlite import execute_steps
+
+    execute_steps(path, steps)
 
 
 def independent_comparer(arguments: Sequence[str], *, programs: Path) -> tuple[int, str]:

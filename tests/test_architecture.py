@@ -32,7 +32,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "ruamel": ("drorch.policy.document", "drorch.settings"),
     "shamir_mnemonic": ("drorch.format",),
     "sqlalchemy": ("drorch.catalog",),
-    "sqlite3": ("drorch.sources", "drorch.repository", "drorch.catalog"),
+    "sqlite3": ("drorch.sources", "drorch.repository", "drorch.catalog", "drorch.sandbox"),
     "xxhash": ("drorch.format",),
     "zstandard": ("drorch.format.compression",),
     # the world: processes, environment, clock, randomness, terminal

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -12,13 +12,15 @@ from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, wrapped
 from drorch.clock import Clock, SystemClock
 from drorch.errors import RestoreDiffers, TargetRefused
-from drorch.operations.demonstration import CivilRegister, LandRegister
+from drorch.operations.demonstration_civil import civil_register, civil_register_changes
+from drorch.operations.demonstration_land import land_register_changes, land_register_sql
 from drorch.quantities import format_duration
 from drorch.sandbox.interface import ThrowAwayServer
-from drorch.wiring import independent_comparer, throw_away_postgresql
+from drorch.wiring import fill_sqlite, independent_comparer, throw_away_postgresql
 
 MARKER = ".drorch-demo"
 PASSPHRASE = "a demo needs no secret"  # noqa: S105 - it protects a key that is made and shown on one machine
+ALTERATION = "update dia_chinh.thua_dat set ghi_chu = 'khác' where id = (select min(id) from dia_chinh.thua_dat);"
 LAND_POLICY = """\
 # eight lines protect a database; the rest comes from `defaults:`
 name: land-register
@@ -139,8 +141,8 @@ class _Demonstration:
         self._server = server
         self._show = show
         self._clock = clock
-        self._land = LandRegister(parcels=scale * 1_000, seed=678)
-        self._civil = CivilRegister(records=scale * 500, seed=678)
+        self._parcels = scale * 1_000
+        self._records = scale * 500
         self._civil_file = directory / "legacy" / "civil-register.db"
 
     def run(self, *, alter_one_cell: bool) -> None:
@@ -150,7 +152,7 @@ class _Demonstration:
         self._back_up_twice()
         self._restore()
         if alter_one_cell:
-            self._server.execute("land_restored", [self._land.alter_one_cell()])
+            self._server.execute("land_restored", [ALTERATION])
             self._show.text("", "One cell of the restored land register was altered on purpose.")
         self._prove()
 
@@ -159,12 +161,12 @@ class _Demonstration:
         show.title("1. Two legacy databases with invented data of a dissolved district")
         begun = self._clock.monotonic_seconds()
         self._server.execute("postgres", ["create database land;"])
-        self._server.execute("land", self._land.script())
+        self._server.execute("land", _script(land_register_sql(self._parcels)))
         self._civil_file.parent.mkdir()
-        self._civil.write(self._civil_file)
+        fill_sqlite(self._civil_file, civil_register(self._records))
         show.text(
-            f"  land register    PostgreSQL  {self._land.parcels:,} parcels",
-            f"  civil register   SQLite      {self._civil.records:,} records",
+            f"  land register    PostgreSQL  {self._parcels:,} parcels",
+            f"  civil register   SQLite      {self._records:,} records",
             f"  made in {format_duration(self._clock.monotonic_seconds() - begun)}",
         )
 
@@ -194,8 +196,8 @@ class _Demonstration:
         show.title("3. The first backup")
         show.drorch("backup", "land-register", "civil-register")
         show.title("4. A day passes: rows change, a column comes, and the second backup")
-        self._server.execute("land", self._land.next_day())
-        self._civil.next_day(self._civil_file)
+        self._server.execute("land", _script(land_register_changes()))
+        fill_sqlite(self._civil_file, civil_register_changes())
         show.drorch("backup", "land-register", "civil-register")
         show.drorch("snapshots")
 
@@ -226,6 +228,12 @@ class _Demonstration:
                 )
 
 
+def _script(statements: Iterable[str]) -> Iterator[str]:
+    """Yield statements with what ends them."""
+    for statement in statements:
+        yield f"{statement};\n"
+
+
 def _make_directory(directory: Path) -> None:
     """Make the demo's directory; only one that an earlier demo has marked is replaced."""
     if directory.exists():
@@ -234,5 +242,6 @@ def _make_directory(directory: Path) -> None:
                 f"{directory} is not empty and no demo made it", hint="name another place by --directory"
             )
         shutil.rmtree(directory)
-    directory.mkdir(mode=0o711, parents=True)
+    directory.mkdir(parents=True)
+    directory.chmod(0o711)  # as root, the throw-away server is another account and must reach its own folder
     (directory / MARKER).touch()
