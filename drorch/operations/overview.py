@@ -1,0 +1,301 @@
+"""What is protected, what is late and what needs a person: the catalog held against the policies. Reads, decides, changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from drorch.catalog.interface import (
+    Catalog,
+    CopyState,
+    RunRecord,
+    RunState,
+    SnapshotRecord,
+    SourceRecord,
+    SourceState,
+)
+from drorch.errors import NothingDone
+from drorch.policy.model import Policy, SourcePromise
+from drorch.policy.problems import Problem
+from drorch.policy.schedule import OnceSchedule, next_occurrence, occurrences_between, spread_offset_seconds
+from drorch.quantities import format_promise
+
+OPERATION = "backup"
+GRACE = timedelta(hours=1)  # a run may start later than its minute: a timer's own spread, a machine that was busy
+_BAD = (RunState.FAILED, RunState.CRASHED, RunState.INTERRUPTED, RunState.VOID)
+_WITHOUT_SCHEDULE = (SourceState.CLOSED, SourceState.RETIRED)
+_MOST_TRIES = 100
+
+
+class Standing(Enum):
+    """How one source stands; the worst that is true of it, in this order."""
+
+    NEVER = "never"  # no good snapshot yet
+    LATE = "late"  # the newest good one is older than the RPO
+    GONE = "gone"  # discovery sees it no longer
+    OPEN = "open"  # it has snapshots, and no policy protects it any more
+    FAILED = "failed"  # inside the RPO, but the last run ended badly
+    MISSED = "missed"  # inside the RPO, but nothing ran when it was due
+    PARTIAL = "partial"  # the newest good one is not in every store of the policy
+    OK = "ok"
+    CLOSED = "closed"  # closed or retired: no schedule and no RPO
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nobody needs to do anything."""
+        return self in (Standing.OK, Standing.CLOSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why a source does not stand well. ``remedy`` is a command or a short advice; what follows it is the last run's error."""
+
+    text: str
+    details: str = ""
+    remedy: str = ""
+    hint: str = ""
+    code: int | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceStanding:
+    """One source. ``rpo_target_seconds`` is ``None`` when nothing is promised (any more)."""
+
+    address: str
+    policy: str
+    standing: Standing
+    trouble: Trouble | None
+    newest_good: SnapshotRecord | None
+    last_run: RunRecord | None
+    rpo_target_seconds: int | None
+    rpo_actual_seconds: float | None
+    copies_complete: int
+    copies_promised: int
+    due_at: datetime | None
+    is_running: bool
+
+    @property
+    def is_inside_rpo(self) -> bool:
+        """Whether what is promised is kept at this moment."""
+        return self.standing not in (Standing.NEVER, Standing.LATE, Standing.OPEN, Standing.GONE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Everything that ``drorch status`` shows. ``policy_problems`` are files that were not loaded: nothing protects their databases."""
+
+    at: datetime
+    sources: tuple[SourceStanding, ...]
+    policy_problems: tuple[Problem, ...]
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nobody needs to do anything."""
+        return not self.policy_problems and all(source.standing.is_well for source in self.sources)
+
+    @property
+    def protected(self) -> tuple[SourceStanding, ...]:
+        """The sources to which a policy promises an RPO."""
+        return tuple(source for source in self.sources if source.rpo_target_seconds is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the catalog knows, asked once for all sources."""
+
+    catalog: Catalog
+    newest_good: Mapping[str, SnapshotRecord]
+    newest_runs: Mapping[str, RunRecord]
+    sources: Mapping[str, SourceRecord]
+    copies: Mapping[str, frozenset[str]]
+    claimed: frozenset[str]
+
+    def last_run(self, address: str) -> RunRecord | None:
+        """Return the last backup that tried; one that found the source busy tells nothing about it."""
+        newest = self.newest_runs.get(address)
+        if newest is None or newest.error_slug != NothingDone.slug:
+            return newest
+        runs = self.catalog.runs(source=address, operation=OPERATION, limit=_MOST_TRIES)
+        return next((run for run in runs if run.error_slug != NothingDone.slug), None)
+
+    def tries_since(self, address: str, moment: datetime | None) -> int:
+        """Return how many runs ended badly since then."""
+        runs = self.catalog.runs(source=address, operation=OPERATION, states=_BAD, since=moment, limit=_MOST_TRIES)
+        return sum(run.error_slug != NothingDone.slug for run in runs)
+
+
+def overview(
+    policies: Iterable[Policy],
+    policy_problems: Sequence[Problem],
+    catalog: Catalog,
+    *,
+    now: datetime,
+) -> Overview:
+    """Return how every source stands, those that need somebody first; ``now`` is aware.
+
+    A source whose policy file could not be loaded is not called ``OPEN``: the problem of its file is told instead.
+    """
+    known = _known(catalog)
+    standings = [_stand(policy, promise, known, now) for policy in policies for promise in policy.sources()]
+    named = {standing.address for standing in standings}
+    if not policy_problems:
+        standings += [
+            _unprotected(record, known, now) for address, record in known.sources.items() if address not in named
+        ]
+    order = {standing: position for position, standing in enumerate(Standing)}
+    return Overview(
+        at=now,
+        sources=tuple(sorted(standings, key=lambda source: (order[source.standing], source.address))),
+        policy_problems=tuple(policy_problems),
+    )
+
+
+def _known(catalog: Catalog) -> _Known:
+    newest_good = catalog.newest_good_by_source()
+    copies: dict[str, set[str]] = {}
+    for copy in catalog.copies(of=[snapshot.snapshot for snapshot in newest_good.values()]):
+        if copy.state is CopyState.COMPLETE:
+            copies.setdefault(copy.snapshot, set()).add(copy.store)
+    return _Known(
+        catalog=catalog,
+        newest_good=newest_good,
+        newest_runs=catalog.newest_run_by_source(operation=OPERATION),
+        sources={record.address: record for record in catalog.sources()},
+        copies={snapshot: frozenset(stores) for snapshot, stores in copies.items()},
+        claimed=frozenset(claim.source for claim in catalog.claims()),
+    )
+
+
+def _stand(policy: Policy, promise: SourcePromise, known: _Known, now: datetime) -> SourceStanding:
+    address = promise.address
+    good, last = known.newest_good.get(address), known.last_run(address)
+    record = known.sources.get(address)
+    is_closed = record is not None and record.state in _WITHOUT_SCHEDULE
+    age = None if good is None else max(0.0, (now - good.restore_point).total_seconds())
+    held = frozenset() if good is None else known.copies.get(good.snapshot, frozenset())
+    missing = [store for store in policy.stores if store not in held]
+    standing, trouble = Standing.CLOSED, None
+    if not is_closed:
+        standing, trouble = _judge(policy, promise, known, now)
+    return SourceStanding(
+        address=address,
+        policy=policy.name,
+        standing=standing,
+        trouble=trouble,
+        newest_good=good,
+        last_run=last,
+        rpo_target_seconds=None if is_closed else policy.objectives.rpo_seconds,
+        rpo_actual_seconds=age,
+        copies_complete=len(policy.stores) - len(missing),
+        copies_promised=len(policy.stores),
+        due_at=None if is_closed else _due(policy, address, now),
+        is_running=address in known.claimed,
+    )
+
+
+def _judge(policy: Policy, promise: SourcePromise, known: _Known, now: datetime) -> tuple[Standing, Trouble | None]:
+    """Return the worst that is true of a source that is protected, and what to do."""
+    address = promise.address
+    good, record = known.newest_good.get(address), known.sources.get(address)
+    if good is None:
+        return Standing.NEVER, _trouble_of_never(policy, promise, known)
+    if record is not None and record.state is SourceState.GONE:
+        return Standing.GONE, Trouble(text="the server does not have it any more", remedy="look for it on the server")
+    age = (now - good.restore_point).total_seconds()
+    if age > policy.objectives.rpo_seconds and not isinstance(policy.schedule, OnceSchedule):
+        promised = format_promise(policy.objectives.rpo_seconds)
+        return Standing.LATE, _trouble_of_runs(address, known, f"last good {_ago(age)}, promised {promised}")
+    last = known.last_run(address)
+    if last is not None and last.state in _BAD:
+        return Standing.FAILED, _trouble_of_runs(address, known, f"the last run failed; last good {_ago(age)}")
+    missed = _missed(policy, address, last, now)
+    if missed is not None:
+        return Standing.MISSED, Trouble(
+            text=f"was due {_ago((now - missed).total_seconds())}, nothing ran", remedy=f"drorch backup {address}"
+        )
+    absent = [store for store in policy.stores if store not in known.copies.get(good.snapshot, frozenset())]
+    if absent:
+        held = len(policy.stores) - len(absent)
+        text = f"{good.snapshot[:8]} is in {held} of {len(policy.stores)} stores, not in {', '.join(absent)}"
+        return Standing.PARTIAL, Trouble(text=text, remedy=f"drorch backup {address}")
+    return Standing.OK, None
+
+
+def _trouble_of_never(policy: Policy, promise: SourcePromise, known: _Known) -> Trouble:
+    promised = format_promise(policy.objectives.rpo_seconds)
+    text = f"no good snapshot yet, promised {promised}"
+    if promise.needs_discovery:
+        return Trouble(
+            text=text,
+            details="this version does not look for databases by itself",
+            remedy="name each database in a policy of its own, or in a for_each list",
+        )
+    return _trouble_of_runs(promise.address, known, text)
+
+
+def _trouble_of_runs(address: str, known: _Known, text: str) -> Trouble:
+    """Return a trouble that tells why the last run failed, or that none was tried."""
+    last, good = known.last_run(address), known.newest_good.get(address)
+    if last is None or last.state not in _BAD:
+        return Trouble(text=text, remedy=f"drorch backup {address}")
+    tries = known.tries_since(address, None if good is None else good.ended_at)
+    what = last.error_message or ("its process was gone" if last.state is RunState.CRASHED else "no reason was kept")
+    return Trouble(
+        text=text,
+        details=what.removeprefix(f"{address}: ") + (f"; {tries} tries" if tries > 1 else ""),
+        remedy=f"drorch doctor {address}",
+        hint=last.hint or "",
+        code=last.error_code,
+        name=last.error_slug,
+    )
+
+
+def _unprotected(record: SourceRecord, known: _Known, now: datetime) -> SourceStanding:
+    """Return a source that was backed up once and that no policy names any more."""
+    good = known.newest_good.get(record.address)
+    is_closed = record.state in _WITHOUT_SCHEDULE
+    return SourceStanding(
+        address=record.address,
+        policy=record.policy,
+        standing=Standing.CLOSED if is_closed else Standing.OPEN,
+        trouble=None
+        if is_closed
+        else Trouble(
+            text="no policy protects it any more",
+            details="" if good is None else "its snapshots are kept",
+            remedy=f"put its policy back; drorch policy show {record.policy} --at TIME",
+        ),
+        newest_good=good,
+        last_run=known.last_run(record.address),
+        rpo_target_seconds=None,
+        rpo_actual_seconds=None if good is None else max(0.0, (now - good.restore_point).total_seconds()),
+        copies_complete=0 if good is None else len(known.copies.get(good.snapshot, ())),
+        copies_promised=0,
+        due_at=None,
+        is_running=record.address in known.claimed,
+    )
+
+
+def _due(policy: Policy, address: str, now: datetime) -> datetime | None:
+    offset = timedelta(seconds=spread_offset_seconds(address, policy.spread_seconds))
+    following = next_occurrence(policy.schedule, now - offset)
+    return None if following is None else following + offset
+
+
+def _missed(policy: Policy, address: str, last: RunRecord | None, now: datetime) -> datetime | None:
+    """Return the last occurrence that passed without a run, if it is longer ago than the grace."""
+    if last is None:
+        return None
+    offset = timedelta(seconds=spread_offset_seconds(address, policy.spread_seconds))
+    passed = occurrences_between(policy.schedule, last.started_at - offset, now - offset - GRACE)
+    return passed[-1] + offset if passed else None
+
+
+def _ago(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3_600)):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)}{unit} ago"
+    return f"{int(max(0.0, seconds) // 60)} min ago"
