@@ -129,7 +129,7 @@ class SqliteCapture:
         query = f"SELECT max({identifier(rows.row_number)}) FROM {identifier(rows.table)}"
         return max(int(self._connection.execute(query).fetchone()[0] or 0), 1)
 
-    def _pieces(self, rows: TableRows) -> Generator[bytes, None, None]:
+    def _pieces(self, rows: TableRows) -> Generator[Bytes, None, None]:
         with reading(f"{self._address}: table {rows.table}"):
             yield from encoded_rows(
                 self._connection, rows, self._schema.settings.encoding, between=self._refuse_if_aborted

@@ -112,6 +112,20 @@ def encode_rows(rows: Sequence[FetchedRow]) -> bytes:
     return b"".join(chain.from_iterable(zip(map(_row_prefix, map(len, encoded)), encoded, strict=True)))
 
 
+def encode_long_row(row: FetchedRow) -> Iterator[Bytes]:
+    """Yield the bytes of one row without copying its long values."""
+    pieces: list[Bytes] = []
+    for value in row:
+        if isinstance(value, bytearray):
+            pieces += _text_prefix(len(value)), value
+        elif isinstance(value, bytes):
+            pieces += _blob_prefix(len(value)), value
+        else:
+            pieces.append(_ENCODE_ONE[type(value)](value))
+    yield _row_prefix(sum(map(len, pieces)))
+    yield from pieces
+
+
 class DecodedRows(NamedTuple):
     """Some rows of a stream, in its order; ``may_hold_odd_text`` if any value may be ``OddText``."""
 

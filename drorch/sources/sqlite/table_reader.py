@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 
+from drorch.sources.interface import Bytes
 from drorch.sources.sqlite.definitions import TableRows
 from drorch.sources.sqlite.faults import primary_code
-from drorch.sources.sqlite.rows import FetchedRow, encode_rows
+from drorch.sources.sqlite.rows import FetchedRow, encode_long_row, encode_rows
 
 _VALUES_AT_ONCE = 4096
 """So many values are fetched in one go, whatever the number of columns ..."""
@@ -18,7 +19,7 @@ _LONG_ROWS_PIECE_BYTES = 1 << 20
 
 def encoded_rows(
     connection: sqlite3.Connection, rows: TableRows, encoding: str, *, between: Callable[[], None] = lambda: None
-) -> Iterator[bytes]:
+) -> Iterator[Bytes]:
     """Yield the table's stream; ``between`` is called now and then and may raise.
 
     ``connection`` fetches TEXT as ``bytearray``. Memory: 32 MiB, or a few times the largest row.
@@ -39,7 +40,10 @@ def encoded_rows(
             raise
         for batch in _long_rows(connection, f"{rows.select(encoding)} LIMIT -1 OFFSET {done}"):
             between()
-            yield encode_rows(stored(batch))
+            if len(batch) == 1:
+                yield from encode_long_row(stored(batch)[0])
+            else:
+                yield encode_rows(stored(batch))
 
 
 def _short_rows(connection: sqlite3.Connection, query: str, at_once: int) -> Iterator[list[FetchedRow]]:
@@ -57,13 +61,18 @@ def _short_rows(connection: sqlite3.Connection, query: str, at_once: int) -> Ite
 
 
 def _long_rows(connection: sqlite3.Connection, query: str) -> Iterator[list[FetchedRow]]:
-    """Yield rows in batches of about a mebibyte, or of one row."""
+    """Yield rows in batches of about a mebibyte, or a longer one by itself."""
     batch: list[FetchedRow] = []
     size_bytes = 0
     for row in connection.execute(query):
+        row_bytes = 16 + sum(len(value) for value in row if isinstance(value, bytearray | bytes))
+        if batch and size_bytes + row_bytes > _LONG_ROWS_PIECE_BYTES:
+            yield batch
+            batch, size_bytes = [], 0
         batch.append(row)
-        size_bytes += 16 + sum(len(value) for value in row if isinstance(value, bytearray | bytes))
-        if size_bytes >= _LONG_ROWS_PIECE_BYTES:
+        size_bytes += row_bytes
+        del row  # while SQLite reads the next one, this one must not be held twice
+        if size_bytes > _LONG_ROWS_PIECE_BYTES:
             yield batch
             batch, size_bytes = [], 0
     if batch:

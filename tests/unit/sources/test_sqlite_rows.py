@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drorch.errors import ObjectCorrupt
-from drorch.sources.sqlite.rows import OddText, decode_rows, encode_rows
+from drorch.sources.sqlite.rows import OddText, decode_rows, encode_long_row, encode_rows
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
 REALS = st.floats(allow_nan=False)
@@ -58,6 +58,11 @@ def tables(draw):
 @given(tables())
 def test_a_stranger_reads_what_was_encoded(rows):
     assert strangers_decoder(encode_rows(rows)) == [[kind_and_value(value) for value in row] for row in rows]
+
+
+@given(st.lists(VALUES, min_size=1, max_size=6).map(tuple))
+def test_a_long_row_in_pieces_is_the_same_row(row):
+    assert b"".join(encode_long_row(row)) == encode_rows([row])
 
 
 @given(tables(), st.integers(1, 50))
