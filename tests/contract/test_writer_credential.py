@@ -89,12 +89,12 @@ def test_a_writer_that_may_overwrite_is_noticed(server: QuirkyS3) -> None:
     statements[:] = [each for each in statements if each["Sid"] != "NeverOverwrite"]
     assert as_writer(server) == {
         f"must not {words} a {what}"
-        for words, whats in {
+        for words, kinds in {
             "overwrite": ("pack", "manifest"),
             "begin a multipart upload of": ("pack", "manifest"),
             "copy onto": ("manifest",),  # a copy of a pack would have to read it
         }.items()
-        for what in whats
+        for what in kinds
     }
 
 
