@@ -9,8 +9,8 @@ import pytest
 from drorch.clock import SystemClock
 from drorch.errors import TargetRefused
 from drorch.operations.demonstration_civil import TCVN3_NOTE, civil_register, civil_register_changes
+from drorch.sandbox.sqlite import execute_steps
 from drorch.sources.interface import RestoreChoices
-from drorch.sources.sqlite.script import run_steps
 from drorch.sources.sqlite.source import SqliteSource
 from drorch.sources.sqlite.target import SqliteTarget
 from tests.support.taken_snapshot import SilentObserver, take
@@ -25,7 +25,7 @@ def compare(first, second):
 
 @pytest.fixture
 def register(tmp_path):
-    run_steps(tmp_path / "civil.db", civil_register(4000, seed=5))
+    execute_steps(tmp_path / "civil.db", civil_register(4000, seed=5))
     return tmp_path / "civil.db"
 
 
@@ -53,15 +53,15 @@ def test_it_holds_the_traps_of_old_registers(register):
 
 
 def test_the_same_arguments_give_the_same_database_and_others_another(tmp_path, register):
-    run_steps(tmp_path / "again.db", civil_register(4000, seed=5))
+    execute_steps(tmp_path / "again.db", civil_register(4000, seed=5))
     assert compare(register, tmp_path / "again.db").returncode == 0
-    run_steps(tmp_path / "other.db", civil_register(4000, seed=6))
+    execute_steps(tmp_path / "other.db", civil_register(4000, seed=6))
     assert compare(register, tmp_path / "other.db").returncode == 1
 
 
 def test_a_day_changes_some_rows_and_one_definition(tmp_path, register):
     (tmp_path / "next.db").write_bytes(register.read_bytes())
-    run_steps(tmp_path / "next.db", civil_register_changes(1))
+    execute_steps(tmp_path / "next.db", civil_register_changes(1))
     said = compare(register, tmp_path / "next.db")
     assert said.returncode == 1
     assert "definition table khai_tu" in said.stdout
@@ -86,4 +86,4 @@ def test_it_comes_back_equal_and_an_altered_cell_is_seen(tmp_path, register):
 
 def test_a_statement_that_is_refused_is_our_error(tmp_path):
     with pytest.raises(TargetRefused):
-        run_steps(tmp_path / "a.db", [("CREATE NONSENSE", ())])
+        execute_steps(tmp_path / "a.db", [("CREATE NONSENSE", ())])
