@@ -84,7 +84,7 @@ class SnapshotReader:
             copies=self._copies,
             recipients=recipients,
             pack_list_digests={need.run: need.pack_list_digest for need in link.manifest.needs},
-            further=_further_keys(repository, self._copies, link.lane),
+            further=further_keys(repository, self._copies, link.lane),
             spares=LaneSpares(repository, link).of,
         )
         keys = self._runs.keys(link.manifest.run)
@@ -127,7 +127,7 @@ class SnapshotReader:
             return found
 
 
-def _further_keys(repository: Repository, copies: Copies, lane: LaneId) -> Mapping[RunId, Mapping[KeyId, bytes]]:
+def further_keys(repository: Repository, copies: Copies, lane: LaneId) -> Mapping[RunId, Mapping[KeyId, bytes]]:
     """Return what the key bundles seal to further recipients, for the runs of ``lane``."""
     trust = repository.trust
     allowed = trust.allowed(ObjectType.KEY_BUNDLE, None)
