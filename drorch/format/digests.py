@@ -3,7 +3,7 @@
 The row digest does not depend on the order of rows: each row's keyed hash goes into one of 256 buckets, and a bucket holds the sum
 of its hashes. Two captures of a table that differ in one row differ in one bucket.
 
-This is the hottest loop of a backup. Measured (4 M rows of 300 bytes, one core): see docs/BENCHMARKS.md. What
+This is the hottest loop of a backup: 0.8 us a row of 280 bytes, half of it BLAKE3 (benchmarks/format.py). What
 matters: rows are split by ``bytes.split`` in C, one hasher is reset instead of one made per row, and hashes are only appended to
 their bucket's list; ``sum(map(int.from_bytes, ...))`` adds them up later, thousands at a time.
 """
