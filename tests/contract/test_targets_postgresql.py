@@ -6,11 +6,12 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from drorch import errors
-from drorch.sources.interface import Bytes, Finding, Level, RestoreChoices, StoredStream
+from drorch.sources.interface import Bytes, Finding, Level, RestoreChoices, RestoreOutcome, StoredStream
 from tests.support.memory_content import MemoryContent, SilentObserver, read_capture
 from tests.support.postgresql import Server
 from tests.support.postgresql_zoo import assert_same_contents, contents, make_zoo, schema_difference
@@ -34,7 +35,7 @@ def pg(postgresql_15: Server) -> Server:
     return postgresql_15
 
 
-def take(server: Server, name: str, private: Path, **options: object) -> MemoryContent:
+def take(server: Server, name: str, private: Path, **options: Any) -> MemoryContent:
     with server.source(server.location(name), private, **options).capture() as capture:
         return read_capture(capture)
 
@@ -45,14 +46,14 @@ def small(pg: Server, private: Path) -> tuple[str, MemoryContent]:
     return name, take(pg, name, private)
 
 
-def restore(server: Server, name: str, content: MemoryContent, **choices: object) -> object:
+def restore(server: Server, name: str, content: MemoryContent, **choices: Any) -> RestoreOutcome:
     return server.target(server.location(name)).restore(
         content, RestoreChoices(started_at=WHEN, **choices), SilentObserver()
-    )  # type: ignore[arg-type]
+    )
 
 
-def stops(server: Server, name: str, content: MemoryContent, **choices: object) -> list[Finding]:
-    found = server.target(server.location(name)).preflight(content, RestoreChoices(**choices))  # type: ignore[arg-type]
+def stops(server: Server, name: str, content: MemoryContent, **choices: Any) -> list[Finding]:
+    found = server.target(server.location(name)).preflight(content, RestoreChoices(**choices))
     return [finding for finding in found if finding.level is Level.STOP]
 
 
@@ -89,7 +90,7 @@ def test_replace_keeps_the_old_database(pg: Server, small: tuple[str, MemoryCont
     assert kept in databases(pg)
     assert pg.run("select a from extra", name) == []
     assert pg.run("select a from extra", kept) == [(5,)]
-    undo = [line.strip() for line in outcome.lines if line.startswith("  ")]  # type: ignore[attr-defined]
+    undo = [line.strip() for line in outcome.lines if line.startswith("  ")]
     for statement in undo[:2]:
         pg.run(statement)
     assert pg.run("select a from extra", name) == [(5,)]
@@ -170,7 +171,7 @@ def test_missing_roles_need_a_decision(pg: Server, private: Path) -> None:
     owner = "select pg_get_userbyid(relowner), relacl::text from pg_class where relname = 't'"
     outcome = restore(pg, f"{name}_1", content, no_owner=True)
     assert pg.run(owner, f"{name}_1") == [("postgres", None)]
-    assert "POLICY" in outcome.by_hand[0]  # type: ignore[attr-defined]
+    assert "POLICY" in outcome.by_hand[0]
     restore(pg, f"{name}_2", content, map_roles={"goner": "postgres", "leaver": "pg_monitor"})
     assert pg.run(owner, f"{name}_2")[0][0] == "postgres"
     assert "pg_monitor=r/postgres" in pg.run(owner, f"{name}_2")[0][1]
@@ -215,7 +216,7 @@ def test_one_table_comes_with_its_own(pg: Server, small: tuple[str, MemoryConten
     assert pg.run("select name from land.unit", name) == [("kept",)]
     assert pg.run("select nextval('land.parcel_id_seq')", name) == [(3001,)]
     assert pg.run("select obj_description('land.parcel_unit'::regclass)", name) == [("by unit",)]
-    told = "\n".join(outcome.by_hand)  # type: ignore[attr-defined]
+    told = "\n".join(outcome.by_hand)
     assert "parcel_unit_fkey" in told
     assert "land.unit" in told
     with pytest.raises(Exception, match="fired"):
@@ -225,7 +226,7 @@ def test_one_table_comes_with_its_own(pg: Server, small: tuple[str, MemoryConten
 def test_tables_that_refer_to_each_other_keep_their_foreign_key(pg: Server, small: tuple[str, MemoryContent]) -> None:
     name, content = small
     outcome = restore(pg, f"{name}_part", content, tables=("land.parcel", "land.unit"))
-    assert outcome.by_hand == ()  # type: ignore[attr-defined]
+    assert outcome.by_hand == ()
     keys = "select conname from pg_constraint where contype = 'f'"
     assert pg.run(keys, f"{name}_part") == [("parcel_unit_fkey",)]
     assert pg.run("select count(*) from pg_class where relname in ('other', 'v', 'extra')", f"{name}_part") == [(0,)]
@@ -289,7 +290,7 @@ def test_a_restore_that_is_stopped_leaves_the_old(pg: Server, private: Path) -> 
                 begun.set()
                 raise KeyboardInterrupt
 
-    with pytest.raises(BaseException) as caught:  # noqa: PT012
+    with pytest.raises(BaseException) as caught:
         pg.target(pg.location(name)).restore(content, RestoreChoices(replace=True), Stopper())
     assert begun.is_set()
     assert isinstance(caught.value, KeyboardInterrupt)

@@ -8,6 +8,7 @@ import shutil
 import socket
 import threading
 from pathlib import Path
+from typing import Self
 
 from tests.support.postgresql import Server
 
@@ -30,7 +31,7 @@ class Relay:
         self._lock = threading.Lock()
         self._is_over = False
 
-    def __enter__(self) -> Relay:
+    def __enter__(self) -> Self:
         self._begin(self._accept)
         return self
 
@@ -54,7 +55,7 @@ class Relay:
                 front, _ = self._listener.accept()
             except TimeoutError:
                 continue
-            front.setblocking(True)  # noqa: FBT003
+            front.setblocking(True)
             behind = socket.socket(socket.AF_UNIX)
             behind.connect(self._behind)
             with self._lock:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from drorch.sources.interface import Json, RowFormat, StreamKind, StreamSpec
+from drorch.sources.postgresql.column_types import ColumnTypes, column_types
 from drorch.sources.postgresql.encoding import printable
 from drorch.sources.postgresql.options import CaptureOptions
 from drorch.sources.postgresql.quoting import identifier, qualified
@@ -82,66 +83,39 @@ def lockable_relations(session: Session) -> list[tuple[int, str]]:
 
 def tables(session: Session) -> list[Table]:
     """Return every table with rows of its own, sorted by name."""
-    version = session.server_version
-    rows = session.run(_tables_sql(version))
-    found = [_table(row) for row in rows]
-    return sorted(found, key=lambda table: (table.schema, table.name))
+    rows = [(row, json.loads(row[-1] or "[]")) for row in session.run(_tables_sql(session.server_version))]
+    types = column_types(session, {oid for _row, columns in rows for _name, oid in columns})
+    return sorted((_table(row, columns, types) for row, columns in rows), key=lambda table: (table.schema, table.name))
 
 
 def _tables_sql(version: int) -> str:
-    # One row a table; base types are looked up through any number of domains.
-    own, schemas = _NOT_OF_EXTENSION, USER_SCHEMAS
     generated = " and a.attgenerated = ''" if version >= 120_000 else ""
-    multirange = (
-        " union select r.rngmultitypid from pg_catalog.pg_range r where r.rngsubtype = x.oid"
-        if version >= 140_000
-        else ""
-    )
-    access = "w.relam" if version >= 120_000 else "2"
+    access_method = "c.relam" if version >= 120_000 else "2"
     return f"""
-with recursive base (oid, typ) as (
-    select t.oid, t.oid from pg_catalog.pg_type t where t.typtype <> 'd'
-    union all
-    select t.oid, b.typ from pg_catalog.pg_type t join base b on t.typbasetype = b.oid where t.typtype = 'd'
-), nested (oid) as (
-    select t.oid from pg_catalog.pg_type t where t.oid in (700, 701)
-    union
-    select t.oid from nested x join pg_catalog.pg_type t on t.typbasetype = x.oid or (t.typelem = x.oid and t.typlen = -1)
-      or t.oid in (select r.rngtypid from pg_catalog.pg_range r where r.rngsubtype = x.oid{multirange})
-      or (t.typtype = 'c' and t.typrelid in (select a.attrelid from pg_catalog.pg_attribute a where a.atttypid = x.oid and a.attnum > 0))
-), configured (oid, condition) as (
+with configured (oid, condition) as (
     select x.oid, x.condition from pg_catalog.pg_extension e,
       lateral (select pg_catalog.unnest(e.extconfig) as oid, pg_catalog.unnest(e.extcondition) as condition) x
-), wanted as (
-    select c.oid, n.nspname, c.relname, c.relpersistence, c.relam, g.condition, g.oid is not null as configured,
-      pg_catalog.pg_table_size(c.oid) as size, pg_catalog.pg_relation_size(c.oid) as main
-    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace left join configured g on g.oid = c.oid
-    where c.relkind = 'r' and c.relpersistence <> 't' and {schemas} and ({own} or g.oid is not null)
-), col as (
-    select a.attrelid, a.attname, a.attnum, b.typ, a.atttypid in (select oid from nested) as has_float,
-      pg_catalog.row_number() over (partition by a.attrelid order by a.attnum) - 1 as place
-    from pg_catalog.pg_attribute a join wanted w on w.oid = a.attrelid left join base b on b.oid = a.atttypid
-    where a.attnum > 0 and not a.attisdropped{generated}
-), of_table as (
-    select attrelid, pg_catalog.json_agg(attname order by attnum) as columns,
-      pg_catalog.json_object_agg(place, case typ when 700 then 'float4' else 'float8' end) filter (where typ in (700, 701)) as floats,
-      pg_catalog.json_agg(place order by place) filter (where has_float and typ not in (700, 701)) as nested
-    from col group by attrelid
 )
-select w.oid, w.nspname, w.relname, w.relpersistence, {access}, w.condition, w.configured, w.size, w.main, t.columns, t.floats, t.nested
-from wanted w left join of_table t on t.attrelid = w.oid
-"""
+select c.oid, n.nspname, c.relname, c.relpersistence, {access_method}, g.condition, g.oid is not null,
+  pg_catalog.pg_table_size(c.oid), pg_catalog.pg_relation_size(c.oid),
+  (select pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, a.atttypid::pg_catalog.int8) order by a.attnum)
+   from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped{generated})
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace left join configured g on g.oid = c.oid
+where c.relkind = 'r' and c.relpersistence <> 't' and {USER_SCHEMAS} and ({_NOT_OF_EXTENSION} or g.oid is not null)"""
 
 
-def _table(row: tuple[str | None, ...]) -> Table:
-    oid, schema, name, persistence, access_method, condition, configured, size, main, columns, floats, nested = row
+def _table(row: tuple[str | None, ...], columns: Sequence[tuple[str, int]], types: ColumnTypes) -> Table:
+    oid, schema, name, persistence, access_method, condition, configured, size, main, _columns = row
+    floats = {place: kind for place, (_name, oid) in enumerate(columns) if (kind := types.scalar(oid))}
     return Table(
         oid=int(oid or 0),
         schema=schema or "",
         name=name or "",
-        columns=tuple(json.loads(columns or "[]")),
-        floats={int(place): kind for place, kind in json.loads(floats or "{}").items()},
-        nested_floats=tuple(json.loads(nested or "[]")),
+        columns=tuple(column for column, _oid in columns),
+        floats=floats,
+        nested_floats=tuple(
+            place for place, (_name, oid) in enumerate(columns) if place not in floats and types.has_float(oid)
+        ),
         size_bytes=int(size or 0),
         pages=int(main or 0) // PAGE_BYTES,
         is_heap=access_method == "2",

@@ -26,7 +26,8 @@ from drorch.sources.postgresql.failures import ConnectionLost, refusal
 from drorch.sources.postgresql.location import PostgresqlLocation, connection_string
 
 PIECE_BYTES = 256 * 1024
-_BATCH_ROWS = 4_096
+_MOST_ROWS = 2_048  # in a piece
+_LARGE_ROW_BYTES = 8 * 1024  # is a piece's last, so that no piece grows out of bounds
 _READ, _WRITE = select.POLLIN, select.POLLOUT
 Row: TypeAlias = tuple[str | None, ...]
 
@@ -155,25 +156,30 @@ class Session:
         instead, which the caller checks.
         """
         self._begin_copy(sql, pq.ExecStatus.COPY_OUT)
-        get, join, piece, held, rows = self._connection.get_copy_data, b"".join, [], 0, 0
+        get, join, rows, at_once = self._connection.get_copy_data, b"".join, 0, 64
         with self._lost():
             while True:
-                size, row = get(1)
-                if size > 0:
-                    piece.append(row)
-                    held += size
-                    if held >= PIECE_BYTES or len(piece) >= _BATCH_ROWS:
-                        rows += len(piece)
-                        yield join(piece)
-                        piece, held = [], 0
-                elif size == 0:
+                piece: list[memoryview] = []
+                append = piece.append
+                # This loop is the cost of a capture: nothing is counted in it, and a large row ends it.
+                for _ in range(at_once):
+                    size, row = get(1)
+                    if not 0 < size < _LARGE_ROW_BYTES:
+                        break
+                    append(row)
+                if size >= _LARGE_ROW_BYTES:
+                    append(row)
+                if piece:
+                    joined = join(piece)
+                    rows += len(piece)
+                    at_once = max(1, min(_MOST_ROWS, PIECE_BYTES * len(piece) // max(1, len(joined))))
+                    yield joined
+                if size == 0:
                     self._wait(_READ)
                     self._connection.consume_input()
-                else:
+                elif size < 0:
                     break
-        if piece:
-            yield join(piece)
-        self._end_copy(rows + len(piece), is_binary=rows_are_binary)
+        self._end_copy(rows, is_binary=rows_are_binary)
 
     def copy_in(self, sql: str, pieces: Iterable[bytes | bytearray | memoryview]) -> int:
         """Send ``pieces`` to ``COPY ... FROM STDIN``; return the rows that the server took.
