@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drorch.errors import DrorchError, every_error
+from drorch.policy.schema import policy_schema, schema_text, settings_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +73,8 @@ def row_of(error: type[DrorchError]) -> str:
 # path -> function that returns its text
 GENERATORS: dict[str, Callable[[], str]] = {
     "docs/ERRORS.md": errors_page,
+    "policies/schema.json": lambda: schema_text(policy_schema()),
+    "policies/drorch.schema.json": lambda: schema_text(settings_schema()),
 }
 
 
