@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.contestants import Bench, Contestant, DumpOnly, Drorch, Restic, drop_caches
+from benchmarks.contestants import Bench, Contestant, Drorch, DumpOnly, Restic, drop_caches
 from benchmarks.measure import Measured, medians
 from drorch.sandbox.postgresql import throw_away_postgresql
 from tests.support.seaweedfs import shared_server

@@ -37,7 +37,9 @@ def parse_duration(text: str) -> int:
     stripped = text.strip()
     parts = _DURATION.findall(stripped)
     if not parts or "".join(number + unit for number, unit in parts) != stripped:
-        raise UsageInvalid("not a duration", expected="a number and one of s m h d w, such as 15m or 24h", found=text[:80])
+        raise UsageInvalid(
+            "not a duration", expected="a number and one of s m h d w, such as 15m or 24h", found=text[:80]
+        )
     return sum(int(number) * _DURATION_UNITS[unit] for number, unit in parts)
 
 

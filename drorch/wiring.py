@@ -125,7 +125,7 @@ class Wiring:
     def _store(self, store: Store) -> ObjectStore:
         if isinstance(store, DirectoryStore):
             return self._directory(store.directory)
-        assert isinstance(store, S3Store)  # noqa: S101 - the only other kind
+        assert isinstance(store, S3Store)
         return self._retrying(
             _s3(
                 bucket=store.bucket,
@@ -314,7 +314,7 @@ class Wiring:
         return None if path is None else self.settings.resolve(path)
 
 
-def _s3(  # noqa: PLR0913 - the options of a store, all by name
+def _s3(
     *,
     bucket: str,
     prefix: str,

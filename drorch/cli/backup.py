@@ -141,10 +141,8 @@ def _report_lines(report: BackupReport, wiring: Wiring, *, alone: bool) -> list[
     copies = f"{len(snapshot.copies)}/{len(snapshot.copies) + len(report.dropped)}"
     if not alone:
         word = "ok" if report.complete else "PARTIAL"
-        return [
-            f"{report.source} {word} {snapshot.run.short} {report.duration_seconds:.1f}s"
-            f" read={_tight(report.bytes_read)} stored={_tight(snapshot.bytes_stored)} copies={copies}"
-        ]
+        sizes = f"read={_tight(report.bytes_read)} stored={_tight(snapshot.bytes_stored)}"
+        return [f"{report.source} {word} {snapshot.run.short} {report.duration_seconds:.1f}s {sizes} copies={copies}"]
     zone = str(wiring.settings.time_zone)
     head = "OK  " if report.complete else "PARTIAL  "
     state = "complete" if report.complete else f"in {copies.replace('/', ' of ')} stores"

@@ -51,7 +51,7 @@ _FOLDERS = ("policies", "restore_tests", "keys", "secrets")
     help="Read the root key's passphrase from FILE instead of asking.",
 )
 @common_options
-def command(  # noqa: PLR0913 - one argument for each option
+def command(
     directory: Path,
     stores: tuple[str, ...],
     endpoint: str | None,

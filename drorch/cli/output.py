@@ -7,10 +7,13 @@ import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 from zoneinfo import ZoneInfo
 
 from drorch.errors import DrorchError
+
+if TYPE_CHECKING:
+    from drorch.sources.interface import Finding
 
 WIDTH = 80
 
@@ -125,6 +128,15 @@ def table(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset())
         ).rstrip()
         for row in rows
     ]
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """Return a list of findings the way people see it: the level first, what to do below."""
+    lines: list[str] = []
+    for finding in findings:
+        lines += wrapped(f"  {finding.level.value:<5} {finding.text}", 8)
+        lines += wrapped(f"        {finding.remedy}", 8) if finding.remedy else []
+    return lines
 
 
 def local_time(moment: datetime, zone: str) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from pathlib import Path
 
 import click
 
 from drorch.cli.invocation import Invocation, common_options
-from drorch.cli.output import Output, labelled, local_time, utc_time, wrapped
+from drorch.cli.output import Output, finding_lines, labelled, local_time, utc_time, wrapped
 from drorch.cli.private_keys import key_options, read_recipient
 from drorch.cli.progress import Silent, observer
 from drorch.cli.repositories import Where, known_lanes, repository, store_options
@@ -22,7 +22,7 @@ from drorch.quantities import format_duration, format_size
 from drorch.repository.listing import ListedSnapshot
 from drorch.repository.reader import SnapshotReader
 from drorch.settings import Settings
-from drorch.sources.interface import Finding, Level, RestoreChoices
+from drorch.sources.interface import Level, RestoreChoices
 from drorch.wiring import Wiring
 
 FETCH_THREADS = 2
@@ -46,7 +46,7 @@ FETCH_THREADS = 2
 @key_options
 @store_options
 @common_options
-def command(  # noqa: PLR0913 - one argument for each option
+def command(
     snapshot: str,
     target_url: str,
     to_password: str | None,
@@ -148,15 +148,6 @@ def _plan_lines(chosen: ListedSnapshot, address: str, plan: restore.RestorePlan,
         "will read", f"{format_size(plan.bytes)} in {plan.tables:,} tables, {plan.rows:,} rows", column=15
     )
     return [*lines, "", *finding_lines(plan.findings)]
-
-
-def finding_lines(findings: Sequence[Finding]) -> list[str]:
-    """Return a list of findings the way people see it: the level first, what to do below."""
-    lines: list[str] = []
-    for finding in findings:
-        lines += wrapped(f"  {finding.level.value:<5} {finding.text}", 8)
-        lines += wrapped(f"        {finding.remedy}", 8) if finding.remedy else []
-    return lines
 
 
 def _plan_document(chosen: ListedSnapshot, address: str, plan: restore.RestorePlan) -> dict[str, object]:

@@ -123,7 +123,7 @@ class TreeWriter:
             self.totals.known_chunks += 1
             self.totals.known_bytes += slot.plain_length
         known = slot.same_as.known if slot.same_as is not None else slot.known
-        assert known is not None  # noqa: S101 - every slot is known, sealed, or repeats an earlier one
+        assert known is not None
         self._sink.needs.add(known.run, known.place.ordinal)
         self._tree.add(LeafEntry(ChunkPlace(slot.identity, known.run, known.place), slot.plain_length))
 

@@ -75,7 +75,8 @@ class RunSummary:
 class CommittedSnapshot:
     """A snapshot that exists from now on. ``pack_bytes`` is what its manifest says was stored, ``bytes_stored`` is all of it.
 
-    ``copies`` are the stores that have it; ``dropped`` those that failed, and why."""
+    ``copies`` are the stores that have it; ``dropped`` those that failed, and why.
+    """
 
     run: RunId
     lane: LaneId
