@@ -71,7 +71,12 @@ def _server_fields(usual_port: int) -> tuple[Field, ...]:
         Field(key="host", kind=_name, summary="Name or address of the server, or the directory of its socket"),
         Field(key="port", kind=Integer(low=1, high=65_535), summary=f"Port of the server; {usual_port} when left out"),
         Field(key="database", kind=_name, summary="The database to back up"),
-        Field(key="databases", kind=DISCOVERY, summary="Several databases of the server, found before every run"),
+        Field(
+            key="databases",
+            kind=DISCOVERY,
+            summary="Several databases of the server, found before every run",
+            is_acted_on=False,
+        ),
         Field(key="user", kind=_name, summary="The account; `drorch policy grants` prints how to make it"),
         Field(key="password", kind=SecretKind(), summary="Where the password lies: file:, env: or credential:"),
         Field(key="tls", kind=_tls, summary="How the server proves who it is", default="verify-full"),
@@ -103,7 +108,11 @@ def _capture_fields(jobs: str) -> tuple[Field, ...]:
             default="30s",
         ),
         Field(
-            key="rows_digest", kind=_rows_digest, summary="Whether every row is counted into a digest", default="always"
+            key="rows_digest",
+            kind=_rows_digest,
+            summary="Whether every row is counted into a digest",
+            default="always",
+            is_acted_on=False,
         ),
     )
 
@@ -161,6 +170,7 @@ SQLITE = Table(
             kind=ListOf(item=_name),
             summary="Tables whose structure is kept and whose rows are not; listed in reports",
             default=(),
+            is_acted_on=False,
         ),
         Field(
             key="lock_timeout",
@@ -170,7 +180,11 @@ SQLITE = Table(
             default="30s",
         ),
         Field(
-            key="rows_digest", kind=_rows_digest, summary="Whether every row is counted into a digest", default="always"
+            key="rows_digest",
+            kind=_rows_digest,
+            summary="Whether every row is counted into a digest",
+            default="always",
+            is_acted_on=False,
         ),
     ),
 )
