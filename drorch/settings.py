@@ -62,17 +62,18 @@ class Settings(Installation):
 
     def reveal(self, reference: SecretReference) -> Secret:
         """Return the secret; raise ``SecretUnavailable`` when it is not there, empty, too big or too open."""
-        return _reveal(reference, self._secret_file(reference), self.environment)
+        return _reveal(reference, self.secret_file(reference), self.environment)
 
     def secret_changed_at(self, reference: SecretReference) -> datetime | None:
         """Return when the secret's file was last changed (UTC); ``None`` when it is in no file or cannot be seen."""
-        path = self._secret_file(reference)
+        path = self.secret_file(reference)
         try:
             return None if path is None else datetime.fromtimestamp(path.stat().st_mtime, UTC)
         except OSError:
             return None
 
-    def _secret_file(self, reference: SecretReference) -> Path | None:
+    def secret_file(self, reference: SecretReference) -> Path | None:
+        """Return the file that holds the secret, whether it is there or not; ``None`` when it is in no file."""
         if reference.place is SecretPlace.FILE:
             return self.resolve(reference.name)
         if reference.place is SecretPlace.CREDENTIAL:

@@ -1,0 +1,215 @@
+"""``drorch doctor``: try everything that a backup will need, and say what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from drorch import __version__
+from drorch.cli.invocation import Invocation, common_options
+from drorch.cli.output import Output, finding_lines, wrapped
+from drorch.errors import DrorchError, PolicyInvalid, SourceUnsupported
+from drorch.format.keyfile import HostKeyFile
+from drorch.operations.examine import (
+    Examined,
+    examine_clock,
+    examine_directory,
+    examine_host_key,
+    examine_membership,
+    examine_private_keys,
+    examine_secrets,
+    examine_settings_file,
+    examine_source,
+    examine_store,
+    failed,
+    note,
+    of_error,
+    ok,
+)
+from drorch.policy.assembly import LoadedPolicies
+from drorch.policy.installation import S3Store
+from drorch.policy.model import CommandSource, MariadbSource, PostgresqlSource, SourcePromise
+from drorch.policy.secret import SecretReference
+from drorch.settings import Settings, load_policies
+from drorch.sources.interface import Level
+from drorch.wiring import Wiring
+
+_ALL_ROLES = {"backup", "drill", "maintenance"}
+
+
+@click.command(epilog="Example: drorch doctor lamdong-land")
+@click.argument("policy", required=False, metavar="[POLICY[/NAME]]")
+@common_options
+def command(policy: str | None, invocation: Invocation) -> int:
+    """Try everything that a backup will need, and say what is missing.
+
+    Looks at drorch.yaml, secrets, keys, disks and stores; with POLICY it also logs in to its databases and says what
+    the account cannot read. Changes nothing. The exit code is that of the worst failure (docs/ERRORS.md).
+    """
+    settings = invocation.settings()
+    loaded = load_policies(settings)
+    promises = () if policy is None else _promises(loaded, policy)
+    with invocation.wiring(settings) as wiring:
+        chapters = list(_chapters(wiring, loaded, promises))
+    code = max((one.code for _, found in chapters for one in found), default=0)
+    if invocation.output.as_json:
+        invocation.output.document("drorch.doctor/1", _document(settings, policy, chapters, code))
+    elif code or not invocation.output.quiet:
+        _tell(chapters, settings, promises, invocation.output)
+    return code
+
+
+def _promises(loaded: LoadedPolicies, policy: str) -> tuple[SourcePromise, ...]:
+    if loaded.problems:
+        loaded.require()
+    return loaded.find(policy)[1]
+
+
+def _chapters(
+    wiring: Wiring, loaded: LoadedPolicies, promises: Sequence[SourcePromise]
+) -> Iterator[tuple[str, list[Examined]]]:
+    key, about_key = _host_key(wiring)
+    yield "this machine", [*_machine(wiring.settings, loaded), *about_key, *_catalog(wiring)]
+    yield "stores", list(_stores(wiring, key))
+    yield "policies", list(_policies(loaded))
+    for promise in promises:
+        yield promise.address, list(_source(wiring, promise))
+
+
+def _machine(settings: Settings, loaded: LoadedPolicies) -> Iterator[Examined]:
+    if settings.file is not None:
+        yield examine_settings_file(settings.file)
+    if settings.why_not_here:
+        yield note(f"./drorch.yaml {settings.why_not_here}")
+    yield from examine_secrets(_references(settings, loaded), settings.reveal, settings.base_directory / "secrets")
+    base = settings.base_directory
+    yield from examine_private_keys([base, base / "keys", base / "secrets"])
+    for label, path in (
+        ("state", settings.state_directory),
+        ("cache", settings.cache_directory),
+        ("temporary", settings.temporary_directory),
+    ):
+        yield from examine_directory(path, label, settings.limits.keep_free_percent)
+    if set(settings.roles) >= _ALL_ROLES:
+        yield note("one machine holds all roles (backup, drill, maintenance)", "see `roles:` to part them")
+    else:
+        yield ok(f"roles of this machine: {', '.join(settings.roles)}")
+
+
+def _references(settings: Settings, loaded: LoadedPolicies) -> Iterator[SecretReference]:
+    for store in settings.stores.values():
+        if isinstance(store, S3Store):
+            yield from (reference for reference in (store.access_key, store.secret_key) if reference is not None)
+    if settings.catalog.password is not None:
+        yield settings.catalog.password
+    yield from (notification.url for notification in settings.notifications.values())
+    for policy in loaded.policies:
+        for promise in policy.sources():
+            source = promise.source
+            if isinstance(source, PostgresqlSource | MariadbSource) and source.password is not None:
+                yield source.password
+            if isinstance(source, CommandSource):
+                yield from source.environment.values()
+
+
+def _host_key(wiring: Wiring) -> tuple[HostKeyFile | None, list[Examined]]:
+    settings = wiring.settings
+    try:
+        key = wiring.host_key()
+    except DrorchError as error:
+        return None, [of_error(error)]
+    reference = settings.keys.host_key
+    return key, [
+        examine_host_key(None if reference is None else settings.secret_file(reference), key, settings.keys.trust)
+    ]
+
+
+def _catalog(wiring: Wiring) -> Iterator[Examined]:
+    try:
+        yield ok(f"catalog {wiring.catalog().address}")
+    except DrorchError as error:
+        yield of_error(error)
+
+
+def _stores(wiring: Wiring, key: HostKeyFile | None) -> Iterator[Examined]:
+    trust = wiring.settings.keys.trust
+    good = []
+    for name in wiring.settings.stores:
+        try:
+            replica = wiring.replica(name)
+        except DrorchError as error:
+            yield of_error(error, name)
+            continue
+        repository, found = examine_store(replica, trust)
+        yield found
+        if repository is not None:
+            good.append((name, repository))
+            yield examine_clock(replica, wiring.clock.now())
+    yield from examine_membership(good, key)
+
+
+def _policies(loaded: LoadedPolicies) -> Iterator[Examined]:
+    if loaded.problems:
+        yield failed(loaded.summary(), "drorch policy validate", PolicyInvalid)
+    if loaded.policies:
+        sources = sum(len(policy.sources()) for policy in loaded.policies)
+        yield ok(f"policies: {len(loaded.policies)}, sources: {sources}")
+    elif not loaded.problems:
+        yield note("there is no policy yet", "drorch policy new NAME")
+
+
+def _source(wiring: Wiring, promise: SourcePromise) -> Iterator[Examined]:
+    if promise.needs_discovery:
+        yield failed(
+            "this version does not look for databases by itself", "name each database in a policy", SourceUnsupported
+        )
+        return
+    try:
+        source = wiring.source(promise)
+    except DrorchError as error:
+        yield of_error(error, promise.address)
+        return
+    yield from examine_source(promise.address, source)
+
+
+def _tell(
+    chapters: Sequence[tuple[str, list[Examined]]],
+    settings: Settings,
+    promises: Sequence[SourcePromise],
+    output: Output,
+) -> None:
+    lines = wrapped(f"drorch {__version__}, {settings.file}", 2)
+    for title, found in chapters:
+        lines += ["", title, *finding_lines([one.finding for one in found])]
+    findings = [one.finding for _, found in chapters for one in found]
+    bad = sum(finding.level in (Level.FAIL, Level.STOP) for finding in findings)
+    lines.append("")
+    if bad:
+        lines.append(f"FAIL  {bad} of {len(findings)} checks")
+    else:
+        lines.append("OK  nothing stands in the way of a backup")
+        lines += [] if promises else ["  databases were not asked: drorch doctor POLICY"]
+    output.lines(lines)
+
+
+def _document(
+    settings: Settings, policy: str | None, chapters: Sequence[tuple[str, list[Examined]]], code: int
+) -> dict[str, object]:
+    return {
+        "ok": code == 0,
+        "version": __version__,
+        "settings": str(settings.file),
+        "policy": policy,
+        "findings": [
+            {
+                "about": title,
+                "level": one.finding.level.value,
+                "text": one.finding.text,
+                "remedy": one.finding.remedy,
+                "code": one.code,
+            }
+            for title, found in chapters
+            for one in found
+        ],
+    }
