@@ -474,6 +474,16 @@ def test_a_problem_of_the_defaults_is_told_once_at_its_place():
     assert loaded.policies == ()
 
 
+def test_an_unknown_store_of_the_defaults_keeps_every_policy_back_that_inherits_it():
+    loaded = load(
+        POSTGRESQL,
+        POSTGRESQL.replace("name: land", "name: sea") + "stores: [hanoi]\n",
+        defaults=DEFAULTS.replace("dalat", "mars"),
+    )
+    assert [(problem.file, problem.line) for problem in loaded.problems] == [("drorch.yaml", 1)]
+    assert [policy.name for policy in loaded.policies] == ["sea"]
+
+
 def test_what_belongs_to_one_policy_does_not_stand_in_the_defaults():
     assert told(load(defaults="name: x\nschedule: once\n")) == ["1:1 unknown key `name`", "2:1 unknown key `schedule`"]
 
