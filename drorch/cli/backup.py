@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import click
 
+from drorch.cli.addresses import complete_source
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, labelled, local_time, utc_time, wrapped
 from drorch.cli.progress import Silent, observer
@@ -34,7 +35,7 @@ class _Results:
 
 
 @click.command(epilog="Example: drorch backup lamdong-land")
-@click.argument("addresses", nargs=-1, metavar="POLICY[/NAME]...")
+@click.argument("addresses", nargs=-1, metavar="POLICY[/NAME]...", shell_complete=complete_source)
 @click.option("--failed", is_flag=True, help="Only sources whose last backup was not good.")
 @common_options
 def command(addresses: tuple[str, ...], failed: bool, invocation: Invocation) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from drorch import __version__
+from drorch.cli.addresses import complete_source
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, finding_lines, wrapped
 from drorch.errors import DrorchError, PolicyInvalid, SourceUnsupported
@@ -39,7 +40,7 @@ _ALL_ROLES = {"backup", "drill", "maintenance"}
 
 
 @click.command(epilog="Example: drorch doctor lamdong-land")
-@click.argument("policy", required=False, metavar="[POLICY[/NAME]]")
+@click.argument("policy", required=False, metavar="[POLICY[/NAME]]", shell_complete=complete_source)
 @common_options
 def command(policy: str | None, invocation: Invocation) -> int:
     """Try everything that a backup will need, and say what is missing.

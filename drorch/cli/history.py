@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from drorch.catalog.interface import RunRecord, RunState
+from drorch.cli.addresses import complete_source
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import labelled, local_time, table, utc_time
 from drorch.quantities import format_duration, format_size
 
 
 @click.command(epilog="Example: drorch history lamdong-land --failed")
-@click.argument("source", required=False, metavar="[POLICY[/NAME]]")
+@click.argument("source", required=False, metavar="[POLICY[/NAME]]", shell_complete=complete_source)
 @click.option("--failed", is_flag=True, help="Only runs that did not end well.")
 @click.option("--run", "run_id", metavar="ID", help="One run, with its error and the last lines that it wrote.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many, newest first.")

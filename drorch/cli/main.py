@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keys": ("keys", "Make and share out recipient keys."),
     "recovery-sheet": ("recovery_sheet", "Print the page that goes into the safe."),
     "catalog": ("catalog", "Rebuild or upgrade the catalog."),
+    "completion": ("completion", "Make a shell complete what you type."),
 }
 
 

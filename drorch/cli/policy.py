@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from drorch.cli.addresses import complete_source
 from drorch.cli.invocation import Invocation, common_options
 from drorch.clock import SystemClock
 from drorch.errors import PolicyInvalid, PolicyUnknown, StateSecretRefused, TargetRefused
@@ -42,7 +43,7 @@ def validate(invocation: Invocation) -> int:
 
 
 @command.command(epilog="Example: drorch policy show lamdong-land")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_source)
 @click.option("--yaml", "as_yaml", is_flag=True, help="The merged text, with the place where each value comes from.")
 @click.option("--at", metavar="TIME", help="The text that was in force at TIME, as the catalog kept it.")
 @common_options
@@ -117,7 +118,7 @@ def new(name: str, engine: str, invocation: Invocation) -> int:
 
 
 @command.command(epilog="Example: drorch policy grants lamdong-land | psql -h db1 -U postgres land")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_source)
 @common_options
 def grants(name: str, invocation: Invocation) -> int:
     """Print what makes the account that a policy needs, and nothing more than it needs."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from drorch.cli.addresses import complete_snapshot
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, finding_lines, labelled, local_time, utc_time, wrapped
 from drorch.cli.private_keys import key_options, read_recipient
@@ -29,7 +30,7 @@ FETCH_THREADS = 2
 
 
 @click.command(epilog="Example: drorch restore latest:land --key custodians.key --to postgresql://postgres@db2/land")
-@click.argument("snapshot", metavar="SNAPSHOT|latest:POLICY[/NAME]")
+@click.argument("snapshot", metavar="SNAPSHOT|latest:POLICY[/NAME]", shell_complete=complete_snapshot)
 @click.option("--to", "target_url", required=True, metavar="URL", help="postgresql://USER@HOST/DB or sqlite:///FILE")
 @click.option("--to-password", metavar="WHERE", help="file:PATH, env:NAME or prompt; never the password itself.")
 @click.option("--plan", "only_plan", is_flag=True, help="Only say what would happen and what stands in the way.")

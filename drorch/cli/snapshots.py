@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import click
 
 from drorch.catalog.interface import CopyState, SnapshotRecord
+from drorch.cli.addresses import complete_source
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, local_time, table, utc_time
 from drorch.cli.repositories import Where, repository, store_options
@@ -16,7 +17,7 @@ from drorch.wiring import Wiring
 
 
 @click.command(epilog="Example: drorch snapshots lamdong-land --limit 10")
-@click.argument("source", required=False, metavar="[POLICY[/NAME]]")
+@click.argument("source", required=False, metavar="[POLICY[/NAME]]", shell_complete=complete_source)
 @click.option("--limit", type=click.IntRange(1), default=40, show_default=True, help="At most so many, newest first.")
 @store_options
 @common_options

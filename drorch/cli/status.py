@@ -9,6 +9,7 @@ from datetime import datetime
 import click
 
 from drorch import __version__
+from drorch.cli.addresses import complete_source
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import WIDTH, local_time, table, utc_time, wrapped
 from drorch.clock import SystemClock
@@ -35,7 +36,7 @@ _WORDS = {
 
 
 @click.command(epilog="Example: drorch status --check --json")
-@click.argument("source", required=False, metavar="[POLICY[/NAME]]")
+@click.argument("source", required=False, metavar="[POLICY[/NAME]]", shell_complete=complete_source)
 @click.option("--all", "show_all", is_flag=True, help="Every problem and every policy, however long it gets.")
 @click.option("--check", is_flag=True, help="Exit 3 when something is wrong.")
 @common_options

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from drorch.cli.addresses import complete_store
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import wrapped
 from drorch.errors import StoreUnfit
@@ -18,7 +19,7 @@ def command() -> None:
 
 
 @command.command(epilog="Example: drorch store validate hanoi --as writer")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_store)
 @click.option(
     "--as", "role", type=click.Choice(["maintainer", "writer"]), default="maintainer", help="Whose credential this is."
 )
