@@ -122,7 +122,7 @@ BASE = {"name": "land", "source": {"sqlite": {"file": "/x.db"}}, "schedule": "0 
 @pytest.mark.parametrize(
     "change",
     [
-        {"nam": "x"},
+        {"names": "x"},
         {"name": "Land"},
         {"source": {"sqlite": {"file": "x.db"}}},
         {"source": {"sqlite": {"file": "/x"}, "files": {"paths": ["/x"]}}},
