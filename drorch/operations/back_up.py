@@ -13,7 +13,7 @@ from drorch.clock import Clock
 from drorch.errors import DrorchError
 from drorch.ids import Digest
 from drorch.repository.writer import CommittedSnapshot, RunSummary, RunWriter, StreamToStore
-from drorch.sources.interface import Bytes, Capture, Json, Observer, Source, StreamKind, StreamSpec
+from drorch.sources.interface import Bytes, Capture, Json, Observer, Source, StreamKind, StreamSpec, table_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,8 +172,7 @@ def _weight(stream: StreamSpec) -> int:
 
 
 def _tables(streams: Sequence[StreamSpec]) -> int:
-    names = {str(stream.attributes.get("table", stream.name)) for stream in streams if stream.kind is StreamKind.TABLE}
-    return len(names)
+    return len({table_of(stream) for stream in streams if stream.kind is StreamKind.TABLE})
 
 
 def _to_store(ordinal: int, stream: StreamSpec) -> StreamToStore:

@@ -19,6 +19,7 @@ from drorch.sources.interface import (
     RestoreOutcome,
     StreamKind,
     Target,
+    table_of,
 )
 
 
@@ -51,7 +52,7 @@ def plan(reader: SnapshotReader, target: Target, choices: RestoreChoices) -> tup
     """Return the content that a restore would use and the plan; reads the snapshot's entries and the target's catalog."""
     content = SnapshotContent(reader)
     tables = [stream for stream in content.streams() if stream.spec.kind is StreamKind.TABLE]
-    names = {str(stream.spec.attributes.get("table", stream.spec.name)) for stream in tables}
+    names = {table_of(stream.spec) for stream in tables}
     return content, RestorePlan(
         tables=len(names),
         rows=sum(stream.rows or 0 for stream in tables),

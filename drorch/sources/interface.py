@@ -66,6 +66,11 @@ class StreamSpec:
     attributes: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
 
 
+def table_of(stream: StreamSpec) -> tuple[str, str]:
+    """Return schema and name of the table that a stream belongs to: the same for all parts of one table."""
+    return str(stream.attributes.get("schema", "")), str(stream.attributes.get("table", stream.name))
+
+
 class Level(Enum):
     """How a finding is to be read: the first word of its line."""
 

@@ -15,7 +15,7 @@ type   meaning  what follows
 =====  =======  ==========================================================================
 
 The type bytes are the numbers of SQLite's own C interface. ``tests/unit/sources/test_sqlite_rows.py`` holds a second
-decoder that was written from this page alone; docs/FORMAT-sqlite-rows.md says the same in the format's words.
+decoder that was written from this page alone; docs/FORMAT.md section 15 says the same in the format's words.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The row encoding, judged by a decoder that was written from docs/FORMAT-sqlite-rows.md alone."""
+"""The row encoding, judged by a decoder that was written from docs/FORMAT.md section 15 alone."""
 
 import struct
 
