@@ -54,6 +54,11 @@ def pack_list(lane: LaneId, run: RunId) -> str:
     return f"l/{lane}/q/{run}"
 
 
+def pack_list_prefix(lane: LaneId) -> str:
+    """Return the prefix of the pack lists of a lane."""
+    return f"l/{lane}/q/"
+
+
 def index_prefix(lane: LaneId) -> str:
     """Return the prefix of the index segments of a lane."""
     return f"l/{lane}/x/"
@@ -134,6 +139,20 @@ def parse_index_segment(name: str) -> tuple[RunId, int]:
 def is_index_segment(name: str) -> bool:
     """Say whether ``name`` could be that of an index segment; alternate copies are none."""
     return _INDEX.fullmatch(name) is not None
+
+
+def sequence_of(name: str) -> int:
+    """Return the number in the name of a manifest or commit; 0 for any other name."""
+    last = base_name(name).rsplit("/", 1)[-1].removesuffix(".c")
+    return int(last) if len(last) == 12 and last.isascii() and last.isdecimal() else 0
+
+
+def run_of(name: str) -> RunId | None:
+    """Return the run that the last part of a name spells; ``None`` for any other name and for alternate copies."""
+    try:
+        return RunId.parse(name.rsplit("/", 1)[-1])
+    except UsageInvalid:
+        return None
 
 
 def parse_run(text: str) -> RunId:

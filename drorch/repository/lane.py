@@ -137,7 +137,7 @@ class LaneWriter:
 
     def _last_link(self, store: ObjectStore) -> ChainLink | None:
         """Return the chain's last link. A listing says where to begin to look; the end is where a GET finds nothing."""
-        listed = (_sequence_of(stat.name) for stat in store.list_objects(names.manifests_prefix(self.lane)))
+        listed = (names.sequence_of(stat.name) for stat in store.list_objects(names.manifests_prefix(self.lane)))
         start = max(listed, default=0)
         link = read_link(store, self.trust, self.lane, start) if start else None
         if link is None and start:
@@ -206,8 +206,3 @@ def _behind(replica: Replica, head: Head, newest: Head) -> StoreError:
         found=f"manifest {head.sequence}" if head.sequence != newest.sequence else "another manifest of that number",
         hint=f"`drorch copy --to {replica.name}` brings it up",
     )
-
-
-def _sequence_of(name: str) -> int:
-    last = name.rsplit("/", 1)[-1].removesuffix(".c")
-    return int(last) if last.isdigit() else 0

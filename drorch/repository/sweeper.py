@@ -1,0 +1,329 @@
+"""Delete packs that nothing needs: from an explicit plan, announced, and checked again before every batch.
+
+*Each side writes, then reads* (docs/FORMAT.md section 12). The sweeper puts a retire list and then, before every batch, reads all manifests; a
+writer puts its manifest and then reads the retire lists. One of them sees the other: the writer and voids its run, or the
+sweeper and keeps the pack. No clock and no lease takes part in that; the margin only spares runs that are under way from being voided.
+
+Deleted are packs and index segments. Manifests, commits, run records and pack lists stay: they are small, and prove what was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+
+from drorch.clock import Clock
+from drorch.errors import ChainBroken, IntegrityError, ObjectMissing
+from drorch.format import names
+from drorch.format.manifest import bitmap_of
+from drorch.format.objects import FRAME_BYTES, OBJECT_LIMIT_BYTES, ObjectType
+from drorch.format.pack import PackHeader, PackList, pack_header_length
+from drorch.format.packsets import ordinals, sign_pack_sets, united, without
+from drorch.format.signing import SigningKey
+from drorch.format.trust import TrustChain
+from drorch.ids import Digest, LaneId, RunId
+from drorch.repository.chain import ChainLink, LinkState, read_good_part
+from drorch.repository.opening import Replica
+from drorch.storage.interface import ObjectStat, PutOutcome
+
+BATCH_OBJECTS = 500
+MARGIN = timedelta(days=7)
+LEAST_WHOLE_RUN = (
+    2**16
+)  # ordinals that a list retires of a run whose pack list is not known; more when it left more packs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlistedPack:
+    """A pack that no pack list names; ``run`` is what its header says."""
+
+    name: str
+    run: RunId
+    stored_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneContents:
+    """What one store holds of a lane. ``unknown_runs`` have a pack list that is no good: they are left alone."""
+
+    lane: LaneId
+    links: tuple[ChainLink, ...]
+    pack_lists: Mapping[RunId, tuple[Digest, ...]]
+    listed_at: Mapping[RunId, datetime]
+    present: frozenset[Digest]
+    unlisted: tuple[UnlistedPack, ...]
+    segments: tuple[ObjectStat, ...]
+    unknown_runs: frozenset[RunId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepPlan:
+    """What to delete in one store.
+
+    ``given_up`` are the snapshots that are retired, ``packs`` maps each run to the packs of its list, ``unlisted`` are packs of runs that were
+    broken off before they had one, ``segments`` the index of runs of which nothing is left.
+    """
+
+    lane: LaneId
+    given_up: frozenset[RunId]
+    packs: Mapping[RunId, bytes]
+    names: Mapping[RunId, Mapping[int, str]] = field(repr=False)
+    unlisted: tuple[UnlistedPack, ...]
+    segments: Mapping[RunId, tuple[str, ...]]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.packs or self.unlisted or self.segments)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepReport:
+    """What was deleted, and what was kept after all because a snapshot that came meanwhile needs it."""
+
+    retire_list: int | None
+    deleted: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+# -- look
+
+
+def read_contents(replica: Replica, trust: TrustChain, lane: LaneId, *, at_least: int = 0) -> LaneContents:
+    """Return what the store holds of ``lane``.
+
+    ``at_least`` is the number up to which the lane is known to go. Raises ``ChainBroken`` when the chain cannot be read to its end: whoever
+    does not know all snapshots must not delete.
+    """
+    store = replica.store
+    links = _all_links(replica, trust, lane, at_least)
+    pack_lists: dict[RunId, tuple[Digest, ...]] = {}
+    listed_at: dict[RunId, datetime] = {}
+    unknown: set[RunId] = set()
+    for stat in store.list_objects(names.pack_list_prefix(lane)):
+        run = names.run_of(stat.name)
+        if run is None:
+            continue
+        listed_at[run] = stat.stored_at
+        try:
+            pack_lists[run] = _pack_list(replica, trust, lane, run)
+        except (IntegrityError, ObjectMissing):
+            unknown.add(run)
+    listed = {digest for packs in pack_lists.values() for digest in packs}
+    present, unlisted = set(), []
+    for stat in store.list_objects(names.packs_prefix(lane)):
+        digest = names.pack_digest(stat.name)
+        if digest is None or "~" in stat.name:
+            continue
+        present.add(digest)
+        if digest not in listed:
+            unlisted += _unlisted(replica, stat)
+    segments = tuple(stat for stat in store.list_objects(names.index_prefix(lane)) if names.is_index_segment(stat.name))
+    return LaneContents(
+        lane=lane,
+        links=links,
+        pack_lists=pack_lists,
+        listed_at=listed_at,
+        present=frozenset(present),
+        unlisted=tuple(unlisted),
+        segments=segments,
+        unknown_runs=frozenset(unknown),
+    )
+
+
+def _all_links(replica: Replica, trust: TrustChain, lane: LaneId, at_least: int) -> tuple[ChainLink, ...]:
+    part = read_good_part(replica.store, trust, lane)
+    if part.problem is not None:
+        raise part.problem
+    listed = (names.sequence_of(stat.name) for stat in replica.store.list_objects(names.manifests_prefix(lane)))
+    end = max(at_least, max(listed, default=0))
+    if len(part.links) < end:
+        raise ChainBroken(
+            f"lane {lane} in {replica.name} cannot be read to its end, so nothing is deleted",
+            expected=f"{end} manifests",
+            found=f"{len(part.links)}",
+            hint="`drorch verify` says what is missing",
+        )
+    return part.links
+
+
+def _pack_list(replica: Replica, trust: TrustChain, lane: LaneId, run: RunId) -> tuple[Digest, ...]:
+    raw = replica.store.read(names.pack_list(lane, run), limit_bytes=OBJECT_LIMIT_BYTES)
+    allowed = trust.allowed(ObjectType.PACK_LIST, lane)
+    verified = PackList.verify(raw, repository=trust.repository, lane=lane, run=run, allowed=allowed)
+    return tuple(pack.digest for pack in verified.packs)
+
+
+def _unlisted(replica: Replica, stat: ObjectStat) -> list[UnlistedPack]:
+    """Return the pack with the run that its header names; nothing when the header cannot be read: then it is left alone."""
+    try:
+        length = pack_header_length(replica.store.read_range(stat.name, 0, FRAME_BYTES))
+        header = PackHeader.decode(replica.store.read_range(stat.name, FRAME_BYTES, length - FRAME_BYTES))
+    except (IntegrityError, ObjectMissing):
+        return []
+    return [UnlistedPack(name=stat.name, run=header.run, stored_at=stat.stored_at)]
+
+
+# -- decide
+
+
+def plan(contents: LaneContents, give_up: Iterable[RunId], *, now: datetime, margin: timedelta = MARGIN) -> SweepPlan:
+    """Return what no snapshot needs once those of ``give_up`` are retired. ``now`` is the store's clock.
+
+    What runs left that never came to a manifest is spared for ``margin``: they may be under way.
+    """
+    given_up = frozenset(give_up)
+    needed = needed_packs(contents.links, given_up)
+    with_manifest = {link.manifest.run for link in contents.links}
+    packs: dict[RunId, bytes] = {}
+    pack_names: dict[RunId, dict[int, str]] = {}
+    for run, digests in contents.pack_lists.items():
+        if run not in with_manifest and contents.listed_at[run] > now - margin:
+            continue
+        there = {at: names.pack(contents.lane, one) for at, one in enumerate(digests) if one in contents.present}
+        unneeded = without(bitmap_of(there, len(digests)), needed.get(run, b""))
+        chosen = {ordinal: there[ordinal] for ordinal in ordinals(unneeded)}
+        if chosen:
+            packs[run], pack_names[run] = unneeded, chosen
+    unlisted = tuple(
+        one
+        for one in contents.unlisted
+        if one.stored_at <= now - margin and one.run not in contents.unknown_runs and one.run not in needed
+    )
+    return SweepPlan(
+        lane=contents.lane,
+        given_up=given_up,
+        packs=packs,
+        names=pack_names,
+        unlisted=unlisted,
+        segments=_dead_segments(contents, packs, needed, now - margin),
+    )
+
+
+def needed_packs(links: Iterable[ChainLink], given_up: frozenset[RunId]) -> dict[RunId, bytes]:
+    """Return, by run, the packs that a committed or undecided manifest needs, those of ``given_up`` left out."""
+    needed: dict[RunId, bytes] = {}
+    for link in links:
+        if link.state is LinkState.VOID or (link.state is LinkState.COMMITTED and link.manifest.run in given_up):
+            continue
+        for need in link.manifest.needs:
+            needed[need.run] = united(needed.get(need.run, b""), need.bitmap)
+    return needed
+
+
+def _dead_segments(
+    contents: LaneContents, packs: Mapping[RunId, bytes], needed: Mapping[RunId, bytes], before: datetime
+) -> dict[RunId, tuple[str, ...]]:
+    """Return the index segments of runs of which no pack stays."""
+    dead: dict[RunId, tuple[str, ...]] = {}
+    for stat in contents.segments:
+        run, _ = names.parse_index_segment(stat.name)
+        listed = contents.pack_lists.get(run, ())
+        stays = {at for at, digest in enumerate(listed) if digest in contents.present} - set(
+            ordinals(packs.get(run, b""))
+        )
+        if not stays and run not in needed and run not in contents.unknown_runs and stat.stored_at <= before:
+            dead[run] = (*dead.get(run, ()), stat.name)
+    return dead
+
+
+# -- do
+
+
+def execute(
+    sweep: SweepPlan,
+    replica: Replica,
+    trust: TrustChain,
+    *,
+    key: SigningKey,
+    clock: Clock,
+    at_least: int = 0,
+    batch_objects: int = BATCH_OBJECTS,
+) -> SweepReport:
+    """Announce the plan in a retire list signed by the maintainer's ``key``, then delete batch by batch.
+
+    Before every batch all manifests are read again, and whatever one of them needs by now is kept. Raises ``ChainBroken`` when they cannot all be
+    read, and what the store raises; what was deleted till then nothing needed.
+    """
+    if sweep.is_empty:
+        return SweepReport(retire_list=None, deleted=(), kept=())
+    number = _announce(sweep, replica, trust, key, clock)
+    deleted: list[str] = []
+    kept: list[str] = []
+    candidates = iter(_candidates(sweep))
+    while batch := list(islice(candidates, batch_objects)):
+        needed = needed_packs(_all_links(replica, trust, sweep.lane, at_least), sweep.given_up)
+        doomed = [one.name for one in batch if not one.is_needed(needed)]
+        kept += [one.name for one in batch if one.is_needed(needed)]
+        if doomed:
+            replica.store.delete(doomed)
+        deleted += doomed
+    return SweepReport(retire_list=number, deleted=tuple(deleted), kept=tuple(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """An object to delete; ``ordinal`` is ``None`` when any need of its run keeps it."""
+
+    name: str
+    run: RunId
+    ordinal: int | None
+
+    def is_needed(self, needed: Mapping[RunId, bytes]) -> bool:
+        bitmap = needed.get(self.run)
+        if bitmap is None:
+            return False
+        if self.ordinal is None:
+            return any(bitmap)
+        return self.ordinal // 8 < len(bitmap) and bool(bitmap[self.ordinal // 8] & 0x80 >> self.ordinal % 8)
+
+
+def _candidates(sweep: SweepPlan) -> Sequence[_Candidate]:
+    # The index first: no run that begins from now on learns of what is going to be deleted.
+    segments = [_Candidate(name, run, None) for run, every in sweep.segments.items() for name in every]
+    packs = [_Candidate(name, run, at) for run, every in sweep.names.items() for at, name in every.items()]
+    return [*segments, *packs, *(_Candidate(one.name, one.run, None) for one in sweep.unlisted)]
+
+
+def _announce(sweep: SweepPlan, replica: Replica, trust: TrustChain, key: SigningKey, clock: Clock) -> int | None:
+    """Put the next retire list and return its number; ``None`` when only index segments go."""
+    retired = dict(sweep.packs)
+    for run, count in _unlisted_counts(sweep).items():
+        retired[run] = united(retired.get(run, b""), b"\xff" * (max(LEAST_WHOLE_RUN, 4 * count) // 8))
+    if not retired:
+        return None
+    number = 0
+    while True:
+        name = names.retire_list(sweep.lane, number)
+        if _is_there(replica, name):
+            number += 1
+            continue
+        raw = sign_pack_sets(
+            ObjectType.RETIRE_LIST,
+            repository=trust.repository,
+            lane=sweep.lane,
+            number=number,
+            packs=retired,
+            made_at=clock.now(),
+            key=key,
+        )
+        if replica.store.put_if_absent(name, raw) is PutOutcome.CREATED:
+            return number
+        number += 1
+
+
+def _unlisted_counts(sweep: SweepPlan) -> Mapping[RunId, int]:
+    counts: dict[RunId, int] = {}
+    for one in sweep.unlisted:
+        counts[one.run] = counts.get(one.run, 0) + 1
+    return counts
+
+
+def _is_there(replica: Replica, name: str) -> bool:
+    try:
+        replica.store.stat(name)
+    except ObjectMissing:
+        return False
+    return True
