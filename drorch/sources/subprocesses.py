@@ -20,6 +20,7 @@ from typing import IO
 from drorch.errors import CaptureFailed, SourceStalled, SourceUnsupported
 
 TAIL_BYTES = 64 * 1024  # of standard error; a dumper that warns about every table must not fill memory
+AHEAD_BYTES = 256 * 1024
 ENDING_SECONDS = 5.0  # between the polite signal and the other one
 
 
@@ -31,6 +32,7 @@ class Child:
         self._name = name
         self._stall_seconds = stall_seconds
         self._tail = bytearray()
+        self._ahead, self._position = b"", 0
         if process.stdout is None or process.stderr is None:
             raise ValueError("a child needs both pipes")
         self._output: IO[bytes] = process.stdout
@@ -54,15 +56,32 @@ class Child:
         return os.read(descriptor, size)
 
     def read_exactly(self, size: int) -> bytes:
-        """Return ``size`` bytes; raise ``CaptureFailed`` if the output ends before."""
-        parts = []
-        while size:
-            part = self.read(min(size, 1 << 20))
+        """Return ``size`` bytes, read ahead in larger parts; raise ``CaptureFailed`` if the output ends before.
+
+        Not to be mixed with ``read``, which does not see what was read ahead.
+        """
+        end = self._position + size
+        if end > len(self._ahead):
+            self._read_ahead(size)
+            end = size
+        found = self._ahead[self._position : end]
+        self._position = end
+        return found
+
+    def _read_ahead(self, size: int) -> None:
+        parts = [self._ahead[self._position :]]
+        missing = size - len(parts[0])
+        while missing > 0:
+            part = self.read(AHEAD_BYTES)
             if not part:
                 raise self.failure("its output ends too early")
             parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
+            missing -= len(part)
+        self._ahead, self._position = b"".join(parts), 0
+
+    def is_at_end(self) -> bool:
+        """Return whether the output is used up; waits for its end."""
+        return self._position == len(self._ahead) and not self.read(1)
 
     def finish(self) -> None:
         """Wait for the end; raise ``CaptureFailed`` unless the exit code is 0."""

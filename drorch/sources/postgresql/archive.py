@@ -91,7 +91,11 @@ def _entry(reader: _Reader, version: tuple[int, int], offset_size: int) -> Archi
     reader.text()  # "false": tables with OIDs
     depends = []
     while (dependency := reader.text()) is not None:
+        if not dependency.isdigit():
+            raise CaptureFailed("pg_dump's archive is broken", found="a dependency that is no number")
         depends.append(int(dependency))
+    if not kind.isascii():
+        raise CaptureFailed("pg_dump's archive is broken", found="a kind of definition that is no word")
     reader.read(1 + offset_size)  # where the data are
     return ArchiveEntry(
         identifier=identifier,

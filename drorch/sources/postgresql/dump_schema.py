@@ -131,7 +131,7 @@ def schema_entries(child: Child, encoding: Encoding, learned: DumpedSchema, keep
             entry = converter.convert(raw)
             if entry is not None:
                 yield entry
-        if child.read(1):
+        if not child.is_at_end():
             raise child.failure("bytes after the archive's end")
     except CaptureFailed:
         child.kill()
