@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from drorch.clock import Clock, SystemClock
-from drorch.errors import SettingsInvalid, SourceUnsupported, StoreMissing, UsageInvalid
+from drorch.errors import DrorchError, SettingsInvalid, SourceUnsupported, StoreError, StoreMissing, UsageInvalid
 from drorch.policy.installation import DirectoryStore, S3Store
 from drorch.policy.model import PostgresqlSource, SourcePromise, SqliteSource
 
@@ -89,7 +90,10 @@ class Wiring:
         return Replica(name=name, store=self._kept(self._store(settings)))
 
     def repository(self, names: Sequence[str] = ()) -> Repository:
-        """Open the repository in the stores called ``names`` (all of drorch.yaml when empty) and check its trust root."""
+        """Open the repository in the stores called ``names`` (all of drorch.yaml when empty) and check its trust root.
+
+        A store that is not there is left out (``unusable``) as long as another is good.
+        """
         from drorch.repository.opening import open_repository
 
         if self.settings.keys.trust is None:
@@ -99,8 +103,17 @@ class Wiring:
                 found="none",
                 hint="`drorch init` writes it",
             )
-        replicas = [self.replica(name) for name in (names or tuple(self.settings.stores))]
-        return open_repository(replicas, self.settings.keys.trust)
+        replicas: list[Replica] = []
+        missing: dict[str, DrorchError] = {}
+        for name in names or tuple(self.settings.stores):
+            try:
+                replicas.append(self.replica(name))
+            except StoreError as error:  # a disk that is not mounted must not keep the others from being used
+                missing[name] = error
+        if not replicas and missing:
+            raise next(iter(missing.values()))
+        opened = open_repository(replicas, self.settings.keys.trust)
+        return replace(opened, unusable={**missing, **opened.unusable})
 
     def store_at(self, url: str) -> Replica:
         """Return the store that a URL means, with credentials from the standard AWS variables; for a bare machine."""
