@@ -134,11 +134,12 @@ def read_contents(replica: Replica, trust: TrustChain, lane: LaneId, *, at_least
 
 
 def _all_links(replica: Replica, trust: TrustChain, lane: LaneId, at_least: int) -> tuple[ChainLink, ...]:
+    # The listing first: what is added while we read is found by the reading, and is no gap.
+    listed = (names.sequence_of(stat.name) for stat in replica.store.list_objects(names.manifests_prefix(lane)))
+    end = max(at_least, max(listed, default=0))
     part = read_good_part(replica.store, trust, lane)
     if part.problem is not None:
         raise part.problem
-    listed = (names.sequence_of(stat.name) for stat in replica.store.list_objects(names.manifests_prefix(lane)))
-    end = max(at_least, max(listed, default=0))
     if len(part.links) < end:
         raise ChainBroken(
             f"lane {lane} in {replica.name} cannot be read to its end, so nothing is deleted",

@@ -1,0 +1,233 @@
+"""Writers, a late writer and a sweeper in one lane, with a pause at every store call: nothing acknowledged is ever lost."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from drorch.errors import NothingDone, ObjectConflict, RunVoided
+from drorch.ids import LaneId, RunId
+from drorch.repository import packing, sweeper, writer
+from drorch.repository.checker import CheckRequest, check
+from drorch.repository.opening import Replica, Repository, open_repository
+from drorch.repository.sweeper import SweepReport
+from drorch.repository.writer import CommittedSnapshot
+from drorch.storage.interface import ObjectStore
+from drorch.storage.memory import MemoryStore
+from tests.support.crash_store import Crashed, CrashStore
+from tests.support.repositories import Household, ManualClock, back_up, counting_random, read_back, snapshots
+from tests.support.turns import Pick, Turns, in_order, shuffled, stopping
+
+HOUSEHOLD = Household()
+OLD, CRASHED, STEADY = (random.Random(n).randbytes(90_000) for n in range(3))
+NO_MARGIN = timedelta(0)
+
+
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call of a run at a time, and an index segment for every pack."""
+    monkeypatch.setattr(packing, "UPLOADS", 1)
+    monkeypatch.setattr(packing, "PACK_TARGET_BYTES", 80_000)
+    monkeypatch.setattr(writer, "SEGMENT_PACKS", 1)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A lane with two snapshots, of which the first is given up, and a run that was broken off."""
+
+    objects: dict[str, bytes]
+    lane: LaneId
+    given_up: RunId
+    kept: RunId
+    root: bytes
+
+    def store(self) -> MemoryStore:
+        store = MemoryStore(ManualClock())
+        for name, content in self.objects.items():
+            store.put_if_absent(name, content)
+        return store
+
+
+@pytest.fixture
+def base() -> Base:
+    return _base()
+
+
+_made: list[Base] = []
+
+
+def _base() -> Base:
+    if not _made:
+        store = MemoryStore(ManualClock())
+        repository = HOUSEHOLD.create(store)
+        first = back_up(repository, {"old": OLD, "steady": STEADY}, random_bytes=counting_random("1"))
+        second = back_up(repository, {"steady": STEADY}, random_bytes=counting_random("2"))
+        root = repository.trust.root_digest.raw
+        for survives in range(40):
+            crashing = CrashStore(store, survives_calls=survives)
+            with pytest.raises(Crashed):
+                back_up(with_store(repository, crashing), {"c": CRASHED}, random_bytes=counting_random(f"c{survives}"))
+            if any("/x/" in name for verb, name in crashing.calls[:survives] if verb == "put"):
+                break
+        objects = {stat.name: store.read(stat.name, limit_bytes=10**8) for stat in store.list_objects("")}
+        _made.append(Base(objects, first.lane, first.run, second.run, root))
+    return _made[0]
+
+
+def with_store(repository: Repository, store: ObjectStore) -> Repository:
+    return Repository(trust=repository.trust, replicas=(Replica(name="store", store=store),))
+
+
+@dataclass
+class Stage:
+    """One play: actors by name, what each writes, and what must be readable in the end."""
+
+    base: Base
+    store: MemoryStore = field(init=False)
+    repository: Repository = field(init=False)
+    models: dict[str, dict[str, bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.store = self.base.store()
+        self.repository = open_repository([Replica(name="store", store=self.store)], self.base.root)
+
+    def writer(self, label: str, **streams: bytes) -> Callable[[ObjectStore], CommittedSnapshot]:
+        self.models[label] = streams
+
+        def act(store: ObjectStore) -> CommittedSnapshot:
+            return back_up(with_store(self.repository, store), streams, random_bytes=counting_random(label))
+
+        return act
+
+    def sweeper(self) -> Callable[[ObjectStore], SweepReport]:
+        def act(store: ObjectStore) -> SweepReport:
+            replica, trust, clock = Replica(name="store", store=store), self.repository.trust, ManualClock()
+            contents = sweeper.read_contents(replica, trust, self.base.lane)
+            plan = sweeper.plan(contents, [self.base.given_up], now=clock.now() + timedelta(days=400), margin=NO_MARGIN)
+            return sweeper.execute(plan, replica, trust, key=HOUSEHOLD.maintainer, clock=clock, batch_objects=2)
+
+        return act
+
+    def play(self, pick: Pick, **actors: Callable[[ObjectStore], Any]) -> dict[str, Any]:
+        outcomes = Turns(self.store, pick).run(actors)
+        for name, outcome in outcomes.items():
+            if isinstance(outcome, Exception):
+                assert isinstance(outcome, (NothingDone, ObjectConflict)), (name, outcome)
+        self.judge(outcomes)
+        return outcomes
+
+    def judge(self, outcomes: dict[str, Any]) -> None:
+        """Everything acknowledged is listed, everything listed but the given-up one reads back equal."""
+        wanted = {self.base.kept: {"steady": STEADY}}
+        for name, outcome in outcomes.items():
+            if isinstance(outcome, CommittedSnapshot):
+                wanted[outcome.run] = self.models[name]
+        listed = {one.link.manifest.run: one for one in snapshots(self.repository)}
+        assert set(listed) == wanted.keys() | {self.base.given_up}
+        for run, streams in wanted.items():
+            assert read_back(self.repository, listed[run]) == streams
+        report = check(self.repository, CheckRequest(retired={self.base.given_up}))
+        assert report.errors == ()
+
+
+def kind(outcome: Any) -> str:
+    if isinstance(outcome, RunVoided):
+        return "voided"
+    if isinstance(outcome, Exception):
+        return type(outcome).__name__
+    if isinstance(outcome, SweepReport):
+        return f"swept, kept {len(outcome.kept)}" if outcome.kept else "swept"
+    return "committed"
+
+
+def calls_of(base: Base, *actors: str) -> Iterator[tuple[str, int]]:
+    """How many store calls each actor makes when it is alone."""
+    for actor in actors:
+        stage = Stage(base)
+        turns = Turns(stage.store, in_order(actor))
+        turns.run({actor: cast(stage)[actor]})
+        yield actor, len(turns.log)
+
+
+def cast(stage: Stage) -> dict[str, Callable[[ObjectStore], Any]]:
+    """A writer that needs what the sweeper wants and what a crashed run left, another one, and the sweeper."""
+    return {
+        "a": stage.writer("a", old=OLD, crashed=CRASHED),
+        "b": stage.writer("b", old=OLD, steady=STEADY),
+        "sweeper": stage.sweeper(),
+    }
+
+
+def test_the_stage_holds_what_it_is_for(base: Base) -> None:
+    stage = Stage(base)
+    outcomes = stage.play(in_order("a", "b", "sweeper"), **cast(stage))
+    assert {name: kind(outcome) for name, outcome in outcomes.items()} == {
+        "a": "committed",
+        "b": "committed",
+        "sweeper": "swept",
+    }
+    alone = Stage(base)
+    swept = alone.play(in_order("sweeper"), sweeper=alone.sweeper())["sweeper"]
+    packs = [name for name in swept.deleted if "/p/" in name]
+    assert len(packs) >= 4  # of the snapshot that is given up, and of the run that was broken off
+    assert [name for name in swept.deleted if "/x/" in name]
+    before = base.objects.keys()
+    assert {stat.name for stat in alone.store.list_objects("")} < before | {f"l/{base.lane}/g/0"}
+
+
+@pytest.mark.parametrize("sleeper", ["a", "sweeper"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_one_sleeps_at_any_call_while_the_others_finish(base: Base, sleeper: str, order: int) -> None:
+    others = [name for name in ("a", "b", "sweeper") if name != sleeper][::order]
+    ((_, calls),) = calls_of(base, sleeper)
+    assert calls > 10
+    seen: Counter[str] = Counter()
+    for after in range(calls + 1):
+        stage = Stage(base)
+        outcomes = stage.play(stopping(sleeper, after, *others), **cast(stage))
+        seen[kind(outcomes[sleeper])] += 1
+    if sleeper == "a":
+        assert seen["voided"] > 0
+        assert seen["committed"] > 0
+    else:
+        assert sum(count for outcome, count in seen.items() if outcome.startswith("swept, kept")) > 0
+
+
+def test_random_schedules_of_all_three(base: Base) -> None:
+    seen: Counter[tuple[str, ...]] = Counter()
+    for seed in range(120):
+        stage = Stage(base)
+        outcomes = stage.play(shuffled(seed), **cast(stage))
+        seen[tuple(kind(outcomes[name]) for name in ("a", "b", "sweeper"))] += 1
+    assert len(seen) > 4
+    assert {"committed", "voided"} <= {outcome for outcomes in seen for outcome in outcomes[:2]}
+
+
+def test_two_runs_at_once_never_take_one_number(base: Base) -> None:
+    seen: Counter[tuple[str, str]] = Counter()
+    for seed in range(40):
+        stage = Stage(base)
+        outcomes = stage.play(shuffled(seed), a=stage.writer("a", new=OLD), b=stage.writer("b", other=CRASHED))
+        numbers = [one.sequence for one in outcomes.values() if isinstance(one, CommittedSnapshot)]
+        assert len(set(numbers)) == len(numbers) > 0
+        seen[kind(outcomes["a"]), kind(outcomes["b"])] += 1
+    assert len(seen) > 1
+
+
+def test_a_run_that_slept_before_its_last_packs_leaves_nothing_that_later_runs_rely_on(base: Base) -> None:
+    """Its packs are taken over with a list of their own; what it adds when it wakes stands in no list and stays unknown."""
+    more = random.Random(77).randbytes(300_000)
+    for after in range(8, 24):
+        stage = Stage(base)
+        first = {"a": stage.writer("a", one=OLD + more, two=more[::-1])}
+        stage.play(stopping("a", after, "b"), **first, b=stage.writer("b", one=OLD + more))
+        stage.models.clear()
+        again = back_up(stage.repository, {"two": more[::-1]}, random_bytes=counting_random("c"))
+        (listed,) = [one for one in snapshots(stage.repository) if one.link.manifest.run == again.run]
+        assert read_back(stage.repository, listed) == {"two": more[::-1]}
