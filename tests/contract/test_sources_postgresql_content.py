@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.support.memory_content import MemoryContent, SilentObserver, read_cap
 from tests.support.postgresql import Server, account, give, private_directory, running_server, unprivileged
 from tests.support.postgresql_zoo import assert_same_contents, schema_difference
 
+WHEN = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
 TCVN3 = b"Nguy\xd4n V\xa8n \xb9\xb8\xff"  # "Nguyễn Văn ..." as the nineties wrote it: no UTF-8
 
 
@@ -101,6 +103,26 @@ def test_a_value_of_32_mib(pg: Server, private: Path) -> None:
     content = round_trip(pg, name, private)
     assert pg.run(sums, f"{name}_back") == pg.run(sums, name)
     assert content.blobs["table/public.t"].count(b"\n") == 2
+
+
+@pytest.mark.slow
+def test_a_value_that_the_server_cannot_send_is_named(pg: Server, private: Path) -> None:
+    name = pg.new_database(
+        "create table t (id int primary key, small text, v bytea); alter table t alter v set storage external"
+    )
+    pg.run(
+        "insert into t select 1, 'x', '\\x00'; insert into t select 42, 'y', x || x from (select decode(repeat('ab', 280 * 1024 * 1024), 'hex') as x) big",
+        name,
+    )
+    with pg.source(pg.location(name), private).capture() as capture:
+        stream = capture.streams()[-1]
+        with pytest.raises(errors.CaptureFailed) as caught, capture.open(stream) as pieces:
+            for _piece in pieces:
+                pass
+    assert "public.t" in caught.value.message
+    assert "column v" in caught.value.found
+    assert "(42)" in caught.value.found
+    assert "587 MB" in caught.value.found
 
 
 def test_a_large_table_is_read_in_parts_that_stay_the_same(server: Server, private: Path) -> None:
@@ -272,3 +294,61 @@ def wait_for(standby: Server, name: str) -> None:
             return
         threading.Event().wait(0.1)
     raise AssertionError("the standby does not follow")
+
+
+@pytest.mark.parametrize(
+    ("major", "options"),
+    [
+        (15, "template template0 locale_provider icu icu_locale 'vi' locale 'C.UTF-8'"),
+        (18, "template template0 locale_provider builtin builtin_locale 'C.UTF-8' locale 'C'"),
+        (18, "template template0 locale_provider builtin builtin_locale 'PG_UNICODE_FAST' locale 'C'"),
+    ],
+)
+def test_the_locale_of_the_database_is_kept(
+    major: int, options: str, request: pytest.FixtureRequest, private: Path
+) -> None:
+    server: Server = request.getfixturevalue(f"postgresql_{major}")
+    name = server.new_database("create table t (a text); insert into t values ('ă'), ('b'), ('a')", options=options)
+    round_trip(server, name, private)
+    assert schema_difference(server, name, f"{name}_back") == ""
+
+
+def test_a_name_that_needs_quotes(pg: Server, private: Path) -> None:
+    pg.run('create database "wei""rd \'đất\' 🗺"')
+    pg.run("create table t (a int)", "wei\"rd 'đất' 🗺")
+    content = take(pg, "wei\"rd 'đất' 🗺", private)
+    for _time in range(2):
+        pg.target(pg.location("wei\"rd 'đất' 🗺")).restore(
+            content, RestoreChoices(replace=True, started_at=WHEN), SilentObserver()
+        )
+    assert pg.run("select count(*) from pg_database where datname like 'wei%before%'") == [(2,)]
+
+
+def test_an_account_that_is_no_superuser_restores_its_own(pg: Server, private: Path) -> None:
+    pg.run("drop role if exists restorer; create role restorer login createdb")
+    name = pg.new_database(
+        "create extension pg_trgm; create table t (id serial primary key, v text); insert into t (v) values ('x'); grant select on t to public; create schema s; create view s.v as select * from t"
+    )
+    pg.run(f"alter database {name} set work_mem = '7MB'")
+    content = take(pg, name, private)
+    target = pg.target(pg.location(f"{name}_back", user="restorer"))
+    with pytest.raises(errors.DecisionNeeded) as caught:
+        target.restore(content, RestoreChoices(), SilentObserver())
+    assert "--no-owner" in caught.value.hint
+    target.restore(content, RestoreChoices(no_owner=True), SilentObserver())
+    assert pg.run("select pg_get_userbyid(relowner), relname from pg_class where relname = 't'", f"{name}_back") == [
+        ("restorer", "t")
+    ]
+    assert pg.run("show work_mem", f"{name}_back") == [("7MB",)]
+
+
+def test_a_locale_that_is_missing_can_be_replaced(pg: Server, private: Path) -> None:
+    name = pg.new_database("create table t (a int)")
+    content = take(pg, name, private)
+    content.facts = {**content.facts, "collate": "zz_ZZ.UTF-8", "ctype": "zz_ZZ.UTF-8"}
+    target = pg.target(pg.location(f"{name}_back"))
+    with pytest.raises(errors.DecisionNeeded) as caught:
+        target.restore(content, RestoreChoices(), SilentObserver())
+    assert "zz_ZZ" in caught.value.found
+    target.restore(content, RestoreChoices(locale="C"), SilentObserver())
+    assert pg.run(f"select datcollate from pg_database where datname = '{name}_back'") == [("C",)]

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from drorch import errors
-from drorch.sources.interface import StreamKind
+from drorch.clock import SystemClock
+from drorch.sources.interface import Capture, Level, StreamKind, StreamSpec
 from drorch.sources.postgresql.location import PostgresqlLocation
+from drorch.sources.postgresql.options import CaptureOptions, RolesChoice
+from drorch.sources.postgresql.source import PostgresqlSource
+from drorch.sources.postgresql.tools import PostgresqlTools
 from tests.support.memory_content import read_capture
-from tests.support.postgresql import Server, free_port, make_certificates, running_server
+from tests.support.postgresql import SUPERUSER_PASSWORD, Server, free_port, make_certificates, running_server
 from tests.support.relay import Relay
 
 BIG = "create table big (id int, filler text); insert into big select g, repeat(md5(g::text), 20) from generate_series(1, 60000) g;"
@@ -289,3 +295,97 @@ def all_through(relay: Relay, server: Server, name: str, private: Path) -> dict[
     location = PostgresqlLocation(host=str(relay.directory), port=server.port, user="postgres", database=name)
     with server.source(location, private).capture() as capture:
         return read_capture(capture).blobs
+
+
+def test_waiting_ddl_does_not_stop_a_capture(pg: Server, private: Path) -> None:
+    name = pg.new_database("create table t (a int); insert into t select generate_series(1, 1000)")
+    with pg.source(pg.location(name), private).capture() as capture:
+        schema, *_others, table = capture.streams()
+        with capture.open(schema) as pieces:
+            list(pieces)
+        changer = threading.Thread(target=pg.run, args=("alter table t add column b int", name))
+        changer.start()
+        while not pg.run("select 1 from pg_locks where not granted and mode = 'AccessExclusiveLock'"):
+            time.sleep(0.05)
+        with capture.open(table) as pieces:
+            assert b"".join(pieces).count(b"\n") == 1000
+        assert changer.is_alive()
+        assert capture.ask("select count(*) from t") == "1000"
+    changer.join(10)
+    assert not changer.is_alive()
+
+
+def test_abort_ends_the_dumper_and_says_so(pg: Server, private: Path) -> None:
+    name = pg.new_database("".join(f"create table t{number} (i int primary key);" for number in range(200)))
+    with pg.source(pg.location(name), private).capture() as capture:
+        stopper = threading.Thread(target=abort_when_dumping, args=(capture,))
+        stopper.start()
+        with pytest.raises(errors.Interrupted), capture.open(capture.streams()[0]) as pieces:
+            for _piece in pieces:
+                pass
+        stopper.join()
+        assert child_processes() == []
+
+
+def abort_when_dumping(capture: Capture) -> None:
+    while not child_processes():
+        time.sleep(0.002)
+    capture.abort()
+
+
+def test_streams_can_be_read_by_several_threads(pg: Server, private: Path) -> None:
+    name = pg.new_database(
+        "".join(
+            f"create table t{number} as select g, md5(g::text) from generate_series(1, 2000) g;" for number in range(12)
+        )
+    )
+    with pg.source(pg.location(name), private, jobs=3).capture() as capture:
+        assert capture.parallel == 3
+
+        def read(stream: StreamSpec) -> tuple[str, bytes]:
+            with capture.open(stream) as pieces:
+                return stream.name, b"".join(pieces)
+
+        with ThreadPoolExecutor(3) as pool:
+            found = dict(pool.map(read, capture.streams()))
+        assert found == read_capture(capture).blobs
+
+
+def test_roles_travel_with_their_passwords_only_when_asked(pg: Server, big: str, private: Path) -> None:
+    pg.run(
+        "drop role if exists hashed; create role hashed login password 'x' connection limit 3; grant pg_monitor to hashed; alter role hashed set work_mem = '5MB'"
+    )
+    for choice, is_there in ((RolesChoice.WITHOUT_PASSWORDS, False), (RolesChoice.WITH_PASSWORDS, True)):
+        with (
+            pg.source(pg.location(big), private, roles=choice).capture() as capture,
+            capture.open(capture.streams()[1]) as pieces,
+        ):
+            lines = [json.loads(line) for line in b"".join(pieces).splitlines()]
+        role = next(line for line in lines if line["kind"] == "role" and line["name"] == "hashed")
+        assert ("password" in role) is is_there
+        assert role["connection_limit"] == 3
+        assert {"kind": "membership", "role": "pg_monitor", "member": "hashed", "admin": False} in lines
+        assert {"kind": "setting", "role": "hashed", "name": "work_mem", "value": "5MB"} in lines
+    with pg.source(pg.location(big), private, roles=RolesChoice.NONE).capture() as capture:
+        assert "roles" not in [stream.name for stream in capture.streams()]
+
+
+def test_a_password_is_asked_for_once(pg: Server, big: str, private: Path) -> None:
+    asked: list[int] = []
+
+    def ask() -> str:
+        asked.append(1)
+        return SUPERUSER_PASSWORD
+
+    with pg.source(pg.tcp_location(big, password=ask), private).capture() as capture:
+        read_capture(capture)
+    assert len(asked) == 1
+
+
+def test_a_server_without_a_dumper_is_told_what_to_install(pg: Server, big: str, private: Path, tmp_path: Path) -> None:
+    source = PostgresqlSource(
+        pg.location(big), CaptureOptions(), PostgresqlTools(directory=tmp_path), SystemClock(), private
+    )
+    error = fail_to_open(source, errors.SourceUnsupported)
+    assert "postgresql-client-15" in error.hint
+    assert [finding.level for finding in source.examine()][1] is Level.FAIL

@@ -18,7 +18,7 @@ import socket
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,14 +104,26 @@ class Server:
         return PostgresqlLocation(host=self.sockets, port=self.port, user=user, database=database, **changes)
 
     def tcp_location(
-        self, database: str, *, user: str = "postgres", password: str = SUPERUSER_PASSWORD, **changes: Any
+        self,
+        database: str,
+        *,
+        user: str = "postgres",
+        password: str | Callable[[], str] = SUPERUSER_PASSWORD,
+        **changes: Any,
     ) -> PostgresqlLocation:
         """Return the location over TCP: ``verify-full`` where the server can, else ``none``."""
         tls: dict[str, Any] = (
             {"tls": "verify-full", "tls_authority": self.authority} if self.has_tls else {"tls": "none"}
         )
         words: dict[str, Any] = (
-            {"host": "127.0.0.1", "port": self.port, "user": user, "password": lambda: password} | tls | changes
+            {
+                "host": "127.0.0.1",
+                "port": self.port,
+                "user": user,
+                "password": password if callable(password) else lambda: password,
+            }
+            | tls
+            | changes
         )
         return PostgresqlLocation(database=database, **words)
 

@@ -11,20 +11,23 @@ from datetime import datetime
 from pathlib import Path
 
 from drorch.clock import Clock
-from drorch.errors import Bug, CaptureFailed, Interrupted
+from drorch.errors import Bug, CaptureFailed, Interrupted, SourceError
 from drorch.sources.interface import Bytes, Json, RowFormat, StreamKind, StreamSpec
 from drorch.sources.postgresql import left_out
 from drorch.sources.postgresql.border import mapped
 from drorch.sources.postgresql.dump_schema import DumpedSchema, pg_dump, schema_entries
 from drorch.sources.postgresql.entries import Entry, encode_entry
+from drorch.sources.postgresql.failures import StatementRefused
 from drorch.sources.postgresql.inventory import Table, copy_out_sql, stream_specs
 from drorch.sources.postgresql.large_objects import read_large_objects
 from drorch.sources.postgresql.location import PostgresqlLocation
 from drorch.sources.postgresql.options import CaptureOptions, RolesChoice
+from drorch.sources.postgresql.oversize import TOO_LARGE, oversize_error
 from drorch.sources.postgresql.roles import read_roles
 from drorch.sources.postgresql.session import PIECE_BYTES, Lifeline, Session
 from drorch.sources.postgresql.snapshot import Readers, Snapshot
 
+LOCK_NOT_AVAILABLE = "55P03"
 SCHEMA = StreamSpec(name="schema", kind=StreamKind.SCHEMA)
 ROLES = StreamSpec(name="roles", kind=StreamKind.ROLES)
 
@@ -137,19 +140,57 @@ class PostgresqlCapture:
         self._lifeline.end(Interrupted("the capture was stopped"))
 
     def _bytes_of(self, stream: StreamSpec) -> Generator[Bytes, None, None]:
-        with mapped(f"reading {stream.name}"):
+        with self._ended(), mapped(f"reading {stream.name}"):
             if stream.kind is StreamKind.SCHEMA:
                 yield from self._schema()
                 return
+            if stream.kind is StreamKind.TABLE:
+                yield from self._rows(stream)
+                return
             with self._opened.readers.lend() as session:
-                if stream.kind is StreamKind.TABLE:
-                    yield from session.copy_out(copy_out_sql(self._table(stream), stream))
-                elif stream.kind is StreamKind.LARGE_OBJECTS:
+                if stream.kind is StreamKind.LARGE_OBJECTS:
                     yield from read_large_objects(session)
                 elif stream.kind is StreamKind.ROLES:
                     yield from read_roles(session, self._options.roles)
                 else:
                     raise Bug(f"no stream of kind {stream.kind.name} in PostgreSQL")
+
+    def _rows(self, stream: StreamSpec) -> Iterator[bytes]:
+        table = self._table(stream)
+        sql = copy_out_sql(table, stream)
+        try:
+            with self._opened.readers.lend() as session:
+                yield from session.copy_out(sql)
+        except StatementRefused as refused:
+            if refused.state == LOCK_NOT_AVAILABLE:
+                yield from self._rows_by_exporter(sql)
+                return
+            if refused.state not in TOO_LARGE:
+                raise
+            with self._opened.readers.lend() as session:
+                told = oversize_error(session, table, refused)
+            raise told or refused from refused
+
+    def _rows_by_exporter(self, sql: str) -> Iterator[bytes]:
+        """Read a table for which somebody's DDL waits: a reader would wait behind it, and it waits for the exporter's lock.
+
+        The exporter holds the lock already, so it need not queue.
+        """
+        with self._asking:
+            session = self._opened.exporter
+            session.run("savepoint table_rows")
+            yield from session.copy_out(sql)
+            session.run("release savepoint table_rows")
+
+    @contextlib.contextmanager
+    def _ended(self) -> Iterator[None]:
+        """Say why everything was ended, instead of how that looked from here."""
+        try:
+            yield
+        except SourceError as error:
+            if self._lifeline.reason is not None and self._lifeline.reason is not error:
+                raise self._lifeline.reason from error
+            raise
 
     def _table(self, stream: StreamSpec) -> Table:
         name = stream.name

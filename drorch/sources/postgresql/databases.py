@@ -117,6 +117,25 @@ def drop_leftovers(server: Session, name: str) -> list[str]:
     return found
 
 
+def require_absent(server: Session, side: str) -> None:
+    """Raise ``TargetRefused`` if a side database is there that is not ours to drop."""
+    if exists(server, side):
+        raise TargetRefused(
+            "a database of the name that the restore needs is there already",
+            expected=f"no database {side}",
+            hint="if it is a complete restore that could not take its name: rename it, else drop it",
+        )
+
+
+def free_name(server: Session, name: str) -> str:
+    """Return ``name``, or ``name_2``, ``name_3``, ... if two restores fall into one minute."""
+    found, number = name, 1
+    while exists(server, found):
+        number += 1
+        found = f"{name}_{number}"
+    return found
+
+
 def terminate_sessions(server: Session, name: str) -> None:
     """End every session in database ``name`` but ours."""
     server.run(

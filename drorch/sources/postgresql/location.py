@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -56,6 +57,10 @@ class PostgresqlLocation:
     def of_database(self, name: str) -> PostgresqlLocation:
         """Return the same place with another database."""
         return replace(self, database=name)
+
+    def with_one_question(self) -> PostgresqlLocation:
+        """Return the same place, asking for the password once however many sessions log in."""
+        return self if self.password is None else replace(self, password=functools.cache(self.password))
 
     def keywords(self, *, application: str, connect_timeout_seconds: int) -> dict[str, str]:
         """Return libpq's keywords, without the password."""

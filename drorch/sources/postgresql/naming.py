@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 MARKER = "drorch: a restore that is not finished"
+COMPLETE = "drorch: a complete restore that could not take its name"
 _LONGEST_NAME_BYTES = 63  # NAMEDATALEN - 1
 
 

@@ -26,7 +26,7 @@ from drorch.sources.postgresql.snapshot import Readers, Snapshot, take_snapshot
 from drorch.sources.postgresql.tools import PostgresqlTools, find_pg_dump
 
 OLDEST_VERSION = 110_000
-NEWEST_TESTED = 189_999
+_READER_LOCK_SECONDS = 2
 
 
 class PostgresqlSource:
@@ -40,7 +40,7 @@ class PostgresqlSource:
         clock: Clock,
         temporary: Path,
     ) -> None:
-        self._location = location
+        self._location = location.with_one_question()
         self._options = options
         self._tools = tools
         self._clock = clock
@@ -135,8 +135,12 @@ class PostgresqlSource:
         return opened, program
 
     def _reader(self, lifeline: Lifeline) -> Callable[[], Session]:
+        """Return a maker of reading sessions; they wait shortly for locks, since the exporter can step in."""
+
         def make() -> Session:
-            return self._connect(lifeline)
+            session = self._connect(lifeline)
+            session.run(f"set lock_timeout = '{min(_READER_LOCK_SECONDS, self._options.lock_timeout_seconds)}s'")
+            return session
 
         return make
 

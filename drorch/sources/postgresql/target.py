@@ -13,7 +13,7 @@ from drorch.sources.postgresql.border import mapped_target
 from drorch.sources.postgresql.databases import Occupation
 from drorch.sources.postgresql.failures import ConnectionLost, StatementRefused
 from drorch.sources.postgresql.location import PostgresqlLocation
-from drorch.sources.postgresql.naming import before_name, marker, side_name
+from drorch.sources.postgresql.naming import COMPLETE, before_name, marker, side_name
 from drorch.sources.postgresql.options import session_settings
 from drorch.sources.postgresql.preflight import findings
 from drorch.sources.postgresql.progress import Progress
@@ -38,7 +38,7 @@ class PostgresqlTarget:
         application: str = "drorch",
         connect_timeout_seconds: int = 10,
     ) -> None:
-        self._location = location
+        self._location = location.with_one_question()
         self._clock = clock
         self._application = application
         self._connect_timeout_seconds = connect_timeout_seconds
@@ -147,6 +147,7 @@ class PostgresqlTarget:
         side = side_name(name, content.short_id)
         with mapped_target("making the database"):
             databases.drop_leftovers(server, name)
+            databases.require_absent(server, side)
             databases.create_database(server, side, content.facts, choices.locale, content.short_id)
         try:
             if choices.tables:
@@ -157,7 +158,10 @@ class PostgresqlTarget:
         except BaseException:
             self._drop(side)
             raise
-        before = before_name(name, choices.started_at or self._clock.now()) if occupied.exists else None
+        before = None
+        if occupied.exists:
+            with mapped_target("naming the old database"):
+                before = databases.free_name(server, before_name(name, choices.started_at or self._clock.now()))
         self._swap(server, side, before, restored, choices)
         return self._outcome(restored, progress, databases.undo_statements(name, before) if before else ())
 
@@ -178,6 +182,7 @@ class PostgresqlTarget:
             found = str(error)
             with contextlib.suppress(StatementRefused, ConnectionLost):
                 server.run("rollback")
+                server.run(f"comment on database {identifier(side)} is {literal(COMPLETE)}")
                 found = ", ".join(databases.sessions_in(server, name)) or found
             raise TargetRefused(
                 "the restored database could not take its name",
