@@ -266,13 +266,15 @@ class Forge:
         self.trust_records.append(raw)
         return raw
 
-    def reseal(self, recipient: RecipientKey, runs: Mapping[bytes, bytes], number: int = 0) -> None:
+    def reseal(
+        self, recipient: RecipientKey, runs: Mapping[bytes, bytes], number: int = 0, signer: SigningKey | None = None
+    ) -> None:
         """Put ``keys/<number>``: the keys of ``runs`` sealed to one more recipient, by the maintainer."""
         fields = one(16, number, 32)
         for run, run_key in runs.items():
             sealed = recipient.seal(run_key + self.lane_secret, self.repository, self.lane, run)
             fields += one(17, one(1, self.lane) + one(2, run) + one(3, recipient.key_id) + one(4, sealed))
-        self.put(f"keys/{number}", self.signed(2, f"keys/{number}", fields, [self.maintainer]))
+        self.put(f"keys/{number}", self.signed(2, f"keys/{number}", fields, [signer or self.maintainer]))
 
     # Snapshots
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import hashlib
 import json
 import random
@@ -13,10 +14,11 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import zstandard
+from blake3 import blake3
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.support import forge as forging
@@ -214,6 +216,17 @@ def test_a_recipient_that_was_added_later_reads_old_runs(desk: Desk, forge: Forg
     assert (before.code, "not readable with this private key" in before.err) == (1, True)
     forge.reseal(added, forge.run_keys)
     assert desk(forge.directory, "restore", run, key=added, trust=forge.trust_root).written == {"a": b"old"}
+
+
+@pytest.mark.parametrize("who", ["the writer", "a revoked maintainer"])
+def test_a_bundle_that_no_maintainer_signed_is_not_read(desk: Desk, forge: Forge, who: str) -> None:
+    forge.snapshot({"a": b"old"})
+    added = RecipientKey(b"\x07" * 32)
+    forge.reseal(added, forge.run_keys, signer=forge.writer if who == "the writer" else forge.maintainer)
+    if who == "a revoked maintainer":
+        forge.trust(revoked=[(forge.maintainer, [])])
+    result = desk(forge.directory, "restore", forge.snapshots[0].run_text, key=added, trust=forge.trust_root)
+    assert (result.code, "keys/0: not signed by a key" in result.err) == (1, True)
 
 
 def test_a_bundle_with_the_wrong_keys_is_caught_by_the_commitment(desk: Desk, forge: Forge) -> None:
@@ -442,6 +455,125 @@ def test_a_second_history_with_the_same_key_does_not_chain(desk: Desk, forge: Fo
             shutil.copy(tmp_path / "clone" / name, directory / name)
     result = listed(desk, forge)
     assert (result.code, "does not follow the manifest before it" in result.err) == (1, True)
+
+
+# A writer that signs nonsense: a fault of ours, or a thief with the writer's key
+
+
+def test_a_record_with_other_content_than_its_id_is_refused() -> None:
+    keys = recover.RunKeys(bytes(48), bytes(32), bytes(32))
+    identity = blake3(b"\x01abc", key=recover.derive(bytes(32), "drorch/1 chunk id", 32)).digest()
+    good = recover.Record(1, 0, 3, identity, bytes(32), 0, 0, b"abc")
+    assert good.decode(keys, lambda _: b"", "it") == b"abc"
+    for wrong in (good._replace(content=b"abd"), good._replace(kind=2), good._replace(plain_length=4)):
+        with pytest.raises(recover.Refused, match="decodes to other bytes than its id says"):
+            wrong.decode(keys, lambda _: b"", "it")
+
+
+def exchange(forge: Forge, **changes: Any) -> None:
+    """Let the forge's next trees say something else of the first big chunk that it knows."""
+    (chunk_id, known), *_ = [item for item in forge.known.items() if len(item[1].plain) == forge.chunk_bytes]
+    forge.known[chunk_id] = dataclasses.replace(known, **changes)
+
+
+def test_a_place_that_holds_another_chunk_is_not_taken(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": rows(9000)})
+    exchange(forge, place=list(forge.known.values())[3].place)
+    forge.snapshot({"a": rows(9000)})
+    result = restored(desk, forge, 2)
+    assert (result.code, result.written) == (0, {"a": rows(9000)})
+    assert "holds another chunk; took another pack" in result.err
+
+
+def test_a_delta_with_another_base_than_the_tree_names_is_not_taken(desk: Desk, tmp_path: Path) -> None:
+    first, second = rows(9000), rows(9000).replace(b"\t1", b"\t2")
+    forge = build_repository(tmp_path / "repository", snapshots=[{"a": first}], delta_depth=1)
+    forge.snapshot({"a": second})
+    chunk_id, known = next(item for item in forge.known.items() if item[1].bases)
+    other = next(each for each in forge.known.values() if not each.bases and each != known.bases[0])
+    forge.known[chunk_id] = dataclasses.replace(known, bases=(other,))
+    forge.snapshot({"a": second})
+    result = restored(desk, forge, 3)
+    assert (result.code, result.written) == (0, {"a": second})
+    assert "a delta against another base than the tree names; took another pack" in result.err
+
+
+def test_a_commit_of_another_manifest_is_no_commit(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": b"1"}, state=None)
+    name = f"{forge.folder}/m/{1:012d}.c"
+    fields = forging.one(16, 1, 64) + forging.one(17, bytes(32)) + forging.one(18, forging.COMMITTED, 8)
+    forge.put(name, forge.signed(8, name, fields, [forge.writer], lane=forge.lane))
+    result = restored(desk, forge, 1)
+    assert (result.code, "is not the manifest that its commit names" in result.err) == (1, True)
+
+
+def test_a_pack_list_that_the_manifest_does_not_name_is_not_taken(desk: Desk, forge: Forge) -> None:
+    forge.snapshot({"a": rows(9000)})
+    forge.pack_lists[forge.snapshots[0].run] = bytes(32)
+    forge.snapshot({"a": rows(9000)})
+    result = restored(desk, forge, 2)
+    assert (result.code, result.written) == (0, {"a": rows(9000)})  # found by the packs' own headers
+    assert "is not the pack list that the manifest names; took another pack" in result.err
+
+
+def test_two_secrets_in_one_lane_are_refused(desk: Desk, forge: Forge) -> None:
+    """The third run refers to a chunk of the first, whose secret is another; what comes out is from elsewhere."""
+    forge.snapshot({"a": rows(9000)})
+    forge.lane_secret = b"\x01" * 32
+    forge.snapshot({"a": rows(9000)})
+    exchange_from = len(forge.known) // 2  # the second run's chunks, whose ids are those of the new secret
+    chunk_id, known = list(forge.known.items())[exchange_from]
+    forge.known[chunk_id] = dataclasses.replace(known, run=forge.snapshots[0].run)
+    forge.snapshot({"a": rows(9000)})
+    result = restored(desk, forge, 3)
+    assert (result.code, result.written) == (0, {"a": rows(9000)})
+    assert "has another lane secret than the rest of its lane; took another pack" in result.err
+
+
+def test_a_stream_is_kept_only_with_its_digest(
+    desk: Desk, forge: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong_for_streams(raw: bytes, *, key: bytes | None = None) -> Any:
+        return blake3(raw, key=key) if key else blake3(raw + b"x")
+
+    monkeypatch.setattr(forging, "blake3", wrong_for_streams)
+    forge.snapshot({"a": b"1"})
+    result = restored(desk, forge, 1)
+    assert (result.code, "the digest of the whole stream is wrong" in result.out) == (1, True)
+    assert not list(tmp_path.glob("out-1/*-a*"))
+
+
+def reference(size: int, level: int = 0) -> bytes:
+    return bytes(16 + 24 + 32) + bytes([level]) + size.to_bytes(8, "big")
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        b"",
+        forging.one(4, reference(9)),
+        forging.one(4, reference(10, level=9)),
+        forging.one(4, reference(10)) + forging.one(5, bytes(10)),
+        forging.one(5, b"\0\1" + bytes(8)),
+        forging.one(5, b"\0\0" + (91).to_bytes(8, "big")),
+        forging.one(5, b"\0\0" + b"\xff" * 8),
+    ],
+)
+def test_an_entry_whose_place_cannot_be_is_refused(places: bytes) -> None:
+    container = recover.read_reference(reference(100), "it")
+    front = forging.one(1, b"a") + forging.one(2, 2, 8) + forging.one(3, 10, 64)
+    back = forging.one(6, bytes(32)) + forging.one(7, 0, 8) + forging.one(11, b"{}")
+    good = front + forging.one(5, b"\0\0" + (90).to_bytes(8, "big")) + back
+    assert recover.read_entry(good, 0, [container]).start == 90
+    with pytest.raises(recover.Refused, match="malformed"):
+        recover.read_entry(front + places + back, 0, [container])
+
+
+def test_a_node_adds_up_to_what_its_parent_says() -> None:
+    node = bytes([1, 0, 0, 1]) + bytes(16) + b"\0\0\0\1" + b"\0" + b"\0\0\0\7" + bytes(46)
+    assert [child.size for child in recover.read_node(node, recover.Child(7, bytes(32), (), 0))] == [7]
+    with pytest.raises(recover.Refused, match="is not the node that its parent describes"):
+        recover.read_node(node, recover.Child(8, bytes(32), (), 0))
 
 
 # Who may sign
