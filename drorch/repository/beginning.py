@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,9 +199,12 @@ def _adopt(material: RunMaterial, run: RunId, clock: Clock) -> None:
     packs = material.index.packs(run)
     if not packs:
         return
-    ours = _pack_list(run, packs).sign(
-        repository=material.repository.trust.repository, lane=lane.lane, made_at=clock.now(), key=material.key
-    )
+
+    @functools.cache
+    def ours() -> bytes:
+        repository = material.repository.trust.repository
+        return _pack_list(run, packs).sign(repository=repository, lane=lane.lane, made_at=clock.now(), key=material.key)
+
     standing = set(_in_each(material.replicas, lambda replica: _standing(replica, name, ours)))
     if len(standing) > 1:
         material.index.forget_run(run)
@@ -221,13 +225,13 @@ def _adopt(material: RunMaterial, run: RunId, clock: Clock) -> None:
     material.index.remember_pack_list(run, digest_of(raw))
 
 
-def _standing(replica: Replica, name: str, ours: bytes) -> bytes:
+def _standing(replica: Replica, name: str, ours: Callable[[], bytes]) -> bytes:
     """Return the pack list that stands in this store from now on: the one that is there, or ours."""
     try:
         return replica.store.read(name, limit_bytes=OBJECT_LIMIT_BYTES)
     except ObjectMissing:
-        put_or_compare(replica, name, ours)
-        return ours
+        put_or_compare(replica, name, ours())
+        return ours()
 
 
 def _pack_list(run: RunId, packs: Sequence[tuple[int, Digest, int]]) -> PackList:

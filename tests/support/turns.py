@@ -41,9 +41,10 @@ class Turns:
     def __init__(self, store: ObjectStore, pick: Pick) -> None:
         self._store = store
         self._pick = pick
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._state: dict[str, str] = {}
         self._calls: dict[str, int] = {}
+        self._tickets: dict[str, threading.Semaphore] = {}
         self.log: list[tuple[str, str, str]] = []
 
     def run(self, actors: Mapping[str, Callable[[ObjectStore], Any]]) -> dict[str, Any]:
@@ -56,43 +57,43 @@ class Turns:
             except Exception as error:  # noqa: BLE001 - it is the outcome
                 outcomes[actor] = error
             finally:
-                with self._changed:
-                    self._state[actor] = "done"
-                    self._changed.notify_all()
+                self._leave(actor)
 
         self._state = dict.fromkeys(actors, "running")
         self._calls = dict.fromkeys(actors, 0)
+        self._tickets = {actor: threading.Semaphore(0) for actor in actors}
         threads = [threading.Thread(target=play, args=item, daemon=True) for item in actors.items()]
         for thread in threads:
             thread.start()
-        self._direct()
         for thread in threads:
             thread.join(PATIENCE_SECONDS)
+        assert outcomes.keys() == actors.keys(), f"nobody moves: {self._state} after {self.log[-5:]}"
         return outcomes
 
     def wait(self, actor: str, verb: str, name: str) -> None:
         """Called by an actor before a store call."""
-        with self._changed:
+        with self._lock:
             assert self._state[actor] == "running", f"{actor} makes two calls at once"
             self._state[actor] = "waiting"
-            self._changed.notify_all()
-            self._wait_until(lambda: self._state[actor] == "running")
-            self._calls[actor] += 1
-            self.log.append((actor, verb, name))
+            self._grant_next()
+        assert self._tickets[actor].acquire(timeout=PATIENCE_SECONDS), f"{actor} waits for ever: {self._state}"
+        self.log.append((actor, verb, name))
 
-    def _direct(self) -> None:
-        with self._changed:
-            while True:
-                self._wait_until(lambda: "running" not in self._state.values())
-                waiting = {actor: self._calls[actor] for actor, state in self._state.items() if state == "waiting"}
-                if not waiting:
-                    return
-                chosen = self._pick(waiting)
-                self._state[chosen] = "running"
-                self._changed.notify_all()
+    def _leave(self, actor: str) -> None:
+        with self._lock:
+            self._state[actor] = "done"
+            self._grant_next()
 
-    def _wait_until(self, condition: Callable[[], bool]) -> None:
-        assert self._changed.wait_for(condition, PATIENCE_SECONDS), f"nobody moves: {self._state} after {self.log[-5:]}"
+    def _grant_next(self) -> None:
+        """Let one of those that wait make its call, once nobody runs."""
+        if "running" in self._state.values():
+            return
+        waiting = {actor: self._calls[actor] for actor, state in self._state.items() if state == "waiting"}
+        if waiting:
+            chosen = self._pick(waiting)
+            self._state[chosen] = "running"
+            self._calls[chosen] += 1
+            self._tickets[chosen].release()
 
 
 def in_order(*order: str) -> Pick:
