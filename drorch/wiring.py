@@ -226,6 +226,7 @@ class Wiring:
                 self.settings.resolve(described.file),
                 clock=self.clock,
                 busy_timeout_seconds=described.lock_timeout_seconds,
+                exclude_data=described.exclude_data,
             )
         if isinstance(described, PostgresqlSource):
             return self._postgresql(described)

@@ -170,7 +170,6 @@ SQLITE = Table(
             kind=ListOf(item=_name),
             summary="Tables whose structure is kept and whose rows are not; listed in reports",
             default=(),
-            is_acted_on=False,
         ),
         Field(
             key="lock_timeout",

@@ -131,6 +131,12 @@ def is_excluded(table: Table, options: CaptureOptions) -> bool:
     return any(fnmatchcase(shown, pattern) for pattern in options.exclude_data)
 
 
+def unused_patterns(tables: Sequence[Table], options: CaptureOptions) -> list[str]:
+    """Return the patterns of ``exclude_data`` that fit no table: most likely misspelt."""
+    shown = [display_name(table.schema, table.name) for table in tables]
+    return [pattern for pattern in options.exclude_data if not any(fnmatchcase(name, pattern) for name in shown)]
+
+
 def stream_specs(table: Table, version: int, split_size_bytes: int) -> Iterator[StreamSpec]:
     """Yield the stream of a table; several, cut at fixed page numbers, if it is larger than ``split_size_bytes``.
 

@@ -18,7 +18,7 @@ from drorch.sources.postgresql.border import mapped
 from drorch.sources.postgresql.capture import Opened, PostgresqlCapture
 from drorch.sources.postgresql.examine import examine
 from drorch.sources.postgresql.failures import StatementRefused
-from drorch.sources.postgresql.inventory import is_excluded, tables
+from drorch.sources.postgresql.inventory import is_excluded, tables, unused_patterns
 from drorch.sources.postgresql.location import PostgresqlLocation
 from drorch.sources.postgresql.options import CaptureOptions, session_settings
 from drorch.sources.postgresql.session import Lifeline, Session, connect
@@ -129,6 +129,7 @@ class PostgresqlSource:
             large_object_bytes=_large_object_bytes(exporter) if size != "0" else None,
             facts=facts.database_facts(exporter)
             | facts.table_facts(found, excluded, unlogged)
+            | {"exclude_data_unused": [*unused_patterns(found, self._options)]}
             | {"standby": standby is not None, "left_out": facts.left_out(exporter)},
             began_seconds=began,
         )

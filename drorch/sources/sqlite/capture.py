@@ -12,6 +12,7 @@ from drorch.errors import Bug, CaptureFailed
 from drorch.sources.interface import Bytes, Json, RowFormat, StreamKind, StreamSpec
 from drorch.sources.sqlite.database_file import identifier
 from drorch.sources.sqlite.definitions import Schema, TableRows, encode_schema, read_schema, read_tables
+from drorch.sources.sqlite.exclusion import EXCLUDED, UNUSED, exclude
 from drorch.sources.sqlite.faults import FOREIGN, reading
 from drorch.sources.sqlite.rows import FetchedValue
 from drorch.sources.sqlite.table_reader import encoded_rows
@@ -23,7 +24,13 @@ class SqliteCapture:
     """See ``Capture``. Made by ``SqliteSource.capture`` with the transaction open."""
 
     def __init__(
-        self, connection: sqlite3.Connection, *, address: str, restore_point: datetime, facts: Mapping[str, Json]
+        self,
+        connection: sqlite3.Connection,
+        *,
+        address: str,
+        restore_point: datetime,
+        facts: Mapping[str, Json],
+        exclude_data: Sequence[str] = (),
     ) -> None:
         self._connection = connection
         self._address = address
@@ -31,7 +38,9 @@ class SqliteCapture:
         self._is_aborted = threading.Event()
         with reading(address):
             self._schema: Schema = read_schema(connection)
-            self._tables = {f"table/{rows.table}": rows for rows in read_tables(connection)}
+            found = read_tables(connection)
+            exclusion = exclude(connection, found, exclude_data)
+            self._tables = {f"table/{rows.table}": rows for rows in exclusion.kept}
             self._file_bytes = self._pragma("page_count") * self._schema.settings.page_size
             self._weights = {name: self._estimated_rows(rows) for name, rows in self._tables.items()}
         self._facts = {
@@ -40,7 +49,9 @@ class SqliteCapture:
             "journal_mode": self._schema.settings.journal_mode,
             "page_size": self._schema.settings.page_size,
             "database_bytes": self._file_bytes,
-            "tables": len(self._tables),
+            "tables": len(found),
+            EXCLUDED: list(exclusion.excluded),
+            UNUSED: list(exclusion.unused),
         }
 
     @property

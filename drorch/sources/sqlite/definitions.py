@@ -76,13 +76,14 @@ class TableRows:
 
     ``columns`` are the stored columns in order, generated ones left out: SQLite computes them again. ``row_number`` is the
     name by which SQLite's row number is known here (``None`` in WITHOUT ROWID tables); where no column shows it,
-    it is kept all the same and comes first (``has_row_number``).
+    it is kept all the same and comes first (``has_row_number``). ``condition`` is SQL that some rows do not meet: they are not read.
     """
 
     table: str
     columns: tuple[str, ...]
     row_number: str | None
     has_row_number: bool
+    condition: str = ""
 
     def select(self, encoding: str) -> str:
         """Return the query whose rows, in the order of the table's own tree, are the stream.
@@ -96,9 +97,10 @@ class TableRows:
                 f"CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END, typeof({name})='text'"
                 for name in names
             ]
+        where = f" WHERE {self.condition}" if self.condition else ""
         order = f" ORDER BY {identifier(self.row_number)}" if self.row_number else ""
         # NOT INDEXED: a covering index would be read instead, in its own order
-        return f"SELECT {', '.join(names)} FROM {identifier(self.table)} NOT INDEXED{order}"
+        return f"SELECT {', '.join(names)} FROM {identifier(self.table)} NOT INDEXED{where}{order}"
 
     def attributes(self) -> dict[str, Json]:
         """Return what is kept with the stream."""

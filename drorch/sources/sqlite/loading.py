@@ -18,6 +18,7 @@ from drorch.errors import RestoreDiffers, TargetRefused
 from drorch.sources.interface import Bytes, Content, Observer, StoredStream
 from drorch.sources.sqlite.database_file import identifier
 from drorch.sources.sqlite.definitions import Definition, Kind, Settings, read_table
+from drorch.sources.sqlite.exclusion import told
 from drorch.sources.sqlite.faults import FOREIGN, writing
 from drorch.sources.sqlite.rows import LoadedRow, OddText, decode_rows
 from drorch.sources.sqlite.selection import ROW_NUMBERS_TABLE, Selection, table_of
@@ -222,6 +223,7 @@ class _Loader:
             verdict = str(self._connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
         if verdict != "ok":
             raise TargetRefused("the new database fails its integrity check", expected="ok", found=verdict[:200])
+        excluded = told(self._content.facts)
         where = "as in the source" if self._selection.is_whole else "not all tables were restored"
         try:
             orphans = Counter(
@@ -231,7 +233,8 @@ class _Loader:
             self._loaded.notes.append(f"foreign keys could not be checked: {error}")
             return
         for (child, parent), count in sorted(orphans.items()):
-            self._loaded.notes.append(f"{count} rows of {child} refer to rows of {parent} that are not there ({where})")
+            why = "its rows were left out at backup" if parent in excluded else where
+            self._loaded.notes.append(f"{count} rows of {child} refer to rows of {parent} that are not there ({why})")
 
 
 class _Tally:

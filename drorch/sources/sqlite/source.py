@@ -21,6 +21,7 @@ from drorch.sources.sqlite.database_file import (
     read_header,
     refuse_foreign_companions,
 )
+from drorch.sources.sqlite.exclusion import UNUSED, told
 from drorch.sources.sqlite.faults import reading
 
 
@@ -33,7 +34,10 @@ class IntegrityCheck(Enum):
 
 
 class SqliteSource:
-    """See ``Source``. Nothing is written; in rollback-journal mode writers wait for the length of the capture."""
+    """See ``Source``. Nothing is written; in rollback-journal mode writers wait for the length of the capture.
+
+    ``exclude_data`` are patterns of tables whose definition is captured and whose rows are not.
+    """
 
     def __init__(
         self,
@@ -42,11 +46,13 @@ class SqliteSource:
         clock: Clock,
         busy_timeout_seconds: float = 30.0,
         check: IntegrityCheck = IntegrityCheck.NONE,
+        exclude_data: Sequence[str] = (),
     ) -> None:
         self._path = Path(os.path.realpath(path))  # companions lie beside the file, not beside a link to it
         self._clock = clock
         self._busy_timeout_seconds = busy_timeout_seconds
         self._check = check
+        self._exclude_data = tuple(exclude_data)
 
     @property
     def address(self) -> str:
@@ -70,7 +76,8 @@ class SqliteSource:
         try:
             header = self._header_or_error()
             with self.capture() as capture:
-                tables = len(capture.streams()) - 1
+                tables = capture.facts["tables"]
+                unused = told(capture.facts, UNUSED)
                 size = format_size(self._path.stat().st_size)
         except SourceError as error:
             return [Finding(level=Level.FAIL, text=error.message, remedy=error.hint)]
@@ -84,7 +91,15 @@ class SqliteSource:
             findings.append(
                 Finding(level=Level.NOTE, text=f"{self._path} holds nothing at all", remedy="is it the right file?")
             )
-        elif not header.is_wal:
+        if unused:
+            findings.append(
+                Finding(
+                    level=Level.NOTE,
+                    text=f"exclude_data fits no table: {', '.join(unused)}",
+                    remedy="is the name right? the rows that are meant would be stored",
+                )
+            )
+        if not header.is_empty and not header.is_wal:
             findings.append(
                 Finding(
                     level=Level.NOTE,
@@ -109,7 +124,13 @@ class SqliteSource:
             if self._check is not IntegrityCheck.NONE:
                 self._refuse_damage(connection)
         facts = {"engine": "sqlite", "library_version": sqlite3.sqlite_version, "file": str(self._path)}
-        return SqliteCapture(connection, address=self.address, restore_point=restore_point, facts=facts)
+        return SqliteCapture(
+            connection,
+            address=self.address,
+            restore_point=restore_point,
+            facts=facts,
+            exclude_data=self._exclude_data,
+        )
 
     def _refuse_damage(self, connection: sqlite3.Connection) -> None:
         complaint = connection.execute(f"PRAGMA {self._check.value}(1)").fetchone()[0].decode(errors="replace")

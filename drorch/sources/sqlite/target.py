@@ -15,6 +15,7 @@ from drorch.quantities import format_size
 from drorch.sources.interface import Content, Finding, Level, Observer, RestoreChoices, RestoreOutcome, StreamKind
 from drorch.sources.sqlite.database_file import OLDEST_LIBRARY
 from drorch.sources.sqlite.definitions import Kind, decode_schema
+from drorch.sources.sqlite.exclusion import told
 from drorch.sources.sqlite.faults import FOREIGN, writing
 from drorch.sources.sqlite.loading import Loaded, load
 from drorch.sources.sqlite.replacement import has_bytes, put_new, replace_old, side_directory
@@ -53,6 +54,7 @@ class SqliteTarget:
                 *self._findings_about_directory(content, selection),
                 *self._findings_about_file(choices),
                 *_findings_about_selection(selection),
+                *_findings_about_left_out(content, selection),
             ]
 
     def restore(self, content: Content, choices: RestoreChoices, observer: Observer) -> RestoreOutcome:
@@ -164,6 +166,15 @@ def _findings_about_selection(selection: Selection) -> list[Finding]:
         for module in sorted(modules - _known_modules())
     ]
     return findings
+
+
+def _findings_about_left_out(content: Content, selection: Selection) -> list[Finding]:
+    chosen = {definition.name for definition in selection.schema.of(Kind.TABLE)}
+    return [
+        Finding(level=Level.NOTE, text=f"comes without rows (exclude_data): {name}")
+        for name in told(content.facts)
+        if name in chosen
+    ]
 
 
 def _known_modules() -> set[str]:
