@@ -465,7 +465,7 @@ def test_a_record_with_other_content_than_its_id_is_refused() -> None:
     identity = blake3(b"\x01abc", key=recover.derive(bytes(32), "drorch/1 chunk id", 32)).digest()
     good = recover.Record(1, 0, 3, identity, bytes(32), 0, 0, b"abc")
     assert good.decode(keys, lambda _: b"", "it") == b"abc"
-    for wrong in (good._replace(content=b"abd"), good._replace(kind=2), good._replace(plain_length=4)):
+    for wrong in (good._replace(content=b"xyz"), good._replace(kind=2), good._replace(plain_length=4)):
         with pytest.raises(recover.Refused, match="decodes to other bytes than its id says"):
             wrong.decode(keys, lambda _: b"", "it")
 
@@ -827,7 +827,7 @@ def test_the_passphrase_is_asked_for_on_the_terminal(
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda text: text.replace("Két", "Ket"), "the passphrase is wrong, or the file was changed"),
+        (lambda text: text.replace("Két", "Cái"), "the passphrase is wrong, or the file was changed"),
         (lambda text: text.replace("sealed: 07", "sealed: 08"), "the passphrase is wrong, or the file was changed"),
         (lambda text: text.replace("recipient", "root"), "is not the private key file of a recipient"),
         (lambda text: text.replace("key 1", "key 2"), "is not the private key file of a recipient"),
