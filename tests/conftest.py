@@ -11,6 +11,7 @@ pytest_plugins: list[str] = [
     "tests.support.seaweedfs",
     "tests.support.catalogs",
     "tests.support.postgresql",
+    "tests.support.installations",
 ]
 
 # A setting of the developer's machine must neither help nor hurt a test, nor may a test reach a real account.

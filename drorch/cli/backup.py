@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 import click
 
 from drorch.cli.addresses import complete_source
+from drorch.cli.failures import explain
 from drorch.cli.invocation import Invocation, common_options
-from drorch.cli.output import Output, labelled, local_time, utc_time, wrapped
+from drorch.cli.output import Output, labelled, local_time, printable, utc_time, wrapped
 from drorch.cli.progress import Silent, observer
 from drorch.errors import DrorchError, Interrupted, SourceUnsupported, Terminated, UsageInvalid
 from drorch.ids import Digest
@@ -24,6 +25,7 @@ from drorch.wiring import Wiring, liveness, this_machine
 
 PARTIAL = 3
 NOTHING_SUCCEEDED = 20
+_LONGEST_ANSWER = 200
 
 
 @dataclass(slots=True)
@@ -107,8 +109,12 @@ def _run_one(wiring: Wiring, policy: Policy, promise: SourcePromise, output: Out
     if output.shows_progress:
         output.message(f"{promise.address}  {source.address} -> {', '.join(policy.stores)}")
     bars = observer(output, "rows")
-    with bars or nullcontext(Silent()) as watching:
-        return _protector(wiring, policy).run(protection, source, watching)
+    try:
+        with bars or nullcontext(Silent()) as watching:
+            return _protector(wiring, policy).run(protection, source, watching)
+    except DrorchError as error:
+        explain(error, policy, promise, source.address, wiring.settings)
+        raise
 
 
 def _protector(wiring: Wiring, policy: Policy) -> Protector:
@@ -143,7 +149,10 @@ def _report_lines(report: BackupReport, wiring: Wiring, *, alone: bool) -> list[
     if not alone:
         word = "ok" if report.complete else "PARTIAL"
         sizes = f"read={_tight(report.bytes_read)} stored={_tight(snapshot.bytes_stored)}"
-        return [f"{report.source} {word} {snapshot.run.short} {report.duration_seconds:.1f}s {sizes} copies={copies}"]
+        missing = sum(len(one.names) for one in report.left_out)
+        told = f" left_out={missing}" if missing else ""
+        line = f"{report.source} {word} {snapshot.run.short} {report.duration_seconds:.1f}s {sizes} copies={copies}"
+        return [line + told]
     zone = str(wiring.settings.time_zone)
     head = "OK  " if report.complete else "PARTIAL  "
     state = "complete" if report.complete else f"in {copies.replace('/', ' of ')} stores"
@@ -151,6 +160,10 @@ def _report_lines(report: BackupReport, wiring: Wiring, *, alone: bool) -> list[
     lines += _row("restore point", local_time(report.restore_point, zone))
     lines += _row("read", f"{format_size(report.bytes_read)} in {report.tables:,} tables, {report.rows:,} rows")
     lines += _row("stored", f"{format_size(snapshot.bytes_stored)} in each store ({_shares(report)})")
+    for missing in report.left_out:
+        lines += _row(missing.label, printable(missing.text))
+    for name, answer in report.probes.items():
+        lines += _row("probe", f"{name}: {printable(answer)[:_LONGEST_ANSWER]}")
     for name in snapshot.copies:
         lines += _row(name, "ok")
     for name, error in report.dropped.items():
@@ -224,4 +237,5 @@ def _snapshot(report: BackupReport) -> dict[str, object]:
         "copies": [{"store": name, "state": "complete"} for name in snapshot.copies]
         + [{"store": name, "state": "failed", "error": error.slug} for name, error in report.dropped.items()],
         "probes": dict(report.probes),
+        "left_out": [{"kind": one.kind, "names": list(one.names)} for one in report.left_out],
     }

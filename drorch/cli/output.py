@@ -70,6 +70,7 @@ def error_fields(error: DrorchError) -> dict[str, Any]:
         "expected": error.expected,
         "found": error.found,
         "hint": error.hint,
+        "still_good": error.still_good,
         "retryable": error.retryable,
     }
 
@@ -137,6 +138,11 @@ def finding_lines(findings: Sequence[Finding]) -> list[str]:
         lines += wrapped(f"  {finding.level.value:<5} {finding.text}", 8)
         lines += wrapped(f"        {finding.remedy}", 8) if finding.remedy else []
     return lines
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with everything escaped that could move the cursor or hide what follows: tables are named by strangers."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def local_time(moment: datetime, zone: str) -> str:

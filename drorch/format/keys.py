@@ -29,7 +29,7 @@ from drorch.format.fields import Bytes, Fields, encode_fields, u32
 from drorch.format.objects import ObjectType
 from drorch.format.signing import SigningKey, SigningPublic, VerifiedObject, sign_object, verify_object
 from drorch.format.trust import LANE_PREFIX_BYTES, MOST_RECIPIENTS, Recipient
-from drorch.ids import KeyId, LaneId, RepositoryId, RunId
+from drorch.ids import KeyId, LaneId, RepositoryId, RunId, grouped
 
 SEED_BYTES = 32
 P384_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973
@@ -207,15 +207,19 @@ class RunRecord:
 
         Raises ``KeyMissing`` when they were sealed to none of them, ``ObjectCorrupt`` when what opens does not fit.
         """
+        tried: list[str] = []
         for key in keys:
-            recipient_id = key.public().recipient_id
+            public = key.public()
+            recipient_id = public.recipient_id
+            tried.append(f"{public.label} {grouped(recipient_id.raw[:8])}".lstrip())
             sealed = self.sealed.get(recipient_id) or (further or {}).get(recipient_id)
             if sealed is not None:
                 return open_run_keys(sealed, key, self.repository, self.lane, self.run, self.commitment)
         raise KeyMissing(
             f"no private key that opens run {self.run.short} was given",
-            expected="one of " + ", ".join(str(recipient_id)[:16] for recipient_id in self.sealed),
-            found="none of them",
+            expected="the key " + " or ".join(grouped(recipient_id.raw[:8]) for recipient_id in self.sealed),
+            found=", ".join(tried) or "no key",
+            hint="the recovery sheet lists who can read; a key that was added later opens later runs only",
         )
 
 
