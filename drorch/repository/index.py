@@ -15,7 +15,7 @@ from pathlib import Path
 from drorch.format.index import IndexEntry, IndexSegment
 from drorch.format.manifest import ordinals_of
 from drorch.format.pack import ListedPack
-from drorch.format.tree import Place, decode_twin, encode_twin
+from drorch.format.tree import NO_TWIN, Place, decode_twin, encode_twin
 from drorch.ids import ChunkId, Digest, RunId
 
 _SCHEMA = """
@@ -36,7 +36,8 @@ _FIND_FRESH = "select run, place, twin from fresh where id = ?"
 _FIND_PRESENT = """
 select chunk.run, chunk.place, chunk.twin from chunk
 join pack on pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.place) and pack.present and pack.listed
-where chunk.id = ?
+where chunk.id = ? and (chunk.twin = ? or exists (
+    select 1 from pack where pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.twin) and pack.present and pack.listed))
 """
 _BATCH = 2_048
 
@@ -149,13 +150,16 @@ class LaneIndex:
         self.keep_listed(run, ())
 
     def find(self, chunk: ChunkId) -> Known | None:
-        """Return where the chunk lies, in this run's packs or in a pack that is present; ``None`` when unknown."""
+        """Return where the chunk lies, in this run's packs or in a pack that is present; ``None`` when unknown.
+
+        A tree node whose second copy is not there is unknown: a run that died between the two left it so.
+        """
         with self._lock:
             pending = self._pending.get(chunk.raw)
             if pending is not None:
                 return pending
             row = self._connection.execute(_FIND_FRESH, (chunk.raw,)).fetchone()
-            row = row or self._connection.execute(_FIND_PRESENT, (chunk.raw,)).fetchone()
+            row = row or self._connection.execute(_FIND_PRESENT, (chunk.raw, NO_TWIN)).fetchone()
         return None if row is None else Known(RunId(row[0]), Place.decode(row[1]), decode_twin(row[2]))
 
     def add_fresh(self, entry: IndexEntry, run: RunId) -> None:
