@@ -50,7 +50,7 @@ def _newest(found: Sequence[ListedSnapshot], listings: Iterable[LaneListing]) ->
             raise ChainBroken(
                 "it cannot be told which snapshot is the latest: the list of snapshots is damaged",
                 expected="a lane that can be read to its end",
-                found=listing.cut_by.message,
+                found=f"{listing.cut_by.message}: {listing.cut_by.found}",
                 hint=f"the newest that can be read is {newest.short_id}; to use it, name it",
             ) from listing.cut_by
     return newest

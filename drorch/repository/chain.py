@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TypeVar
 
-from drorch.errors import ChainBroken, DrorchError, IntegrityError, ObjectCorrupt, ObjectMissing
+from drorch.errors import ChainBroken, DrorchError, FormatUnsupported, IntegrityError, ObjectCorrupt, ObjectMissing
 from drorch.format import names
 from drorch.format.manifest import Commit, CommitState, Manifest
 from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
@@ -152,8 +152,9 @@ def _unreadable(name: str, error: DrorchError) -> IntegrityError:
     return ChainBroken(
         f"{name} cannot be read, and no commit holds a second copy of it",
         expected="a manifest that verifies",
-        found=error.message,
-        hint="every snapshot before is still good; another store may hold the object",
+        found=f"{error.message}, {error.found}" if error.found else error.message,
+        hint="every snapshot before is still good; another store may hold the object"
+        + (", or a newer drorch wrote it" if isinstance(error, FormatUnsupported) else ""),
     )
 
 
