@@ -930,7 +930,7 @@ def restore(snapshot: Snapshot, to: Path, only: list[str], *, keep_damaged: bool
         raise Refused(f"{lost} streams could not be restored; {len(written)} are good")
 
 
-# ---- From streams to a database: what the streams of PostgreSQL and SQLite hold
+# ---- From streams to a database [14, 15]
 
 
 def rebuild(target: Path, entries: list[Entry], facts: Any) -> None:
@@ -1042,6 +1042,8 @@ def sqlite_database(target: Path, schema: list[dict[str, Any]], entries: list[En
         for name in ("encoding", "page_size", "auto_vacuum", "user_version", "application_id"):
             database.execute(f"PRAGMA {name} = {quoted(settings[name])}")
         database.execute("PRAGMA ignore_check_constraints = on")
+        database.execute("CREATE TEMP TABLE odd (raw)")
+        keep = "INSERT INTO temp.odd VALUES (?)"  # only a cast of a stored column takes bytes as they are [15]
         database.execute("BEGIN")
 
         def create(kind: str) -> None:
@@ -1059,19 +1061,20 @@ def sqlite_database(target: Path, schema: list[dict[str, Any]], entries: list[En
             if table == "sqlite_sequence":
                 database.execute("DELETE FROM sqlite_sequence")
             for row in prefixed_rows(target / entry.file_name):
-                pairs = list(sqlite_values(row, encoding))
-                places = ", ".join("CAST(? AS TEXT)" if odd else "?" for _, odd in pairs)
-                if encoding != "utf-8" and any(odd for _, odd in pairs):
-                    note(f"database.sqlite: table {table} has text that is not valid UTF-16; it is not exact there")
-                into = f"INSERT INTO {quoted(table)} ({', '.join(map(quoted, columns))}) VALUES ({places})"  # noqa: S608
-                database.execute(into, [value for value, _ in pairs])
+                values, places = list[object](), list[str]()
+                for value, is_odd in sqlite_values(row, encoding):
+                    places.append("(SELECT CAST(raw AS TEXT) FROM temp.odd WHERE rowid = ?)" if is_odd else "?")
+                    values.append(database.execute(keep, (value,)).lastrowid if is_odd else value)
+                into = f"INSERT INTO {quoted(table)} ({', '.join(map(quoted, columns))}) VALUES ({', '.join(places)})"  # noqa: S608
+                database.execute(into, values)
         database.execute("PRAGMA writable_schema = on")
         for each in (each for each in schema[1:] if each["kind"] == "virtual_table"):
-            values = (each["name"], each["name"], each["sql"])
-            database.execute("INSERT INTO sqlite_schema VALUES ('table', ?, ?, 0, ?)", values)
+            names = (each["name"], each["name"], each["sql"])
+            database.execute("INSERT INTO sqlite_schema VALUES ('table', ?, ?, 0, ?)", names)
         for kind in ("index", "view", "trigger"):
             create(kind)
         database.execute("COMMIT")
+        database.execute(f"PRAGMA journal_mode = {quoted(settings['journal_mode'])}")
     finally:
         database.close()
 

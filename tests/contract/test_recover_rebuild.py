@@ -50,7 +50,7 @@ def content(path: Path) -> dict[str, Any]:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         schema = database.execute("SELECT type, name, tbl_name, sql, rootpage > 0 FROM sqlite_schema").fetchall()
         found: dict[str, Any] = {"": {row for row in schema if "sqlite_stat" not in row[1]}}
-        for pragma in ("page_size", "encoding", "auto_vacuum", "user_version", "application_id"):
+        for pragma in ("page_size", "encoding", "auto_vacuum", "user_version", "application_id", "journal_mode"):
             found[pragma] = database.execute(f"PRAGMA {pragma}").fetchone()
         for kind, table, _, _, has_rows in schema:
             if kind == "table" and has_rows and not table.startswith("sqlite_stat"):
@@ -60,9 +60,9 @@ def content(path: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16be"])
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le", "UTF-16be"])
 def test_a_sqlite_file_is_built_again(tmp_path: Path, encoding: str) -> None:
-    build_zoo(tmp_path / "zoo.db", encoding=encoding, page_size=8192)
+    build_zoo(tmp_path / "zoo.db", encoding=encoding, page_size=8192, journal_mode="wal")
     with SqliteSource(tmp_path / "zoo.db", clock=SystemClock()).capture() as capture:
         taken = take(capture)
     out = restored(taken, tmp_path)
