@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from drorch.errors import Bug
@@ -10,7 +10,7 @@ from drorch.sources.interface import Content, RestoreChoices, StoredStream, Stre
 from drorch.sources.postgresql import entries
 from drorch.sources.postgresql.border import mapped_target
 from drorch.sources.postgresql.build import build_work
-from drorch.sources.postgresql.entries import Entry, decode_entries
+from drorch.sources.postgresql.entries import Entry, decode_entries, encode_entry
 from drorch.sources.postgresql.inventory import exact_names
 from drorch.sources.postgresql.load import load_large_objects, table_work
 from drorch.sources.postgresql.progress import Progress
@@ -55,7 +55,7 @@ class DatabaseRestore:
         self._progress = progress
         self._known_roles = known_roles
         self._rules = RoleRules(mapping=choices.map_roles, no_owner=choices.no_owner)
-        self._later: dict[str, list[Entry]] = {section: [] for section in _LATER}
+        self._later: dict[str, list[bytes]] = {section: [] for section in _LATER}
         self._numbers: dict[tuple[str, str], int] = {}
         self._restored = Restored()
 
@@ -94,7 +94,7 @@ class DatabaseRestore:
                 f"{entry.kind.lower()} {entry.name}: restored without its password or connection"
             )
         if entry.section in self._later:
-            self._later[entry.section].append(entry)
+            self._later[entry.section].append(encode_entry(entry))  # as bytes: there may be 200,000
             return
         replayer.replay(entry)
         self._progress.add(1, statements=1)
@@ -128,22 +128,22 @@ class DatabaseRestore:
     def _after_the_rows(self, session: Session, streams: Sequence[StoredStream]) -> None:
         waiting = sum(len(some) for some in self._later.values())
         self._progress.begin("indexes, constraints and rights", waiting, "statements")
-        self._replay(session, self._later[entries.DATA])
+        self._replay(session, decode_entries(self._later[entries.DATA]))
         sizes = {
             self._numbers[names]: stream.size_bytes
             for stream in _of_kind(streams, StreamKind.TABLE)
             if (names := exact_names(stream.spec.attributes)[:2]) in self._numbers
         }
         self._run(build_work(self._later[entries.POST], sizes, self._rules, self._progress))
-        self._replay(session, self._later[entries.GRANTS])
-        last = self._later[entries.LAST]
+        self._replay(session, decode_entries(self._later[entries.GRANTS]))
+        last = list(decode_entries(self._later[entries.LAST]))
         self._replay(session, [entry for entry in last if not _is_of_event_trigger(entry)])
         self._analyze(session)
         # They would fire on what comes before them.
         self._replay(session, [entry for entry in last if _is_of_event_trigger(entry)])
         self._database(session)
 
-    def _replay(self, session: Session, some: Sequence[Entry]) -> None:
+    def _replay(self, session: Session, some: Iterable[Entry]) -> None:
         replayer = Replayer(session, self._rules)
         for entry in some:
             replayer.replay(entry)
@@ -169,7 +169,7 @@ class DatabaseRestore:
             if not self._choices.no_owner and self._content.facts.get("owner"):
                 owner = self._rules.of(str(self._content.facts["owner"]))
                 session.run(f"alter database {identifier(self._name)} owner to {identifier(owner)}")
-            for entry in self._later[entries.DATABASE]:
+            for entry in decode_entries(self._later[entries.DATABASE]):
                 for sql in database_statements(entry, self._name, self._rules):
                     session.run(sql)
                 self._progress.add(1, statements=1)

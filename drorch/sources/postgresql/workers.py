@@ -11,7 +11,7 @@ from drorch.errors import Bug, DrorchError, Interrupted
 from drorch.sources.postgresql.session import Lifeline, Session
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """One piece of work. ``after`` are keys of others; ``shared`` and ``exclusive`` name what it locks on the server."""
 
