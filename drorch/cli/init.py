@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from drorch import __version__
 from drorch.cli.invocation import Invocation, common_options
-from drorch.cli.output import wrapped
+from drorch.cli.output import labelled, wrapped
+from drorch.cli.private_keys import new_passphrase, text_of
 from drorch.clock import SystemClock
-from drorch.errors import KeyMissing, SettingsInvalid, UsageInvalid
+from drorch.errors import DrorchError, SettingsInvalid, TargetRefused, UsageInvalid
 from drorch.format.keyfile import PublicKey, read_public
 from drorch.ids import grouped
 from drorch.operations.first_settings import FirstSettings, FirstStore
@@ -28,7 +30,7 @@ _FOLDERS = ("policies", "restore_tests", "keys", "secrets")
 @click.command(epilog="Example: drorch init /etc/drorch --store disk=/srv/drorch --recipient custodians.pub")
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
-    "--store", "stores", multiple=True, required=True, metavar="NAME=URL", help="A directory or s3://B/PREFIX."
+    "--store", "stores", multiple=True, required=True, metavar="NAME=URL", help="s3://BUCKET/PREFIX or a directory."
 )
 @click.option("--endpoint", metavar="URL", help="The S3 server, if it is not AWS.")
 @click.option(
@@ -67,15 +69,20 @@ def command(
     """Make DIRECTORY/drorch.yaml, a root key, this host's keys, and a repository in every store.
 
     Recipients' keys are made elsewhere, on a custodian's machine, by `drorch keys generate`; only the public
-    halves come here. For S3 put the credentials into secrets/ first, as NAME.access-key and NAME.secret-key.
+    halves come here. For S3 put the credentials into DIRECTORY/secrets/ first, as NAME.access-key and
+    NAME.secret-key. Directories that do not begin with / lie below DIRECTORY.
     """
-    public = [_public_key(path) for path in recipients]
+    public = [read_public(text_of(path)) for path in recipients]
     first_stores = [_store(text, endpoint) for text in stores]
     _make_folders(directory)
     founding = found(
         recipients=public,
         host_label=socket.gethostname() or "host",
-        root_passphrase=_passphrase(root_passphrase_file),
+        root_passphrase=new_passphrase(
+            root_passphrase_file,
+            "Passphrase for the root key (it goes into the safe with it)",
+            "--root-passphrase-file",
+        ),
         now=SystemClock().now(),
         random_bytes=random_bytes,
     )
@@ -89,14 +96,8 @@ def command(
         cache=_shown(cache),
         temporary=_shown(temporary),
     )
-    _write(directory, founding, first)
-    for store in first_stores:
-        if not store.url.startswith("s3://"):
-            Path(directory, store.url).mkdir(mode=0o700, parents=True, exist_ok=True)
-    settings = load_settings(directory / "drorch.yaml", process_environment())
-    with Wiring(settings) as wiring:
-        replicas = [wiring.replica(store.name) for store in first_stores]
-        put_into_stores(founding, replicas, help_files=help_files(), version=__version__)
+    with _taken_back_on_failure(directory, {**_files(founding), "drorch.yaml": first.text()}):
+        _found_in_stores(directory, founding, first_stores)
     _tell(directory, founding, first_stores, public, invocation)
     return 0
 
@@ -109,53 +110,63 @@ def _store(text: str, endpoint: str | None) -> FirstStore:
     return FirstStore(name=match[1], url=url, endpoint=endpoint if url.startswith("s3://") else None)
 
 
-def _public_key(path: Path) -> PublicKey:
-    try:
-        return read_public(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise KeyMissing(f"the public key {path} cannot be read", found=str(getattr(error, "strerror", ""))) from error
-
-
-def _passphrase(path: Path | None) -> str:
-    if path is not None:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    answer: str = click.prompt(
-        "Passphrase for the root key (it goes into the safe with it)",
-        hide_input=True,
-        confirmation_prompt=True,
-        err=True,
-    )
-    return answer
-
-
 def _shown(path: Path | None) -> str | None:
     return None if path is None else str(path)
 
 
-def _make_folders(directory: Path) -> None:
-    if (directory / "drorch.yaml").exists():
-        raise SettingsInvalid(
-            f"{directory / 'drorch.yaml'} is there already",
-            expected="a directory without drorch.yaml",
-            hint="`drorch doctor` checks an installation; `init` only makes new ones",
-        )
-    directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-    for folder in _FOLDERS:
-        (directory / folder).mkdir(mode=0o750, exist_ok=True)
-
-
-def _write(directory: Path, founding: Founding, first: FirstSettings) -> None:
-    secret = {
+def _files(founding: Founding) -> dict[str, str]:
+    return {
         "secrets/host.key": founding.host_key_file,
         "secrets/maintenance.key": founding.maintenance_key_file,
         "keys/root.key": founding.root_key_file,
+        **{f"keys/{name}": text for name, text in founding.public_files.items()},
     }
-    public = {f"keys/{name}": text for name, text in founding.public_files.items()}
-    for name, text in {**secret, **public}.items():
-        path = directory / name
-        path.touch(mode=0o600)
-        path.write_text(text, encoding="utf-8")
-    (directory / "drorch.yaml").write_text(first.text(), encoding="utf-8")
+
+
+def _make_folders(directory: Path) -> None:
+    for name in ("drorch.yaml", "keys/root.key", "secrets/host.key"):
+        if (directory / name).exists():
+            raise SettingsInvalid(
+                f"{directory / name} is there already",
+                expected="a directory without an installation",
+                hint="`drorch doctor` checks an installation; `init` only makes new ones",
+            )
+    for folder in (directory, *(directory / name for name in _FOLDERS)):
+        _make_folder(folder, 0o750)
+
+
+def _make_folder(folder: Path, mode: int) -> None:
+    try:
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as error:
+        raise TargetRefused(f"the directory {folder} cannot be made", found=error.strerror or "") from error
+
+
+@contextmanager
+def _taken_back_on_failure(directory: Path, files: Mapping[str, str]) -> Iterator[None]:
+    """Write ``files``; when the block fails, delete those that were not there before, so that `init` can be run again."""
+    new = [directory / name for name in files if not (directory / name).exists()]
+    try:
+        for name, text in files.items():
+            path = directory / name
+            path.touch(mode=0o600)
+            path.write_text(text, encoding="utf-8")
+        yield
+    except BaseException as error:
+        for path in new:
+            path.unlink(missing_ok=True)
+        if isinstance(error, DrorchError):
+            error.still_good = error.still_good or "Nothing was kept; put that right and run `drorch init` again."
+        raise
+
+
+def _found_in_stores(directory: Path, founding: Founding, stores: Sequence[FirstStore]) -> None:
+    for store in stores:
+        if not store.url.startswith("s3://"):
+            _make_folder(directory / store.url, 0o700)
+    with Wiring(load_settings(directory / "drorch.yaml", process_environment())) as wiring:
+        replicas = [wiring.replica(store.name) for store in stores]
+        put_into_stores(founding, replicas, help_files=help_files(), version=__version__)
 
 
 def _tell(
@@ -181,7 +192,10 @@ def _tell(
         return
     if invocation.output.quiet:
         return
-    lines = [f"OK  {directory / 'drorch.yaml'} and a repository in {', '.join(store.name for store in stores)}"]
+    lines = wrapped(f"OK  {directory / 'drorch.yaml'}, keys and a repository", 4)
+    for store in stores:
+        place = store.url if store.url.startswith("s3://") else directory.absolute() / store.url
+        lines += labelled("store", f"{store.name}  {place}", column=15)
     lines.append(f"  trust root   {trust}")
     lines.append(f"  can read     {', '.join(key.label for key in recipients)}")
     lines += wrapped(

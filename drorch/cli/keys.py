@@ -9,7 +9,7 @@ import click
 
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import wrapped
-from drorch.cli.private_keys import key_options, open_seed
+from drorch.cli.private_keys import key_options, new_passphrase, open_seed, text_of
 from drorch.errors import TargetRefused, UsageInvalid
 from drorch.format.custody import ShareSheet, combine_shares, split_seed
 from drorch.format.keyfile import KeyKind, encode_public, public_of, seal_key_file
@@ -156,17 +156,9 @@ def _tell_combined(path: Path, name: str, identity: KeyId, invocation: Invocatio
         )
 
 
-def new_passphrase(path: Path | None) -> str:
-    """Return a new passphrase: from a file, or asked for twice."""
-    if path is not None:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    answer: str = click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
-    return answer
-
-
 def _words_of(path: Path) -> str:
     """Return the words of a share file: bare words, or a share sheet, whose table rows begin with a number."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = text_of(path).splitlines()
     numbered = [line.split() for line in lines if line.split() and line.split()[0].isdigit()]
     if numbered:
         return " ".join(word for row in numbered for word in row if word.isalpha())

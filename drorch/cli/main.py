@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -56,6 +57,14 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the subcommand; an unknown one is answered with those that look like it."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.exceptions.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of subcommands without importing any."""
         del ctx
@@ -91,9 +100,11 @@ def _run(arguments: list[str]) -> int:
         sys.stdout.flush()
     except click.exceptions.Exit as stop:
         return stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return UsageInvalid.exit_code
     except click.UsageError as error:
-        hint = f"`{error.ctx.command_path} --help` shows what it takes" if error.ctx else ""
-        output.error(UsageInvalid(error.format_message(), hint=hint))
+        output.error(_in_our_words(error))
         return UsageInvalid.exit_code
     except (click.Abort, KeyboardInterrupt):
         output.error(Interrupted("interrupted", still_good="Every snapshot that was there is still there."))
@@ -111,6 +122,13 @@ def _run(arguments: list[str]) -> int:
         output.error(Bug(f"{type(error).__name__} in {_place_of(error)}"))
         return Bug.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _in_our_words(error: click.UsageError) -> UsageInvalid:
+    """Return click's complaint as ours: one clause in lower case, and where the right form is shown."""
+    message = re.sub(r"\. \(?(Did.*?\?)\)?$", r"; \1", error.format_message()).replace("; Did", "; did").rstrip(".")
+    hint = f"`{error.ctx.command_path} --help` shows what it takes" if error.ctx else ""
+    return UsageInvalid(message[:1].lower() + message[1:], hint=hint)
 
 
 def _place_of(error: BaseException) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from drorch.errors import KeyMissing, KeyWrong
+from drorch.errors import KeyMissing, KeyWrong, SecretUnavailable
 from drorch.format.keyfile import KeyFile, KeyKind, read_key_file
 from drorch.format.keys import RecipientKey
 from drorch.ids import grouped
+from drorch.wiring import is_terminal
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,7 +54,7 @@ def open_seed(path: Path | None, passphrase_file: Path | None) -> tuple[KeyFile,
             found="none",
             hint="the key of one of the recipients; hosts that make backups keep none",
         )
-    key_file = read_key_file(_text(path))
+    key_file = read_key_file(text_of(path))
     if key_file.kind is not KeyKind.RECIPIENT:
         raise KeyWrong(
             f"{path} holds a key that reads nothing", expected="a recipient's key", found=f"a {key_file.kind.value} key"
@@ -62,13 +64,36 @@ def open_seed(path: Path | None, passphrase_file: Path | None) -> tuple[KeyFile,
 
 def _passphrase(path: Path, key_file: KeyFile, passphrase_file: Path | None) -> str:
     if passphrase_file is not None:
-        return _text(passphrase_file).rstrip("\r\n")
+        return text_of(passphrase_file).rstrip("\r\n")
     name = f"{path.name} ({key_file.label} {grouped(key_file.key_id.raw[:4])})"
-    answer: str = click.prompt(f"Passphrase of {name}", hide_input=True, err=True)
-    return answer
+    return ask_hidden(f"Passphrase of {name}")
 
 
-def _text(path: Path) -> str:
+def new_passphrase(path: Path | None, question: str = "New passphrase", option: str = "--passphrase-file") -> str:
+    """Return a new passphrase: from a file, or asked for twice. ``option`` is what names the file."""
+    return ask_hidden(question, option, twice=True) if path is None else text_of(path).rstrip("\r\n")
+
+
+def ask_hidden(question: str, option: str = "--passphrase-file", *, twice: bool = False) -> str:
+    """Return what a person types without showing it; without a terminal, one line of stdin.
+
+    Raises ``SecretUnavailable`` when nobody can be asked.
+    """
+    if is_terminal():
+        answer: str = click.prompt(question, hide_input=True, confirmation_prompt=twice, err=True)
+        return answer
+    line = sys.stdin.readline() if sys.stdin is not None else ""
+    if not line:
+        raise SecretUnavailable(
+            "a passphrase is needed, and there is no terminal to ask for it",
+            expected=f"{option} FILE, a terminal, or a line on stdin",
+            found="none of them",
+        )
+    return line.rstrip("\r\n")
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a file that was named on the command line; raise ``KeyMissing``."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

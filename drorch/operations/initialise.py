@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from drorch.errors import UsageInvalid
+from drorch.errors import DrorchError, UsageInvalid
 from drorch.format import names
 from drorch.format.keyfile import HostKeyFile, KeyKind, KeyOrigin, PublicKey, encode_public, seal_key_file
 from drorch.format.keys import HostKey
@@ -14,7 +14,7 @@ from drorch.format.objects import digest_of
 from drorch.format.signing import SigningKey
 from drorch.format.trust import MOST_RECIPIENTS, NO_PREVIOUS, Recipient, Role, RootKey, Signer, TrustRecord
 from drorch.ids import Digest, RepositoryId
-from drorch.repository.opening import Replica, create_repository
+from drorch.repository.opening import Replica, create_repository, require_empty
 
 KEY_BYTES = 32
 
@@ -87,10 +87,21 @@ def found(
 def put_into_stores(
     founding: Founding, replicas: Sequence[Replica], *, help_files: Mapping[str, bytes], version: str
 ) -> None:
-    """Put the trust record and the help files into every store; raises ``StoreMissing`` where another repository lives."""
+    """Put the trust record and the help files into every store.
+
+    Every store is asked before anything is put into the first: one that does not answer, or where another repository lives
+    (``StoreMissing``), leaves all of them as they were.
+    """
     named = {names.help_file(version, file): content for file, content in help_files.items()}
     for replica in replicas:
-        create_repository(replica, founding.trust_0, named)
+        require_empty(replica)
+    for at, replica in enumerate(replicas):
+        try:
+            create_repository(replica, founding.trust_0, named)
+        except DrorchError as error:
+            begun = " and ".join(begun.store.address for begun in replicas[: at + 1])
+            error.still_good = f"No keys were kept. Empty {begun} before you run `drorch init` again."
+            raise
 
 
 def _readers(recipients: Sequence[PublicKey]) -> tuple[Recipient, ...]:

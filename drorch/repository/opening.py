@@ -87,15 +87,28 @@ def open_repository(replicas: Sequence[Replica], expected_root: bytes | None) ->
     )
 
 
+def require_empty(replica: Replica) -> None:
+    """Raise ``StoreMissing`` when the store holds a repository, and what the store raises when it does not answer."""
+    try:
+        replica.store.stat(names.trust(0))
+    except ObjectMissing:
+        return
+    raise _another_lives_in(replica.store)
+
+
 def create_repository(replica: Replica, trust_0: bytes, help_files: Mapping[str, bytes]) -> None:
     """Put ``trust/0`` and the help files; raise ``StoreMissing`` when somebody's repository is there already."""
     outcome = replica.store.put_if_absent(names.trust(0), trust_0)
     if outcome is PutOutcome.EXISTED and replica.store.read(names.trust(0), limit_bytes=TRUST_LIMIT_BYTES) != trust_0:
-        raise StoreMissing(
-            f"another repository lives in {replica.store.address}",
-            expected="an empty place",
-            found="an object named trust/0",
-            hint="choose another prefix, or give this repository's trust digest in drorch.yaml to use it",
-        )
+        raise _another_lives_in(replica.store)
     for name, content in help_files.items():
         replica.store.put_if_absent(name, content)
+
+
+def _another_lives_in(store: ObjectStore) -> StoreMissing:
+    return StoreMissing(
+        f"another repository lives in {store.address}",
+        expected="an empty place",
+        found="an object named trust/0",
+        hint="choose another prefix, or give this repository's trust digest in drorch.yaml to use it",
+    )
