@@ -11,7 +11,7 @@ import click
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, wrapped
 from drorch.clock import Clock, SystemClock
-from drorch.errors import RestoreDiffers, TargetRefused
+from drorch.errors import RestoreDiffers, TargetRefused, UsageInvalid
 from drorch.operations.demonstration_civil import civil_register, civil_register_changes
 from drorch.operations.demonstration_land import land_register_changes, land_register_sql
 from drorch.quantities import format_duration
@@ -58,6 +58,8 @@ def command(directory: Path, scale: int, alter_one_cell: bool, invocation: Invoc
     A throw-away PostgreSQL (land register) and a SQLite file (civil register) are the legacy databases, a directory
     is the store. The proof is made by a comparer that shares no code with drorch. Takes about a minute.
     """
+    if invocation.output.as_json:
+        raise UsageInvalid("a demo shows, it does not answer", hint="`drorch status --json` is for programs")
     clock = SystemClock()
     started = clock.monotonic_seconds()
     _make_directory(directory)

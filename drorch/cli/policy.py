@@ -61,7 +61,7 @@ def show(name: str, as_yaml: bool, at: str | None, invocation: Invocation) -> in
     now = SystemClock().now()
     if invocation.output.as_json:
         document = as_json(policy, now=now)
-        invocation.output.document(document.pop("schema"), document)
+        invocation.output.document(document.pop("schema"), {"ok": True, **document})
     else:
         invocation.output.lines((merged_yaml(policy) if as_yaml else explain(policy, now=now)).splitlines())
     return 0

@@ -46,7 +46,9 @@ def backup_fails(installation: Installation, town: Town, expect: int, **changes:
 def test_a_wrong_password(town: Town, refused: Installation) -> None:
     refused.secret("land", "not-the-password")
     answer = backup_fails(refused, town, 21)
-    answer.told("rejected the password", "as drorch_backup to", "password from file:secrets/land", "line 8", "policy grants")
+    answer.told(
+        "rejected the password", "as drorch_backup to", "password from file:secrets/land", "line 8", "policy grants"
+    )
     assert "not-the-password" not in answer.out + answer.err
 
 

@@ -1,0 +1,264 @@
+"""What every command answers: --json by its published schema, --help with an example, nothing wider than 80 columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from drorch.cli.main import COMMANDS, root
+from tests.support.installations import (
+    COMMAND,
+    ROOT,
+    ROOT_PASSPHRASE,
+    Answer,
+    Installation,
+    Town,
+    new_name,
+    run,
+)
+
+SCHEMAS = {path.name.removesuffix(".schema.json"): path for path in (ROOT / "docs/json").glob("*.schema.json")}
+Ask = Callable[[Installation, Town, Path], Answer]
+
+
+def asked(*words: str, expect: int = 0) -> Ask:
+    return lambda installation, _town, _place: installation.drorch(*words, "--json", expect=expect)
+
+
+def generate(installation: Installation, _town: Town, place: Path) -> Answer:
+    words = ("keys", "generate", "another", "--directory", str(place), "--json")
+    return run([*COMMAND, *words, "--passphrase-file", str(installation.custodian.passphrase)])
+
+
+def split(installation: Installation, _town: Town, place: Path) -> Answer:
+    words = ("keys", "split", "--threshold", "2", "--shares", "3", "--directory", str(place), "--json")
+    return run([*COMMAND, *words, *installation.custodian.opens])
+
+
+def combine(installation: Installation, town: Town, place: Path) -> Answer:
+    first, second, _third = split(installation, town, place).json()["files"]
+    words = ("keys", "combine", "again", "--share", first, "--share", second, "--directory", str(place), "--json")
+    return run([*COMMAND, *words, "--passphrase-file", str(installation.custodian.passphrase)])
+
+
+def init(installation: Installation, _town: Town, place: Path) -> Answer:
+    (place / "pass").write_text(ROOT_PASSPHRASE)
+    words = ("init", str(place / "new"), "--store", "disk=disk", "--root-passphrase-file", str(place / "pass"))
+    return run([*COMMAND, *words, "--recipient", str(installation.custodian.public), "--json"])
+
+
+def restore(installation: Installation, _town: Town, place: Path) -> Answer:
+    return installation.restore("latest:civil", f"sqlite://{place / 'back.db'}", "--json")
+
+
+def plan(installation: Installation, town: Town, _place: Path) -> Answer:
+    return installation.restore("latest:land", town.url(new_name("plan")), "--plan", "--json")
+
+
+def stopped_plan(installation: Installation, town: Town, _place: Path) -> Answer:
+    database = town.server.new_database("create table mine (a int)")
+    return installation.restore("latest:land", town.url(database), "--plan", "--json", expect=70)
+
+
+def partial_backup(installation: Installation, _town: Town, _place: Path) -> Answer:
+    (installation.base / "vault").rename(installation.base / "unplugged")
+    return installation.drorch("backup", "civil", "--json", expect=3)
+
+
+def failed_backup(installation: Installation, _town: Town, _place: Path) -> Answer:
+    installation.secret("land", "wrong")
+    return installation.drorch("backup", "land", "civil", "--json", expect=3)
+
+
+def troubled_status(installation: Installation, town: Town, place: Path) -> Answer:
+    failed_backup(installation, town, place)
+    (installation.base / "policies/bad.yaml").write_text("name: bad\n")
+    return installation.drorch("status", "--json", "--check", expect=3)
+
+
+def failing_history(installation: Installation, town: Town, place: Path) -> Answer:
+    failed_backup(installation, town, place)
+    return installation.drorch("history", "--json")
+
+
+def troubled_doctor(installation: Installation, _town: Town, _place: Path) -> Answer:
+    (installation.base / "vault").rename(installation.base / "unplugged")
+    return installation.drorch("doctor", "land", "--json", expect=34)
+
+
+def damaged_verify(installation: Installation, _town: Town, _place: Path) -> Answer:
+    pack = next(path for path in (installation.base / "vault").glob("l/*/p/**/*") if path.is_file())
+    pack.unlink()
+    return installation.drorch("verify", "--json", expect=None)
+
+
+def bad_policies(installation: Installation, _town: Town, _place: Path) -> Answer:
+    (installation.base / "policies/bad.yaml").write_text("name: bad\n")
+    return installation.drorch("policy", "validate", "--json", expect=10)
+
+
+# name of the case -> command, schema, how to ask
+CASES: dict[str, tuple[str, str, Ask]] = {
+    "init": ("init", "init", init),
+    "doctor": ("doctor", "doctor", asked("doctor", "land")),
+    "doctor with trouble": ("doctor", "doctor", troubled_doctor),
+    "policy validate": ("policy validate", "policy-validate", asked("policy", "validate")),
+    "policy validate with problems": ("policy validate", "policy-validate", bad_policies),
+    "policy show": ("policy show", "policy", asked("policy", "show", "land")),
+    "policy show at": ("policy show", "policy-text", asked("policy", "show", "land", "--at", "2100-01-01 00:00")),
+    "policy new": ("policy new", "policy-new", asked("policy", "new", "more")),
+    "policy grants": ("policy grants", "policy-grants", asked("policy", "grants", "land")),
+    "policy schema": ("policy schema", "policy-schema", asked("policy", "schema")),
+    "backup": ("backup", "backup", asked("backup", "civil")),
+    "backup to one store of two": ("backup", "backup", partial_backup),
+    "backup with a failure": ("backup", "backup", failed_backup),
+    "status": ("status", "status", asked("status")),
+    "status with trouble": ("status", "status", troubled_status),
+    "history": ("history", "history", asked("history")),
+    "history with a failure": ("history", "history", failing_history),
+    "snapshots": ("snapshots", "snapshots", asked("snapshots")),
+    "snapshots of a store": ("snapshots", "snapshots", asked("snapshots", "--store", "disk")),
+    "restore": ("restore", "restore", restore),
+    "restore plan": ("restore", "restore-plan", plan),
+    "restore plan that stops": ("restore", "restore-plan", stopped_plan),
+    "verify": ("verify", "verify", asked("verify", "--read-data", "100")),
+    "verify with damage": ("verify", "verify", damaged_verify),
+    "store validate": ("store validate", "store-validate", asked("store", "validate", "disk")),
+    "store bucket-policy": ("store bucket-policy", "bucket-policy", asked("store", "bucket-policy", "writer")),
+    "keys generate": ("keys generate", "key", generate),
+    "keys split": ("keys split", "key-shares", split),
+    "keys combine": ("keys combine", "key", combine),
+    "recovery-sheet": ("recovery-sheet", "recovery-sheet", asked("recovery-sheet")),
+    "catalog rebuild": ("catalog rebuild", "catalog-rebuild", asked("catalog", "rebuild")),
+    "catalog upgrade": ("catalog upgrade", "catalog-upgrade", asked("catalog", "upgrade")),
+    "completion": ("completion", "completion", asked("completion", "bash")),
+    "an error": ("backup", "error", asked("backup", "nobody", expect=14)),
+    "wrong usage": ("backup", "error", asked("backup", "--no-such-option", expect=2)),
+}
+
+
+def strict(schema: Any) -> Any:
+    """Return a schema that also refuses keys that are not published."""
+    if isinstance(schema, list):
+        return [strict(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {} if "properties" not in schema else {"additionalProperties": False}
+    return {key: strict(part) for key, part in schema.items()} | closed
+
+
+def commands(command: click.Command = root, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Yield every command that does something, by its words."""
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        found = command.get_command(context, name)
+        assert found is not None
+        yield from commands(found, f"{path} {name}".strip())
+
+
+EVERY = dict(commands())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_answer_is_as_published(case: str, copied: Installation, town: Town, tmp_path: Path) -> None:
+    _command, schema, ask = CASES[case]
+    answer = ask(copied, town, tmp_path)
+    document = json.loads(answer.out)
+    published = json.loads(SCHEMAS[schema].read_text(encoding="utf-8"))
+    jsonschema.validate(document, strict(published), cls=jsonschema.Draft202012Validator)
+    assert document["schema"] == f"drorch.{schema}/1"
+    assert document.get("ok", False) is (answer.code == 0) or case == "status with trouble"
+    assert answer.err == ""
+
+
+def test_every_command_and_every_schema_has_a_case() -> None:
+    assert {command for command, _, _ in CASES.values()} == set(EVERY) - {"demo"}, "a demo is for people"
+    assert {schema for _, schema, _ in CASES.values()} == set(SCHEMAS)
+
+
+@pytest.mark.parametrize("path", SCHEMAS.values(), ids=SCHEMAS)
+def test_a_schema_describes_every_key_and_demands_it(path: Path) -> None:
+    published = json.loads(path.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(published)
+    assert published["properties"]["schema"] == {"const": f"drorch.{path.name.removesuffix('.schema.json')}/1"}
+    assert set(published["required"]) == set(published["properties"])
+
+
+def test_a_removed_or_retyped_key_is_noticed() -> None:
+    published = strict(json.loads(SCHEMAS["catalog-rebuild"].read_text(encoding="utf-8")))
+    good = {"schema": "drorch.catalog-rebuild/1", "ok": True, "snapshots": 3, "problems": []}
+    jsonschema.validate(good, published)
+    broken: list[dict[str, Any]] = [
+        {key: value for key, value in good.items() if key != "snapshots"},
+        good | {"snapshots": "3"},
+        good | {"more": 1},
+        good | {"problems": [{"store": "disk"}]},
+    ]
+    for one in broken:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(one, published)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_help_has_an_example_and_fits(name: str) -> None:
+    told = CliRunner(env={"COLUMNS": "200"}).invoke(root, [*name.split(), "--help"], prog_name="drorch")
+    assert told.exit_code == 0
+    assert "Example: " in told.output
+    assert "drorch " + name in " ".join(told.output.split())
+    assert [line for line in told.output.splitlines() if len(line) > 80] == []
+    for option in ("--json", "--quiet", "--config"):
+        assert option in told.output
+
+
+def test_the_first_page_lists_every_command_in_80_columns() -> None:
+    told = run([*COMMAND, "--help"]).out
+    assert [line for line in told.splitlines() if len(line) > 80] == []
+    assert [name for name in COMMANDS if f"\n  {name} " not in told] == []
+    assert run([*COMMAND, "--version"]).out.startswith("drorch ")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_its_script(shell: str) -> None:
+    assert "_DRORCH_COMPLETE" in run([*COMMAND, "completion", shell]).out
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("drorch sta", "status"),
+        ("drorch backup l", "land"),
+        ("drorch restore latest:c", "latest:civil"),
+        ("drorch store validate v", "vault"),
+        ("drorch backup --fa", "--failed"),
+    ],
+)
+def test_policies_snapshots_and_stores_complete(town: Town, typed: str, offered: str) -> None:
+    env = {
+        "PATH": "/usr/bin:/bin",
+        "DRORCH_CONFIG": str(town.installation.settings),
+        "_DRORCH_COMPLETE": "bash_complete",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(typed.split()) - 1),
+    }
+    assert f"plain,{offered}" in run(COMMAND, env=env).out.splitlines()
+
+
+def test_outside_an_installation_completion_is_silent(tmp_path: Path) -> None:
+    env = {
+        "PATH": "/usr/bin:/bin",
+        "_DRORCH_COMPLETE": "bash_complete",
+        "COMP_WORDS": "drorch backup x",
+        "COMP_CWORD": "2",
+    }
+    answer = run(COMMAND, env=env, cwd=tmp_path)
+    assert (answer.out.strip(), answer.err) == ("", "")
