@@ -38,6 +38,11 @@ def run_record(lane: LaneId, run: RunId) -> str:
     return f"l/{lane}/r/{run}"
 
 
+def run_records_prefix(lane: LaneId) -> str:
+    """Return the prefix of the run records of a lane."""
+    return f"l/{lane}/r/"
+
+
 def packs_prefix(lane: LaneId) -> str:
     """Return the prefix of the packs of a lane."""
     return f"l/{lane}/p/"

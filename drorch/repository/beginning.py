@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,9 +139,35 @@ def _learn(material: RunMaterial, clock: Clock) -> None:
     for retired in _in_each(replicas, lambda replica: material.lane.retired(replica.store)):
         for run, bitmap in retired.items():
             index.mark_retired(run, bitmap)
-    for run, digest in index.runs():
-        if digest is None:
+    _rely_on_runs(material, clock)
+
+
+def _rely_on_runs(material: RunMaterial, clock: Clock) -> None:
+    """Of each earlier run every store must list the run record, and hold the same pack list; or it is not relied on."""
+    index, replicas, lane = material.index, material.replicas, material.lane.lane
+    records = set.intersection(
+        *_in_each(replicas, lambda replica: _listed_runs(replica, names.run_records_prefix(lane)))
+    )
+    lists = set.intersection(*_in_each(replicas, lambda replica: _listed_runs(replica, names.pack_list_prefix(lane))))
+    for run in index.runs():
+        stores = places(replicas)
+        digest = index.known_pack_list(run, stores) if run in lists else None
+        if run not in records:
+            index.forget_run(run)
+        elif digest is not None:
+            index.rely_on(run, digest, stores)
+        else:
             _adopt(material, run, clock)
+
+
+def places(replicas: Replicas) -> tuple[str, ...]:
+    """Return what tells the stores in use from all others: a name may come to mean another bucket."""
+    return tuple(f"{replica.name} {replica.store.address}" for replica in replicas.alive)
+
+
+def _listed_runs(replica: Replica, prefix: str) -> set[RunId]:
+    runs = (names.run_of(stat.name) for stat in replica.store.list_objects(prefix))
+    return {run for run in runs if run is not None}
 
 
 def _in_each(replicas: Replicas, ask: Callable[[Replica], T]) -> list[T]:
@@ -192,46 +217,48 @@ def _adopt(material: RunMaterial, run: RunId, clock: Clock) -> None:
     """Make an earlier run's packs usable: its pack list must stand, the same, in every store.
 
     A finished run has put it. For one that crashed this writer puts it, listing what is present; should the crashed process wake up, its own
-    list is refused and it commits nothing. Without one good list its chunks are unknown and stored again.
+    list is refused and it commits nothing. A store that has none gets that of the others. Without one good list the run's chunks are
+    unknown and stored again.
     """
-    lane = material.lane
-    name = names.pack_list(lane.lane, run)
-    packs = material.index.packs(run)
+    index, replicas, lane = material.index, material.replicas, material.lane.lane
+    packs = index.packs(run)
     if not packs:
         return
+    name = names.pack_list(lane, run)
+    missing: set[str] = set()
 
-    @functools.cache
-    def ours() -> bytes:
-        repository = material.repository.trust.repository
-        return _pack_list(run, packs).sign(repository=repository, lane=lane.lane, made_at=clock.now(), key=material.key)
+    def read(replica: Replica) -> bytes | None:
+        try:
+            return replica.store.read(name, limit_bytes=OBJECT_LIMIT_BYTES)
+        except ObjectMissing:
+            missing.add(replica.name)
+            return None
 
-    standing = set(_in_each(material.replicas, lambda replica: _standing(replica, name, ours)))
-    if len(standing) > 1:
-        material.index.forget_run(run)
+    standing = set(_in_each(replicas, read)) - {None}
+    raw = next(iter(standing), None) or _pack_list(run, packs).sign(
+        repository=material.repository.trust.repository, lane=lane, made_at=clock.now(), key=material.key
+    )
+    verified = _verified_list(material, run, raw)
+    if verified is None or len(standing) > 1:
+        index.forget_run(run)
         return
-    raw = standing.pop()
+
+    def put_missing(replica: Replica) -> None:
+        if replica.name in missing:
+            put_or_compare(replica, name, raw)
+
+    replicas.each(put_missing)
+    index.keep_listed(run, verified.packs)
+    index.rely_on(run, digest_of(raw), places(replicas))
+
+
+def _verified_list(material: RunMaterial, run: RunId, raw: bytes) -> PackList | None:
+    trust, lane = material.repository.trust, material.lane.lane
+    allowed = trust.allowed(ObjectType.PACK_LIST, lane)
     try:
-        verified = PackList.verify(
-            raw,
-            repository=material.repository.trust.repository,
-            lane=lane.lane,
-            run=run,
-            allowed=material.repository.trust.allowed(ObjectType.PACK_LIST, lane.lane),
-        )
+        return PackList.verify(raw, repository=trust.repository, lane=lane, run=run, allowed=allowed)
     except IntegrityError:
-        material.index.forget_run(run)
-        return
-    material.index.keep_listed(run, verified.packs)
-    material.index.remember_pack_list(run, digest_of(raw))
-
-
-def _standing(replica: Replica, name: str, ours: Callable[[], bytes]) -> bytes:
-    """Return the pack list that stands in this store from now on: the one that is there, or ours."""
-    try:
-        return replica.store.read(name, limit_bytes=OBJECT_LIMIT_BYTES)
-    except ObjectMissing:
-        put_or_compare(replica, name, ours())
-        return ours()
+        return None
 
 
 def _pack_list(run: RunId, packs: Sequence[tuple[int, Digest, int]]) -> PackList:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,8 @@ create index if not exists pack_digest on pack (digest);
 create table if not exists chunk (
     id blob primary key, kind integer not null, plain_length integer not null, run blob not null,
     place blob not null, twin blob not null) without rowid;
-create table if not exists run (id blob primary key, pack_list_digest blob) without rowid;
+create table if not exists pack_list (
+    run blob not null, store text not null, digest blob not null, primary key (run, store)) without rowid;
 create temp table fresh (
     id blob primary key, kind integer not null, plain_length integer not null, run blob not null,
     place blob not null, twin blob not null) without rowid;
@@ -59,6 +60,7 @@ class LaneIndex:
         self._lock = threading.Lock()
         self._pending: dict[bytes, Known] = {}
         self._pending_rows: list[tuple[bytes, int, int, bytes, bytes, bytes]] = []
+        self._pack_lists: dict[RunId, Digest] = {}
         self._connection = _connect(path)
 
     def close(self) -> None:
@@ -79,7 +81,7 @@ class LaneIndex:
             if have <= present:
                 return
             with self._connection:
-                for table in ("segment", "pack", "chunk", "run"):
+                for table in ("segment", "pack", "chunk", "pack_list"):
                     self._connection.execute(f"delete from {table}")  # noqa: S608 - our own table names
 
     def add_segment(self, name: str, run: RunId, segment: IndexSegment) -> None:
@@ -100,13 +102,11 @@ class LaneIndex:
                 ((digest.raw, size) for digest, size in digests_and_sizes),
             )
 
-    def runs(self) -> tuple[tuple[RunId, Digest | None], ...]:
-        """Return every run that owns packs, with the digest of its pack list where that is known."""
+    def runs(self) -> tuple[RunId, ...]:
+        """Return every run that owns packs."""
         with self._lock:
-            rows = self._connection.execute(
-                "select distinct pack.run, run.pack_list_digest from pack left join run on run.id = pack.run"
-            ).fetchall()
-        return tuple((RunId(run), None if digest is None else Digest(digest)) for run, digest in rows)
+            rows = self._connection.execute("select distinct run from pack").fetchall()
+        return tuple(RunId(run) for (run,) in rows)
 
     def packs(self, run: RunId) -> tuple[tuple[int, Digest, int], ...]:
         """Return ordinal, digest and size of every pack of ``run`` that the index knows and every store lists."""
@@ -116,16 +116,24 @@ class LaneIndex:
             ).fetchall()
         return tuple((ordinal, Digest(digest), size) for ordinal, digest, size in rows)
 
-    def remember_pack_list(self, run: RunId, digest: Digest) -> None:
-        """Keep the digest of ``q/<run>``."""
+    def known_pack_list(self, run: RunId, stores: Collection[str]) -> Digest | None:
+        """Return the digest of ``q/<run>`` when it was seen, the same, in every one of ``stores``."""
+        with self._lock:
+            rows = self._connection.execute("select store, digest from pack_list where run = ?", (run.raw,)).fetchall()
+        seen = {store: digest for store, digest in rows if store in stores}
+        digests = set(seen.values())
+        return Digest(digests.pop()) if len(digests) == 1 and len(seen) == len(stores) else None
+
+    def rely_on(self, run: RunId, digest: Digest, stores: Iterable[str]) -> None:
+        """State that ``q/<run>`` with that digest stands in each of ``stores``, which are all of this run."""
+        self._pack_lists[run] = digest
+        rows = [(run.raw, store, digest.raw) for store in stores]
         with self._lock, self._connection:
-            self._connection.execute("insert or replace into run values (?, ?)", (run.raw, digest.raw))
+            self._connection.executemany("insert or replace into pack_list values (?, ?, ?)", rows)
 
     def pack_list_digest(self, run: RunId) -> Digest | None:
-        """Return the digest of ``q/<run>``, where it was remembered."""
-        with self._lock:
-            row = self._connection.execute("select pack_list_digest from run where id = ?", (run.raw,)).fetchone()
-        return None if row is None else Digest(row[0])
+        """Return the digest of ``q/<run>`` that all stores of this run hold; ``None`` for runs that are not relied on."""
+        return self._pack_lists.get(run)
 
     def mark_retired(self, run: RunId, bitmap: bytes) -> None:
         """Treat the packs that ``bitmap`` names as absent: a sweeper is about to delete them."""
@@ -146,8 +154,11 @@ class LaneIndex:
             )
 
     def forget_run(self, run: RunId) -> None:
-        """Treat the packs of ``run`` as unknown: it has no pack list that could be relied on."""
-        self.keep_listed(run, ())
+        """Treat the packs of ``run`` as unknown: there is no pack list or run record of it that could be relied on."""
+        self._pack_lists.pop(run, None)
+        with self._lock, self._connection:
+            self._connection.execute("update pack set listed = 0 where run = ?", (run.raw,))
+            self._connection.execute("delete from pack_list where run = ?", (run.raw,))
 
     def find(self, chunk: ChunkId) -> Known | None:
         """Return where the chunk lies, in this run's packs or in a pack that is present; ``None`` when unknown.
@@ -202,7 +213,7 @@ def _prepared(target: str) -> sqlite3.Connection:
         connection.execute("pragma synchronous = off")
         connection.create_function("ordinal_of", 1, _ordinal_of, deterministic=True)
         connection.executescript(_SCHEMA)
-        connection.execute("select listed from pack limit 1")  # fails on tables of an earlier version
+        connection.execute("select store from pack_list limit 1")  # fails on tables of an earlier version
     except sqlite3.DatabaseError:
         connection.close()
         raise

@@ -25,7 +25,7 @@ from drorch.format.objects import digest_of
 from drorch.format.pack import ListedPack, PackList
 from drorch.format.tree import Reference
 from drorch.ids import Digest, LaneId, RunId
-from drorch.repository.beginning import NO_PACK, RunMaterial
+from drorch.repository.beginning import NO_PACK, RunMaterial, places
 from drorch.repository.containers import SMALL_STREAM_BYTES, ContainerWriter
 from drorch.repository.lane import SecondCopy
 from drorch.repository.needs import NeedsCollector
@@ -206,7 +206,7 @@ class RunWriter:
         )
         material.replicas.put_once(names.pack_list(material.lane.lane, material.run), raw)
         material.index.keep_listed(material.run, packs)
-        material.index.remember_pack_list(material.run, digest_of(raw))
+        material.index.rely_on(material.run, digest_of(raw), places(material.replicas))
         return raw
 
     def _manifest(self, summary: RunSummary, bytes_stored: int) -> Manifest:
