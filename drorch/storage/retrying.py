@@ -25,7 +25,9 @@ class RetryingStore:
     """``store``, with every call repeated while it raises a retryable error.
 
     The n-th wait is a random share of ``first_delay_seconds * 2 ** n``, at most ``longest_delay_seconds``. A
-    call that could not succeed within ``deadline_seconds`` raises its last error. ``close`` ends all waiting.
+    call that could not succeed within ``deadline_seconds`` raises its last error; as long as the store has not answered
+    anything yet, within ``first_answer_seconds`` (a wrong address is likelier than a passing fault, and somebody is
+    waiting to be told). ``close`` ends all waiting.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class RetryingStore:
         clock: Clock,
         random_fraction: Callable[[], float],
         deadline_seconds: float = 300.0,
+        first_answer_seconds: float = 20.0,
         first_delay_seconds: float = 0.25,
         longest_delay_seconds: float = 20.0,
     ) -> None:
@@ -42,6 +45,8 @@ class RetryingStore:
         self._clock = clock
         self._random_fraction = random_fraction
         self._deadline_seconds = deadline_seconds
+        self._first_answer_seconds = min(first_answer_seconds, deadline_seconds)
+        self._has_answered = False
         self._first_delay_seconds = first_delay_seconds
         self._longest_delay_seconds = longest_delay_seconds
         self._is_closed = threading.Event()
@@ -92,9 +97,12 @@ class RetryingStore:
         patience = self._patience()
         while True:
             try:
-                return call()
+                result = call()
             except DrorchError as error:
                 self._wait_or_raise(error, patience)
+            else:
+                self._has_answered = True
+                return result
 
     def _persist_listing(self, begin: Callable[[], Iterator[Result]]) -> Iterator[Result]:
         patience, given = self._patience(), 0
@@ -102,22 +110,26 @@ class RetryingStore:
         while True:
             try:
                 for item in _rest(begin(), given, last):
+                    self._has_answered = True
                     yield item
                     last, given = item, given + 1
                     patience = self._patience()  # it moves: the deadline is for standing still
             except DrorchError as error:
                 self._wait_or_raise(error, patience)
             else:
+                self._has_answered = True
                 return
 
     def _patience(self) -> _Patience:
-        return _Patience(self._clock.monotonic_seconds() + self._deadline_seconds, self._first_delay_seconds)
+        seconds = self._deadline_seconds if self._has_answered else self._first_answer_seconds
+        return _Patience(self._clock.monotonic_seconds() + seconds, self._first_delay_seconds)
 
     def _wait_or_raise(self, error: DrorchError, patience: _Patience) -> None:
         """Sleep before the next try, or raise ``error`` when it is final or there is no time for another."""
         delay = patience.longest_seconds * self._random_fraction()
         patience.longest_seconds = min(self._longest_delay_seconds, patience.longest_seconds * 2)
         wake_at = self._clock.monotonic_seconds() + delay
+        self._has_answered = self._has_answered or not error.retryable
         if not error.retryable or wake_at > patience.deadline:
             raise error
         while (left := wake_at - self._clock.monotonic_seconds()) > 0 and not self._is_closed.is_set():

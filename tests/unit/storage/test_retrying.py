@@ -59,6 +59,7 @@ def test_a_put_whose_answer_was_lost_says_that_the_object_exists(faulty: FaultyS
 def test_the_pauses_double_up_to_a_longest_one(faulty: FaultyStore, clock: ManualClock) -> None:
     faulty.plan("read", BUSY, times=7)
     store = retrying(faulty, clock, first_delay_seconds=1, longest_delay_seconds=8)
+    store.stat("a/0")
     begun = clock.monotonic_seconds()
     store.read("a/0", limit_bytes=10)
     assert clock.monotonic_seconds() - begun == 1 + 2 + 4 + 8 + 8 + 8 + 8
@@ -75,12 +76,34 @@ def test_the_pauses_are_a_random_share_of_that(faulty: FaultyStore, clock: Manua
 
 def test_after_the_deadline_the_last_error_is_raised(faulty: FaultyStore, clock: ManualClock) -> None:
     fault = faulty.plan("read", BUSY, times=10**6)
+    store = retrying(faulty, clock, deadline_seconds=60)
+    store.stat("a/0")
     begun = clock.monotonic_seconds()
     with pytest.raises(StoreUnavailable) as caught:
-        retrying(faulty, clock, deadline_seconds=60).read("a/0", limit_bytes=10)
+        store.read("a/0", limit_bytes=10)
     assert caught.value is BUSY
     assert 40 < clock.monotonic_seconds() - begun <= 60
     assert fault.fired > 5
+
+
+@pytest.mark.parametrize("verb", ["read", "list"])
+def test_a_store_that_never_answered_is_given_up_soon(faulty: FaultyStore, clock: ManualClock, verb: str) -> None:
+    faulty.plan(verb, BUSY, times=10**6)
+    store = retrying(faulty, clock, deadline_seconds=300, first_answer_seconds=20)
+    begun = clock.monotonic_seconds()
+    with pytest.raises(StoreUnavailable):
+        store.read("a/0", limit_bytes=10) if verb == "read" else list(store.list_objects("a/"))
+    assert 5 < clock.monotonic_seconds() - begun <= 20
+
+
+def test_that_something_is_missing_is_an_answer(faulty: FaultyStore, clock: ManualClock) -> None:
+    store = retrying(faulty, clock, deadline_seconds=300, first_answer_seconds=20)
+    with pytest.raises(ObjectMissing):
+        store.stat("nothing")
+    faulty.plan("read", BUSY, times=10**6)
+    with pytest.raises(StoreUnavailable):
+        store.read("a/0", limit_bytes=10)
+    assert clock.slept_seconds > 200
 
 
 @pytest.mark.parametrize(
