@@ -84,7 +84,7 @@ def _of_state(error: StatementRefused) -> tuple[type[errors.SourceError], str]:
     return errors.CaptureFailed, ""
 
 
-_PASSWORD_REFUSED = "password authentication failed"
+_REJECTED = "password authentication failed"
 
 # libpq gives no SQLSTATE for a connection that was never made, so its words decide; the server's own words come
 # in the server's language, hence the last line: whatever else the server said itself was about the account.
@@ -94,7 +94,7 @@ _WORDS: tuple[tuple[str, type[errors.SourceError], str], ...] = (
         errors.SourceLoginFailed,
         "give the source a password, or the account a line in ~/.pgpass",
     ),
-    (_PASSWORD_REFUSED, errors.SourceLoginFailed, ""),
+    (_REJECTED, errors.SourceLoginFailed, ""),
     ("authentication failed", errors.SourceLoginFailed, ""),
     (
         "no pg_hba.conf entry",
@@ -138,7 +138,7 @@ def connection_error(text: str, doing: str) -> errors.SourceError:
             told = (
                 "the server refused the account" if kind is errors.SourceLoginFailed else "no connection to the server"
             )
-            if word == _PASSWORD_REFUSED:
+            if word == _REJECTED:
                 told = "the server rejected the password"
             return kind(told, found=said, hint=hint)
     if "FATAL" in text and "terminating" not in text:

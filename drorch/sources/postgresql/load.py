@@ -12,10 +12,11 @@ from drorch.sources.postgresql.inventory import exact_names
 from drorch.sources.postgresql.large_objects import parse_large_objects
 from drorch.sources.postgresql.progress import Progress
 from drorch.sources.postgresql.quoting import identifier, qualified
-from drorch.sources.postgresql.session import PIECE_BYTES, Session
+from drorch.sources.postgresql.session import Session
 from drorch.sources.postgresql.workers import Work
 
 _TRUNCATE_FROM_BYTES = 64 * 1024  # below, a new file for the table costs more than it saves
+_GATHERED_BYTES = 256 * 1024  # in one call of libpq
 _LARGE_OBJECTS_AT_ONCE = 500  # in one transaction: each takes a lock
 
 
@@ -73,14 +74,14 @@ def load_rows(
 
 
 def gathered(pieces: Iterable[Bytes]) -> Iterator[Bytes]:
-    """Yield small pieces joined to at least ``PIECE_BYTES``; large ones as they are."""
+    """Yield small pieces joined to at least ``_GATHERED_BYTES``; large ones as they are."""
     held = bytearray()
     for piece in pieces:
-        if not held and len(piece) >= PIECE_BYTES:
+        if not held and len(piece) >= _GATHERED_BYTES:
             yield piece
             continue
         held += piece
-        if len(held) >= PIECE_BYTES:
+        if len(held) >= _GATHERED_BYTES:
             yield bytes(held)
             held.clear()
     if held:
