@@ -10,6 +10,7 @@ from hypothesis import settings
 pytest_plugins: list[str] = [
     "tests.support.seaweedfs",
     "tests.support.catalogs",
+    "tests.support.desk",
     "tests.support.postgresql",
     "tests.support.installations",
 ]

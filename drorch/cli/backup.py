@@ -149,8 +149,8 @@ def _report_lines(report: BackupReport, wiring: Wiring, *, alone: bool) -> list[
     if not alone:
         word = "ok" if report.complete else "PARTIAL"
         sizes = f"read={_tight(report.bytes_read)} stored={_tight(snapshot.bytes_stored)}"
-        missing = sum(len(one.names) for one in report.left_out)
-        told = f" left_out={missing}" if missing else ""
+        count = sum(len(one.names) for one in report.left_out)
+        told = f" left_out={count}" if count else ""
         line = f"{report.source} {word} {snapshot.run.short} {report.duration_seconds:.1f}s {sizes} copies={copies}"
         return [line + told]
     zone = str(wiring.settings.time_zone)

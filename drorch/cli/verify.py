@@ -11,7 +11,7 @@ import click
 
 from drorch import __version__
 from drorch.cli.invocation import Invocation, common_options
-from drorch.cli.output import Output, wrapped
+from drorch.cli.output import Output, printable, wrapped
 from drorch.cli.private_keys import key_options, read_recipient
 from drorch.cli.progress import Silent, observer
 from drorch.cli.repositories import Where, repository, store_options
@@ -141,11 +141,6 @@ def _some(values: Iterable[str], most: int) -> str:
     every = list(values)
     rest = f" and {len(every) - most:,} more" if len(every) > most else ""
     return printable(", ".join(every[:most]) + rest)
-
-
-def printable(text: str) -> str:
-    """Return ``text`` with everything escaped that could move the cursor or hide what follows: tables are named by strangers."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _cut(digest: re.Match[str]) -> str:

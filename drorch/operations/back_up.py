@@ -12,6 +12,8 @@ from datetime import datetime
 from drorch.clock import Clock
 from drorch.errors import DrorchError
 from drorch.ids import Digest
+from drorch.operations.left_out import LeftOut, left_out
+from drorch.operations.probes import ask_probes
 from drorch.repository.writer import CommittedSnapshot, RunSummary, RunWriter, StreamToStore
 from drorch.sources.interface import Bytes, Capture, Json, Observer, Source, StreamKind, StreamSpec, table_of
 
@@ -32,6 +34,7 @@ class BackupReport:
     rows: int
     bytes_read: int
     probes: Mapping[str, str]
+    left_out: tuple[LeftOut, ...]
     source_busy: float
     dropped: Mapping[str, DrorchError]
 
@@ -126,9 +129,9 @@ def run(
     with closing(begin_run()) as writer:
         with source.capture() as capture:
             reader = _Reader(capture, writer, observer, clock)
+            answers = ask_probes(capture, probes)  # first: one that fails must not cost hours of reading
             streams = capture.streams()
             reader.store_all(streams)
-            answers = {name: capture.ask(sql) for name, sql in probes.items()}
             closing_facts = dict(capture.closing_facts())
             facts, restore_point = dict(capture.facts), capture.restore_point
             parallel = max(1, capture.parallel)
@@ -161,6 +164,7 @@ def run(
         rows=summary.rows,
         bytes_read=summary.bytes_read,
         probes=answers,
+        left_out=left_out(facts, closing_facts),
         source_busy=min(1.0, reader.counted.waiting_seconds / parallel / max(duration, 1e-9)),
         dropped=snapshot.dropped,
     )

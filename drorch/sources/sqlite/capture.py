@@ -13,7 +13,7 @@ from drorch.sources.interface import Bytes, Json, RowFormat, StreamKind, StreamS
 from drorch.sources.sqlite.database_file import identifier
 from drorch.sources.sqlite.definitions import Schema, TableRows, encode_schema, read_schema, read_tables
 from drorch.sources.sqlite.exclusion import EXCLUDED, UNUSED, exclude
-from drorch.sources.sqlite.faults import FOREIGN, reading
+from drorch.sources.sqlite.faults import FOREIGN, primary_code, reading, what_sqlite_said
 from drorch.sources.sqlite.rows import FetchedValue
 from drorch.sources.sqlite.table_reader import encoded_rows
 
@@ -105,8 +105,15 @@ class SqliteCapture:
 
     def ask(self, sql: str) -> str:
         """See ``Capture``; BLOB comes as hexadecimal digits."""
-        with reading(f"{self._address}: probe {sql[:80]!r}"):
-            rows = self._connection.execute(sql).fetchmany(2)
+        with reading(self._address):
+            try:
+                rows = self._connection.execute(sql).fetchmany(2)
+            except FOREIGN as error:
+                if primary_code(error) not in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY):
+                    raise  # not the probe's fault
+                raise CaptureFailed(
+                    f"SQLite refused the probe: {sql[:80]}", found=what_sqlite_said(error), hint="a probe is one SELECT"
+                ) from error
             still_inside = self._connection.in_transaction
         if not still_inside:
             raise CaptureFailed(f"the probe ended the snapshot: {sql[:80]}", hint="a probe is one SELECT")

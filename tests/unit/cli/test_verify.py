@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from drorch.cli.main import main
-from drorch.cli.verify import printable
+from drorch.cli.output import printable
 from drorch.format.keyfile import KeyKind, ScryptCost, seal_key_file
 from drorch.format.objects import digest_of
 from drorch.repository.opening import Repository
