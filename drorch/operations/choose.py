@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from drorch.errors import ChainBroken, SnapshotUnknown
+from drorch.errors import ChainBroken, DrorchError, IntegrityError, SnapshotUnknown
 from drorch.format.manifest import Result
 from drorch.ids import LaneId
 from drorch.repository.listing import LaneListing, ListedSnapshot, list_lane, list_lanes
@@ -24,10 +24,10 @@ def choose(
     there. Raises ``SnapshotUnknown``, naming the candidates where there are several, and ``ChainBroken`` when it cannot be told which
     is the latest.
     """
-    listings = [list_lane(repository, lane) for lane in lanes]
+    listings, unreadable = _listings(repository, lanes)
     found = _matching(listings, wanted, before)
     if not found:
-        listings = [list_lane(repository, lane) for lane in list_lanes(repository)]
+        listings, unreadable = _listings(repository, list_lanes(repository))
         found = _matching(listings, wanted, before)
     if wanted.startswith(LATEST) and found:
         return _newest(found, listings)
@@ -37,7 +37,27 @@ def choose(
         f"{'several snapshots fit' if found else 'no snapshot fits'} {wanted}",
         expected=_expectation(wanted, before),
         found=", ".join(snapshot.short_id for snapshot in found[:8]) or "none",
-        hint="give more characters of the id" if found else "",
+        hint="give more characters of the id" if found else _hint(unreadable),
+    )
+
+
+def _listings(repository: Repository, lanes: Iterable[LaneId]) -> tuple[list[LaneListing], list[DrorchError]]:
+    """Return what can be listed; a lane of which nothing is good, or that a stranger put there, hides no other."""
+    listings, unreadable = [], []
+    for lane in lanes:
+        try:
+            listings.append(list_lane(repository, lane))
+        except IntegrityError as error:
+            unreadable.append(error)
+    return listings, unreadable
+
+
+def _hint(unreadable: Sequence[DrorchError]) -> str:
+    """Say that something could not be read, when that was so; else leave the default hint."""
+    return (
+        f"some of what is there cannot be read: {unreadable[0].message}; `drorch verify` says more"
+        if unreadable
+        else ""
     )
 
 
