@@ -128,6 +128,17 @@ def read_link(store: ObjectStore, trust: TrustChain, lane: LaneId, sequence: int
     return _decided(link, commit)
 
 
+def read_commit(store: ObjectStore, trust: TrustChain, lane: LaneId, sequence: int) -> bytes:
+    """Return the first good copy of a commit as it is stored; raise ``ObjectMissing`` or what is wrong with it."""
+    allowed = trust.allowed(ObjectType.COMMIT, lane)
+
+    def verify(raw: bytes) -> bytes:
+        Commit.verify(raw, repository=trust.repository, lane=lane, sequence=sequence, allowed=allowed)
+        return raw
+
+    return first_verified(store, names.commit(lane, sequence), OBJECT_LIMIT_BYTES, verify)
+
+
 def first_verified(store: ObjectStore, name: str, limit_bytes: int, verify: Callable[[bytes], T]) -> T:
     """Return what ``verify`` makes of an object, or of the first alternate copy that it accepts when the object is damaged.
 

@@ -6,11 +6,20 @@ a retire list and then reads the manifests. One of them sees the other, without 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from drorch.clock import Clock
-from drorch.errors import ChainBroken, NothingDone, ObjectConflict, ObjectMissing, RunVoided, StoreError
+from drorch.errors import (
+    ChainBroken,
+    IntegrityError,
+    NothingDone,
+    ObjectConflict,
+    ObjectMissing,
+    RunVoided,
+    StoreError,
+)
 from drorch.format import names
 from drorch.format.manifest import Commit, CommitState, Manifest
 from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
@@ -18,7 +27,7 @@ from drorch.format.packsets import overlap, read_pack_sets, united
 from drorch.format.signing import SigningKey
 from drorch.format.trust import NO_PREVIOUS, TrustChain
 from drorch.ids import Digest, LaneId, RunId
-from drorch.repository.chain import ChainLink, LinkState, read_link
+from drorch.repository.chain import ChainLink, LinkState, read_commit, read_link
 from drorch.repository.opening import Replica
 from drorch.repository.replicas import Replicas, put_or_compare
 from drorch.storage.interface import ObjectStore
@@ -59,20 +68,28 @@ class LaneWriter:
         self._clock = clock
 
     def settle(self, replicas: Replicas) -> Head:
-        """Decide every undecided manifest, drop the stores that are behind the others, and return the common head.
+        """Drop the stores that are behind the others, decide an undecided manifest, and return the common head.
 
         A store is behind when it was away during an earlier run; ``drorch copy`` brings it up. Raises what the last store raised.
         """
-        heads: dict[str, Head] = {}
+        links: dict[str, ChainLink | None] = {}
 
-        def settle_one(replica: Replica) -> None:
-            heads[replica.name] = self._settle_one(replica)
+        def look(replica: Replica) -> None:
+            links[replica.name] = self._last_link(replica.store)
 
-        replicas.each(settle_one)
-        newest = max((heads[replica.name] for replica in replicas.alive), key=lambda head: head.sequence)
+        replicas.each(look)
+        newest = max((_head(links[replica.name]) for replica in replicas.alive), key=lambda head: head.sequence)
         for replica in replicas.alive:
-            if heads[replica.name] != newest:
-                replicas.drop(replica, _behind(replica, heads[replica.name], newest))
+            if _head(links[replica.name]) != newest:
+                replicas.drop(replica, _behind(replica, _head(links[replica.name]), newest))
+        commit = self._commit_of([(replica, links[replica.name]) for replica in replicas.alive])
+
+        def decide(replica: Replica) -> None:
+            link = links[replica.name]
+            if link is not None and link.state is LinkState.UNDECIDED:
+                self._settle_open(replica, link, commit)
+
+        replicas.each(decide)
         return newest
 
     def commit(self, manifest: Manifest, sealed_body: bytes, second: SecondCopy, replicas: Replicas) -> Decided:
@@ -127,13 +144,25 @@ class LaneWriter:
 
     # -- the chain's end
 
-    def _settle_one(self, replica: Replica) -> Head:
-        link = self._last_link(replica.store)
-        if link is None:
-            return Head(0, NO_PREVIOUS)
-        if link.state is LinkState.UNDECIDED:
-            self._void(replica, link)
-        return Head(link.sequence, link.digest)
+    def _commit_of(self, ends: Iterable[tuple[Replica, ChainLink | None]]) -> bytes | None:
+        """Return the commit of the last manifest from a store where it says *committed*."""
+        for replica, link in ends:
+            if link is not None and link.state is LinkState.COMMITTED:
+                with suppress(StoreError, IntegrityError):
+                    return read_commit(replica.store, self.trust, self.lane, link.sequence)
+        return None
+
+    def _settle_open(self, replica: Replica, link: ChainLink, commit: bytes | None) -> None:
+        """Decide a manifest that its run left open; when its writer was quicker after all, that counts.
+
+        Void; but as in another store where its run had come to commit it: everything that it needs came before the manifest.
+        """
+        needed = {need.run: need.bitmap for need in link.manifest.needs}
+        if commit is None or overlap(needed, self.retired(replica.store)):
+            void = Commit(sequence=link.sequence, manifest_digest=link.digest, state=CommitState.VOID)
+            self._decide(replica, void)
+        else:
+            replica.store.put_if_absent(names.commit(self.lane, link.sequence), commit)
 
     def _last_link(self, store: ObjectStore) -> ChainLink | None:
         """Return the chain's last link. A listing says where to begin to look; the end is where a GET finds nothing."""
@@ -150,11 +179,6 @@ class LaneWriter:
                 raise ChainBroken(f"manifest {following.sequence} of lane {self.lane} does not follow the one before")
             link, start = following, start + 1
         return link
-
-    def _void(self, replica: Replica, link: ChainLink) -> None:
-        """Decide a manifest that its run left open; when its writer was quicker after all, that counts."""
-        commit = Commit(sequence=link.sequence, manifest_digest=link.digest, state=CommitState.VOID)
-        self._decide(replica, commit)
 
     def _decide(self, replica: Replica, commit: Commit) -> None:
         name = names.commit(self.lane, commit.sequence)
@@ -189,6 +213,10 @@ class LaneWriter:
             put_or_compare(replica, names.commit(self.lane, sequence), content)
         except ObjectConflict as error:
             raise _voided(replica) from error
+
+
+def _head(link: ChainLink | None) -> Head:
+    return Head(0, NO_PREVIOUS) if link is None else Head(link.sequence, link.digest)
 
 
 def _voided(replica: Replica) -> RunVoided:

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from drorch.errors import StoreUnavailable
+from drorch.format import names
+from drorch.format.objects import ObjectType
+from drorch.format.packsets import sign_pack_sets
 from drorch.repository.opening import Replica, Repository, open_repository
 from drorch.storage.memory import MemoryStore
 from tests.support.faulty_store import FaultyStore
-from tests.support.repositories import Household, ManualClock, back_up, counting_random, read_back, snapshots
+from tests.support.repositories import EPOCH, Household, ManualClock, back_up, counting_random, read_back, snapshots
 
 STREAMS = {"table": random.Random(1).randbytes(3_000_000), "small": b"kept"}
 EVER = 10**9
@@ -109,3 +112,45 @@ def test_different_lists_of_one_run_in_two_stores_make_it_unknown(
     for replica in repository.replicas:
         single = alone(repository, replica)
         assert [read_back(single, snapshot) for snapshot in snapshots(single)] == [STREAMS]
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["refused", "answer lost"])
+def test_a_commit_that_one_store_missed_is_put_there_by_the_next_run(
+    repository: Repository, stores: tuple[FaultyStore, FaultyStore], applied: object
+) -> None:
+    """The second store fails at the commit and is well again: what the first acknowledged is not declared void there."""
+    stores[1].plan("put", StoreUnavailable("away"), name_part=".c", after=bool(applied))
+    first = back_up(repository, STREAMS, random_bytes=counting_random("first"))
+    assert first.copies == ("store0",)
+    second = back_up(repository, {"small": b"new"}, random_bytes=counting_random("second"))
+    assert second.copies == ("store0", "store1")
+    single = alone(repository, repository.replicas[1])
+    assert [read_back(single, one) for one in snapshots(single)] == [STREAMS, {"small": b"new"}]
+
+
+def test_a_commit_is_not_put_where_its_packs_are_being_swept(
+    repository: Repository, stores: tuple[FaultyStore, FaultyStore]
+) -> None:
+    back_up(repository, STREAMS, random_bytes=counting_random("first"))
+    stores[1].plan("put", StoreUnavailable("away"), name_part="2.c")
+    back_up(repository, STREAMS, random_bytes=counting_random("second"))
+    retire_first(repository, stores[1])
+    third = back_up(repository, {"small": b"new"}, random_bytes=counting_random("third"))
+    assert third.copies == ("store0", "store1")
+    single = alone(repository, repository.replicas[1])
+    assert [one.link.sequence for one in snapshots(single)] == [1, 3]
+
+
+def retire_first(repository: Repository, store: FaultyStore) -> None:
+    (first, *_) = snapshots(repository)
+    lane, household = first.link.lane, Household()
+    retire_list = sign_pack_sets(
+        ObjectType.RETIRE_LIST,
+        repository=repository.trust.repository,
+        lane=lane,
+        number=0,
+        packs={first.link.manifest.run: b"\xff"},
+        made_at=EPOCH,
+        key=household.maintainer,
+    )
+    store.put_if_absent(names.retire_list(lane, 0), retire_list)
