@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from drorch.errors import ChainBroken, DrorchError, IntegrityError, SnapshotUnknown
+from drorch.errors import ChainBroken, IntegrityError, SnapshotUnknown
 from drorch.format.manifest import Result
 from drorch.ids import LaneId
 from drorch.repository.listing import LaneListing, ListedSnapshot, list_lane, list_lanes
@@ -41,7 +41,7 @@ def choose(
     )
 
 
-def _listings(repository: Repository, lanes: Iterable[LaneId]) -> tuple[list[LaneListing], list[DrorchError]]:
+def _listings(repository: Repository, lanes: Iterable[LaneId]) -> tuple[list[LaneListing], list[IntegrityError]]:
     """Return what can be listed; a lane of which nothing is good, or that a stranger put there, hides no other."""
     listings, unreadable = [], []
     for lane in lanes:
@@ -52,7 +52,7 @@ def _listings(repository: Repository, lanes: Iterable[LaneId]) -> tuple[list[Lan
     return listings, unreadable
 
 
-def _hint(unreadable: Sequence[DrorchError]) -> str:
+def _hint(unreadable: Sequence[IntegrityError]) -> str:
     """Say that something could not be read, when that was so; else leave the default hint."""
     return (
         f"some of what is there cannot be read: {unreadable[0].message}; `drorch verify` says more"
