@@ -1,0 +1,143 @@
+"""A repository against a model: backups, lost caches, crashes and sweeps in any order; every listed snapshot reads back equal."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from unittest.mock import patch
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from drorch.ids import LaneId, RunId
+from drorch.repository import packing, sweeper, writer
+from drorch.repository.checker import CheckRequest, check
+from drorch.repository.data_checker import Depth
+from drorch.repository.opening import Replica, Repository
+from drorch.storage.memory import MemoryStore
+from tests.support.crash_store import Crashed, CrashStore
+from tests.support.repositories import Household, ManualClock, back_up, counting_random, read_back, snapshots
+
+HOUSEHOLD = Household()
+Streams = dict[str, bytes]
+SIZES = st.sampled_from([0, 1, 100, 65_535, 65_536, 70_000, 200_000])
+
+
+def noise(seed: int, size: int) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+class RepositoryMachine(RuleBasedStateMachine):
+    """``model`` is what must be readable; ``streams`` is the database that changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = Path(tempfile.mkdtemp(prefix="drorch-property-"))
+        self.store = MemoryStore(ManualClock())
+        self.repository = HOUSEHOLD.create(self.store)
+        self.model: dict[RunId, Streams] = {}
+        self.given_up: set[RunId] = set()
+        self.maybe: dict[int, Streams] = {}
+        self.lane: LaneId | None = None
+        self.runs = 0
+        self.streams: Streams = {}
+        self.patches = [
+            patch.object(packing, "PACK_TARGET_BYTES", 60_000),
+            patch.object(writer, "SEGMENT_PACKS", 1),
+        ]
+        for one in self.patches:
+            one.start()
+
+    def teardown(self) -> None:
+        for one in self.patches:
+            one.stop()
+        shutil.rmtree(self.directory)
+
+    @initialize(size=SIZES)
+    def first_stream(self, size: int) -> None:
+        self.streams = {"schema": b"create", "table/0": noise(0, size)}
+
+    # -- the database changes
+
+    @rule(number=st.integers(0, 3), size=SIZES, seed=st.integers(0, 5))
+    def write_stream(self, number: int, size: int, seed: int) -> None:
+        self.streams = {**self.streams, f"table/{number}": noise(seed, size)}
+
+    @rule(number=st.integers(0, 3), at=st.floats(0, 1), insert=st.binary(max_size=20))
+    def edit_stream(self, number: int, at: float, insert: bytes) -> None:
+        old = self.streams.get(f"table/{number}", b"")
+        position = int(at * len(old))
+        self.streams = {**self.streams, f"table/{number}": old[:position] + insert + old[position + 3 :]}
+
+    # -- runs
+
+    def random_bytes(self) -> object:
+        self.runs += 1
+        return counting_random(f"run {self.runs}")
+
+    @rule()
+    def back_up(self) -> None:
+        made = back_up(
+            self.repository,
+            self.streams,
+            cache=self.directory,
+            random_bytes=self.random_bytes(),  # type: ignore[arg-type]
+        )
+        self.model[made.run] = self.streams
+        self.lane = made.lane
+
+    @rule(survives=st.integers(0, 60), applies_last=st.booleans())
+    def crash(self, survives: int, applies_last: bool) -> None:  # noqa: FBT001 - hypothesis names it
+        store = CrashStore(self.store, survives_calls=survives, applies_last=applies_last)
+        dying = Repository(trust=self.repository.trust, replicas=(Replica(name="store0", store=store),))
+        before = {one.link.manifest.run for one in snapshots(self.repository)}
+        try:
+            made = back_up(dying, self.streams, cache=self.directory, random_bytes=self.random_bytes())  # type: ignore[arg-type]
+        except Crashed:
+            came = {one.link.manifest.run for one in snapshots(self.repository)} - before
+            assert len(came) <= 1
+            self.model |= dict.fromkeys(came, self.streams)
+        else:
+            self.model[made.run] = self.streams
+            self.lane = made.lane
+
+    @rule()
+    def lose_the_cache(self) -> None:
+        shutil.rmtree(self.directory)
+        self.directory.mkdir()
+
+    @precondition(lambda self: self.lane is not None and len(self.model) > 1)
+    @rule(choice=st.randoms(use_true_random=False))
+    def sweep(self, choice: random.Random) -> None:
+        assert self.lane is not None
+        give_up = choice.choice(sorted(self.model))
+        replica = self.repository.replicas[0]
+        contents = sweeper.read_contents(replica, self.repository.trust, self.lane)
+        later = ManualClock().now() + timedelta(days=100)
+        plan = sweeper.plan(contents, {give_up, *self.given_up}, now=later)
+        sweeper.execute(plan, replica, self.repository.trust, key=HOUSEHOLD.maintainer, clock=ManualClock())
+        del self.model[give_up]
+        self.given_up.add(give_up)
+
+    # -- what always holds
+
+    @invariant()
+    def every_snapshot_reads_back_equal(self) -> None:
+        listed = {one.link.manifest.run: one for one in snapshots(self.repository)}
+        assert listed.keys() == self.model.keys() | self.given_up
+        for run, streams in self.model.items():
+            assert read_back(self.repository, listed[run]) == streams
+
+    @invariant()
+    def a_check_finds_nothing_and_needs_are_what_the_trees_use(self) -> None:
+        depth = Depth(recipients=(HOUSEHOLD.custodian,))
+        report = check(self.repository, CheckRequest(depth=depth, retired=self.given_up))
+        assert report.errors == ()
+
+
+TestRepository = RepositoryMachine.TestCase
+TestRepository.settings = settings(max_examples=12, stateful_step_count=12, deadline=None)
