@@ -122,21 +122,28 @@ class LaneWriter:
 
     def retired(self, store: ObjectStore) -> Mapping[RunId, bytes]:
         """Return every pack that any retire list of the lane names, as bitmaps."""
-        allowed = self.trust.allowed(ObjectType.RETIRE_LIST, self.lane)
+        return self._listed_packs(store, ObjectType.RETIRE_LIST, names.retire_list)
+
+    def unreliable(self, store: ObjectStore) -> Mapping[RunId, bytes]:
+        """Return every pack that a run must not rely on: those of the retire lists, and those of the damage lists."""
+        found = dict(self.retired(store))
+        for run, bitmap in self._listed_packs(store, ObjectType.DAMAGE_LIST, names.damage_list).items():
+            found[run] = united(found.get(run, b""), bitmap)
+        return found
+
+    def _listed_packs(
+        self, store: ObjectStore, object_type: ObjectType, name_of: Callable[[LaneId, int], str]
+    ) -> dict[RunId, bytes]:
+        allowed = self.trust.allowed(object_type, self.lane)
         found: dict[RunId, bytes] = {}
         number = 0
         while True:
             try:
-                raw = store.read(names.retire_list(self.lane, number), limit_bytes=OBJECT_LIMIT_BYTES)
+                raw = store.read(name_of(self.lane, number), limit_bytes=OBJECT_LIMIT_BYTES)
             except ObjectMissing:
                 return found
             packs = read_pack_sets(
-                raw,
-                ObjectType.RETIRE_LIST,
-                repository=self.trust.repository,
-                lane=self.lane,
-                number=number,
-                allowed=allowed,
+                raw, object_type, repository=self.trust.repository, lane=self.lane, number=number, allowed=allowed
             )
             for run, bitmap in packs.items():
                 found[run] = united(found.get(run, b""), bitmap)
