@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from drorch.format.keyfile import HostKeyFile
     from drorch.operations.protect import Machine
     from drorch.policy.installation import Store
+    from drorch.policy.postgresql_grants import PostgresqlFacts
     from drorch.policy.secret import SecretReference
     from drorch.repository.opening import Replica, Repository
     from drorch.sandbox.interface import ThrowAwayServer
     from drorch.settings import Settings
     from drorch.sources.interface import Source, Target
+    from drorch.sources.postgresql.source import PostgresqlSource as Postgresql
     from drorch.storage.interface import Finding as StoreFinding
     from drorch.storage.interface import ObjectStore
     from drorch.storage.s3 import S3Store as S3ObjectStore
@@ -236,7 +238,7 @@ class Wiring:
             found=described.engine,
         )
 
-    def _postgresql(self, described: PostgresqlSource) -> Source:
+    def _postgresql(self, described: PostgresqlSource) -> Postgresql:
         from drorch.sources.postgresql.location import PostgresqlLocation
         from drorch.sources.postgresql.options import CaptureOptions, RolesChoice
         from drorch.sources.postgresql.source import PostgresqlSource as Postgresql
@@ -274,6 +276,33 @@ class Wiring:
         )
         tools = PostgresqlTools(directory=settings.tools.postgresql)
         return Postgresql(location, options, tools, self.clock, self.temporary())
+
+    def postgresql_facts(
+        self, promise: SourcePromise, url: str | None = None, password: Callable[[], str] | None = None
+    ) -> PostgresqlFacts | None:
+        """Ask a PostgreSQL server what ``policy grants`` must cover; ``None`` for other engines. Raises a ``SourceError``.
+
+        The login is the policy's own, or with ``url`` an administrator's, who sees more and needs no account yet.
+        """
+        from drorch.policy.postgresql_grants import USUAL_ACCOUNT, PostgresqlFacts
+
+        described = promise.source
+        if not isinstance(described, PostgresqlSource):
+            return None
+        if url is None:
+            facts: Mapping[str, Any] = self._postgresql(described).account_facts()
+        else:
+            from drorch.sources.postgresql.location import parse_location
+            from drorch.sources.postgresql.options import CaptureOptions
+            from drorch.sources.postgresql.source import PostgresqlSource as Postgresql
+            from drorch.sources.postgresql.tools import PostgresqlTools
+
+            location = parse_location(url, password=password)
+            tools = PostgresqlTools(directory=self.settings.tools.postgresql)
+            administrator = Postgresql(location, CaptureOptions(), tools, self.clock, self.temporary())
+            facts = administrator.account_facts(described.user or USUAL_ACCOUNT)
+        known: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in facts.items()}
+        return PostgresqlFacts(**known)
 
     def target(self, url: str, password: Callable[[], str] | None = None) -> Target:
         """Return the place that ``--to`` means: ``postgresql://...`` or ``sqlite:///FILE``; raise ``UsageInvalid``."""

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from drorch.cli.addresses import complete_source
 from drorch.cli.invocation import Invocation, common_options
+from drorch.cli.passwords import password_at
 from drorch.clock import SystemClock
-from drorch.errors import PolicyInvalid, PolicyUnknown, StateSecretRefused, TargetRefused
+from drorch.errors import (
+    PolicyInvalid,
+    PolicyUnknown,
+    SourceUnsupported,
+    StateSecretRefused,
+    TargetRefused,
+    UsageInvalid,
+)
+from drorch.policy.model import SourcePromise
 from drorch.policy.problems import render_problems
 from drorch.settings import load_policies
+from drorch.wiring import Wiring
 
 
 @click.group()
@@ -119,19 +130,57 @@ def new(name: str, engine: str, invocation: Invocation) -> int:
 
 @command.command(epilog="Example: drorch policy grants lamdong-land | psql -h db1 -U postgres land")
 @click.argument("name", shell_complete=complete_source)
+@click.option("--ask", is_flag=True, help="Log in as the policy says and ask the server what must be granted.")
+@click.option("--connect", "url", metavar="URL", help="The same, as an administrator: postgresql://USER@HOST/DB")
+@click.option("--connect-password", metavar="WHERE", help="file:PATH, env:NAME or prompt; never the password itself.")
 @common_options
-def grants(name: str, invocation: Invocation) -> int:
-    """Print what makes the account that a policy needs, and nothing more than it needs."""
+def grants(name: str, ask: bool, url: str | None, connect_password: str | None, invocation: Invocation) -> int:
+    """Print what makes the account that a policy needs, and nothing more than it needs.
+
+    Without --ask or --connect no server is asked, and the text covers every version; with one of them it names this
+    server's schemas, owners, tables with row security and large objects.
+    """
     from drorch.policy.grants import grants as grants_text
 
-    _policy, promises = load_policies(invocation.settings()).find(name)
+    settings = invocation.settings()
+    _policy, promises = load_policies(settings).find(name)
     texts = [grants_text(promise) for promise in promises]
+    if ask or url is not None:
+        if url is not None and len(promises) > 1:
+            raise UsageInvalid(
+                "an address is that of one database", expected=f"--connect with {name}/NAME, or --ask", found=name
+            )
+        password = password_at(connect_password, "--connect-password", settings)
+        with invocation.wiring(settings) as wiring:
+            texts = [_asked(promise, url, password, wiring) for promise in promises]
     if invocation.output.as_json:
         listed = [{"source": promise.address, "text": text} for promise, text in zip(promises, texts, strict=True)]
         invocation.output.document("drorch.policy-grants/1", {"ok": True, "grants": listed})
     else:
         invocation.output.lines("\n".join(texts).splitlines())
     return 0
+
+
+def _asked(promise: SourcePromise, url: str | None, password: Callable[[], str] | None, wiring: Wiring) -> str:
+    """Return the text for one source as its server needs it."""
+    from drorch.policy.grants import grants as grants_text
+
+    if promise.needs_discovery:
+        raise SourceUnsupported(
+            f"{promise.address}: this version does not look for databases by itself",
+            expected="a policy with `database:`, or the text without --ask and --connect",
+            found="`databases: {match: ...}`",
+        )
+    facts = wiring.postgresql_facts(promise, url, password)
+    if url is not None:
+        wanted = getattr(promise.source, "database", None)
+        if facts is None or wanted not in (None, facts.database):
+            raise UsageInvalid(
+                "the address is not that of the policy's database",
+                expected=f"database {wanted}" if facts else "a policy of a PostgreSQL database",
+                found=f"database {facts.database}" if facts else promise.source.engine,
+            )
+    return grants_text(promise, facts)
 
 
 @command.command(epilog="Example: drorch policy schema > policies/schema.json")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -11,18 +10,17 @@ import click
 from drorch.cli.addresses import complete_snapshot
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, finding_lines, labelled, local_time, utc_time, wrapped
+from drorch.cli.passwords import password_at
 from drorch.cli.private_keys import key_options, read_recipient
 from drorch.cli.progress import Silent, observer
 from drorch.cli.repositories import Where, known_lanes, repository, store_options
 from drorch.cli.times import parse_time
-from drorch.errors import DecisionNeeded, SecretUnavailable, UsageInvalid
+from drorch.errors import DecisionNeeded, UsageInvalid
 from drorch.operations import restore
 from drorch.operations.choose import choose
-from drorch.policy.secret import SecretReference
 from drorch.quantities import format_duration, format_size
 from drorch.repository.listing import ListedSnapshot
 from drorch.repository.reader import SnapshotReader
-from drorch.settings import Settings
 from drorch.sources.interface import Level, RestoreChoices
 from drorch.wiring import Wiring
 
@@ -85,7 +83,7 @@ def command(
         jobs=jobs,
     )
     with invocation.wiring(settings) as wiring:
-        target = wiring.target(target_url, _password(to_password, settings))
+        target = wiring.target(target_url, password_at(to_password, "--to-password", settings))
         opened = repository(wiring, where, invocation.output)
         moment = None if before is None else parse_time(before, settings.time_zone)
         chosen = choose(opened, snapshot, before=moment, lanes=known_lanes(wiring, snapshot))
@@ -107,20 +105,6 @@ def _mapping(pair: str) -> tuple[str, str]:
     if not (old and equals and new):
         raise UsageInvalid("not a mapping of roles", expected="--map-role OLD=NEW", found=pair)
     return old, new
-
-
-def _password(where: str | None, settings: Settings) -> Callable[[], str] | None:
-    if where is None:
-        return None
-    if where == "prompt":
-        answer: str = click.prompt("Password of the target", hide_input=True, err=True)
-        return lambda: answer
-    reference = SecretReference.parse(where)
-    if reference is None:
-        raise SecretUnavailable(
-            "--to-password takes a place, not a password", expected="file:PATH, env:NAME or prompt", found="other text"
-        )
-    return lambda: settings.reveal(reference).text()
 
 
 def _tell_plan(chosen: ListedSnapshot, address: str, plan: restore.RestorePlan, wiring: Wiring, output: Output) -> int:

@@ -18,7 +18,7 @@ class PostgresqlFacts:
 
     ``server_version`` is the major version. ``schemas`` are those of users, ``row_security_tables`` are
     ``schema.table`` names with row security, ``large_objects`` the numbers of those that the account may not read,
-    ``object_owners`` the roles that create tables and sequences.
+    ``object_owners`` the roles that create tables and sequences; ``account_exists`` says whether the role need not be made.
     """
 
     server_version: int
@@ -27,6 +27,7 @@ class PostgresqlFacts:
     row_security_tables: tuple[str, ...] = ()
     large_objects: tuple[int, ...] = ()
     object_owners: tuple[str, ...] = ()
+    account_exists: bool = False
 
 
 def quoted_identifier(name: str) -> str:
@@ -47,7 +48,7 @@ def postgresql_grants(source: PostgresqlSource, facts: PostgresqlFacts | None) -
     lines = [
         f"-- run as a superuser, in the database {_remark(name or 'itself')}",
         "",
-        f"CREATE ROLE {role} LOGIN;",
+        f"-- the role {_remark(account)} exists" if facts and facts.account_exists else f"CREATE ROLE {role} LOGIN;",
         f"-- its password, typed and not written:  \\password {_remark(account)}",
         f"GRANT CONNECT ON DATABASE {quoted_identifier(name) if name else 'DATABASE_NAME'} TO {role};",
     ]

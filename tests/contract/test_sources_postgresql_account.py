@@ -23,7 +23,7 @@ ACCOUNT = "drorch_backup"
 def make_account(server: Server, database: str, private: Path) -> PostgresqlLocation:
     """Do what an administrator does with the text of ``policy grants``."""
     server.run(f"drop owned by {ACCOUNT}; drop role {ACCOUNT}" if has_account(server) else "", database)
-    facts: Any = server.source(server.location(database), private).account_facts()
+    facts: Any = server.source(server.location(database), private).account_facts(ACCOUNT)
     promise: Any = SimpleNamespace(database=database, user=ACCOUNT, databases=None, roles="without")
     script = "\n".join(postgresql_grants(promise, PostgresqlFacts(**facts)))
     # What the facts say of the large objects is true for the superuser who asked; the account can read none of them.
@@ -68,6 +68,19 @@ def test_the_account_reads_everything(server: Server, zoo: str, private: Path) -
     assert schema_difference(server, zoo, f"{zoo}_back") == ""
     # Without pg_read_all_data nobody sees where a large object has holes: they come back smaller.
     assert_same_contents(server, zoo, f"{zoo}_back", but="" if server.major >= 14 else "pages")
+
+
+def test_an_administrator_learns_what_an_account_that_is_not_there_yet_needs(server: Server, private: Path) -> None:
+    name = server.new_database(
+        "select lo_create(778); create table mine (i int); alter table mine enable row level security"
+    )
+    source = server.source(server.location(name), private)
+    facts = source.account_facts("nobody_of_that_name")
+    assert facts["account_exists"] is False
+    assert facts["large_objects"] == ([778] if server.major < 14 else [])  # pg_read_all_data reads them all
+    assert facts["row_security_tables"] == ["public.mine"]
+    assert source.account_facts("postgres")["account_exists"] is True
+    assert source.account_facts("postgres")["large_objects"] == []
 
 
 def test_missing_rights_are_named_all_at_once(server: Server, private: Path) -> None:

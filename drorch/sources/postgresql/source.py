@@ -60,10 +60,10 @@ class PostgresqlSource:
         with mapped(f"examining {self.address}"), contextlib.closing(self._connect(Lifeline())) as session:
             return examine(session, self._options, self._tools)
 
-    def account_facts(self) -> Mapping[str, Json]:
-        """Return what ``policy grants`` needs to know of the server, as far as the account can see it."""
+    def account_facts(self, account: str | None = None) -> Mapping[str, Json]:
+        """Return what ``policy grants`` needs to know of the server, as far as the login can see it, for ``account``."""
         with mapped(f"examining {self.address}"), contextlib.closing(self._connect(Lifeline())) as session:
-            return account_facts(session)
+            return account_facts(session, account)
 
     @contextlib.contextmanager
     def _capture(self) -> Iterator[Capture]:

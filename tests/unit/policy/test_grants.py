@@ -176,3 +176,9 @@ def test_every_line_fits_the_page():
         of_source("{sqlite: {file: /x.db}}"),
     ):
         assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def test_an_account_that_exists_is_not_made_again():
+    facts = PostgresqlFacts(server_version=15, database="land", account_exists=True)
+    assert "CREATE ROLE" not in script(facts)
+    assert "-- the role drorch_backup exists" in script(facts)
