@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
+import shlex
 import shutil
+import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
 
+from drorch.cli.demo_directory import default_directory, demo_directory, place_for_server
 from drorch.cli.invocation import Invocation, common_options
-from drorch.cli.output import Output, wrapped
+from drorch.cli.output import WIDTH, Output
 from drorch.clock import Clock, SystemClock
 from drorch.errors import RestoreDiffers, TargetRefused, UsageInvalid
 from drorch.operations.demonstration_civil import civil_register, civil_register_changes
@@ -18,7 +25,6 @@ from drorch.quantities import format_duration
 from drorch.sandbox.interface import ThrowAwayServer
 from drorch.wiring import fill_sqlite, independent_comparer, throw_away_postgresql
 
-MARKER = ".drorch-demo"
 PASSPHRASE = "a demo needs no secret"  # noqa: S105 - it protects a key that is made and shown on one machine
 ALTERATION = "update dia_chinh.thua_dat set ghi_chu = 'khác' where id = (select min(id) from dia_chinh.thua_dat);"
 LAND_POLICY = """\
@@ -45,34 +51,34 @@ schedule: "0 2 * * *"
 @click.option(
     "--directory",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("/var/tmp/drorch-demo"),  # noqa: S108 - made with mode 0700 and refused when it is not ours
-    show_default=True,
-    help="Where everything goes; an earlier demo there is replaced.",
+    help="Where everything goes; an earlier demo there is replaced. Default: /var/tmp/drorch-demo, for others than root "
+    "with their number behind it.",
 )
 @click.option("--scale", type=click.IntRange(1, 1_000), default=20, show_default=True, help="Thousands of parcels.")
 @click.option("--alter-one-cell", is_flag=True, help="Change one restored cell, to see that the proof notices.")
 @common_options
-def command(directory: Path, scale: int, alter_one_cell: bool, invocation: Invocation) -> int:
+def command(directory: Path | None, scale: int, alter_one_cell: bool, invocation: Invocation) -> int:
     """Back up, change, back up again, restore and prove, with invented data of a district.
 
     A throw-away PostgreSQL (land register) and a SQLite file (civil register) are the legacy databases, a directory
-    is the store. The proof is made by a comparer that shares no code with drorch. Takes about a minute.
+    is the store. The proof is made by a comparer that shares no code with drorch. Takes less than a minute.
     """
     if invocation.output.as_json:
         raise UsageInvalid("a demo shows, it does not answer", hint="`drorch status --json` is for programs")
     clock = SystemClock()
     started = clock.monotonic_seconds()
-    _make_directory(directory)
-    show = _Show(invocation.output, directory)
-    with throw_away_postgresql(directory) as server:
-        _Demonstration(directory, server, scale, show, clock).run(alter_one_cell=alter_one_cell)
-    show.text("", f"OK  everything came back equal; {format_duration(clock.monotonic_seconds() - started)}")
-    show.end()
+    with demo_directory(directory or default_directory()) as here, contextlib.chdir(here):
+        show = _Show(invocation.output, here)
+        show.text(f"Everything happens in {here}.", "Nothing else is touched, and nothing stays running.")
+        with throw_away_postgresql(place_for_server(here)) as server:
+            _Demonstration(here, server, scale, show, clock).run(alter_one_cell=alter_one_cell)
+        show.text("", f"OK  everything came back equal; {format_duration(clock.monotonic_seconds() - started)}")
+        show.end()
     return 0
 
 
 class _Show:
-    """Says what happens, and runs drorch's own commands the way a person would."""
+    """Says what happens, and runs drorch's own commands the way a person would, from the demo's directory."""
 
     def __init__(self, output: Output, directory: Path) -> None:
         self._output = output
@@ -84,55 +90,85 @@ class _Show:
         self.text("", f"== {text}")
 
     def text(self, *lines: str) -> None:
-        """Write lines."""
+        """Write lines as they are: a command that is broken elsewhere cannot be pasted."""
         if not self._output.quiet:
-            self._output.lines(line for text in lines for line in (wrapped(text, 0) if text else [""]))
+            self._output.lines(lines)
 
     def drorch(self, *arguments: str) -> None:
         """Show a command, run it in this process, and stop the demo when it fails."""
         from drorch.cli.main import root
 
-        self.text("", *self._shown(arguments))
+        if self._output.quiet and arguments[0] == "snapshots":
+            return  # a list is all that it does
+        self.text("", *_shown("$ drorch", arguments))
         needs_config = arguments[0] not in ("init", "keys")
         given = [*arguments, *(["--config", str(self._config)] if needs_config else [])]
-        code = root.main(args=given, prog_name="drorch", standalone_mode=False)
+        code = root.main(
+            args=[*given, *(["--quiet"] if self._output.quiet else [])], prog_name="drorch", standalone_mode=False
+        )
         if code:
             raise TargetRefused(f"`drorch {arguments[0]}` ended with {code}", expected="0", found=str(code))
 
-    def _shown(self, arguments: Sequence[str]) -> list[str]:
-        """Return the command in lines of at most 80 columns, as it could be pasted into a shell."""
-        lines, line = [], "$ drorch"
-        for word in arguments:
-            quoted = f"'{word}'" if any(letter in word for letter in " &?;") else word
-            if len(line) + len(quoted) > 76:
-                lines.append(line + " \\")
-                line = "   "
-            line += f" {quoted}"
-        return [*lines, line]
+    def surroundings(self) -> None:
+        """Say from where the commands are shown to run."""
+        self.text("", f"$ cd {shlex.quote(str(self._directory))}", "$ export DRORCH_CONFIG=$PWD/etc/drorch.yaml")
 
     def end(self) -> None:
         """Say what lies where and what to try next."""
-        here = self._directory
         self.text(
             "",
-            "What lies where",
-            f"  {here}/etc          drorch.yaml, policies, keys",
-            f"  {here}/store        the repository: encrypted, immutable objects",
-            f"  {here}/restored     what was restored",
-            "The throw-away server is stopped; delete the directory whenever you like.",
+            f"What lies where in {self._directory}",
+            "  etc            drorch.yaml, policies, this machine's keys",
+            "  store          the repository: encrypted objects that never change",
+            "  legacy         the SQLite file; the PostgreSQL server is stopped and gone,",
+            "                 so land-register can be restored, but not backed up again",
+            "  restored       what was restored",
+            "  custodian.key  reads every backup; its passphrase is in the file passphrase",
+            "Delete the directory whenever you like.",
             "",
             "This demo BREAKS A RULE: the key that reads backups lies on the machine that",
             "makes them. In earnest a custodian makes it elsewhere; only the .pub comes here.",
             "",
             "Try next",
-            f"  export DRORCH_CONFIG={self._config}",
+            f"  cd {shlex.quote(str(self._directory))}",
+            "  export DRORCH_CONFIG=$PWD/etc/drorch.yaml",
+            *_path_lines(),
             "  drorch status",
-            "  drorch snapshots",
-            "  drorch restore latest:civil-register --key $PWD/custodian.key \\",
-            f"    --to sqlite:///{here}/restored/again.db      (in {here})",
+            "  drorch policy show civil-register",
+            '  drorch restore latest:civil-register --to "sqlite://$PWD/again.db" \\',
+            "    --key custodian.key --passphrase-file passphrase",
             "  drorch verify --read-data 100",
-            "and for your own databases: drorch init DIR, drorch policy new NAME",
+            "  drorch recovery-sheet",
+            "and for your own databases: README.md, or",
+            "  drorch init --help",
         )
+
+
+def _shown(prompt: str, arguments: Sequence[str]) -> list[str]:
+    """Return a command in lines of at most 80 columns that can be pasted; an option keeps its value beside it."""
+    parts: list[str] = []
+    for word in arguments:
+        quoted = shlex.quote(word)
+        if parts and parts[-1].startswith("--") and " " not in parts[-1] and not word.startswith("--"):
+            parts[-1] += f" {quoted}"
+        else:
+            parts.append(quoted)
+    lines = [prompt]
+    for part in parts:
+        if len(lines[-1]) + len(part) > WIDTH - 3:
+            lines[-1] += " \\"
+            lines.append("   ")
+        lines[-1] += f" {part}"
+    return lines
+
+
+def _path_lines() -> list[str]:
+    """Return what makes a shell find this drorch, if it does not yet."""
+    program = Path(sys.executable).parent / "drorch"
+    known = shutil.which("drorch")
+    if not program.is_file() or (known and Path(known).resolve() == program.resolve()):
+        return []
+    return [f"  export PATH={shlex.quote(str(program.parent))}:$PATH"]
 
 
 class _Demonstration:
@@ -154,7 +190,7 @@ class _Demonstration:
         self._back_up_twice()
         self._restore()
         if alter_one_cell:
-            self._server.execute("land_restored", [ALTERATION])
+            self._server.execute("land_copy", [ALTERATION])
             self._show.text("", "One cell of the restored land register was altered on purpose.")
         self._prove()
 
@@ -174,21 +210,19 @@ class _Demonstration:
 
     def _found(self) -> None:
         show, here = self._show, self._directory
-        show.title("2. Keys, drorch.yaml, a repository, two policies")
+        show.title("2. A custodian's key, drorch.yaml, a repository, two policies")
         (here / "passphrase").write_text(PASSPHRASE + "\n", encoding="utf-8")
+        show.surroundings()
+        show.drorch("keys", "generate", "custodian", "--passphrase-file", "passphrase")
         show.drorch(
-            "keys", "generate", "custodian", "--directory", str(here), "--passphrase-file", str(here / "passphrase")
-        )
-        show.drorch(
-            "init", str(here / "etc"), "--store", f"disk={here / 'store'}",
-            "--recipient", str(here / "custodian.pub"), "--root-passphrase-file", str(here / "passphrase"),
-            "--state", str(here / "state"), "--cache", str(here / "cache"), "--temporary", str(here / "temporary"),
-            "--owner", "UBND tỉnh Lâm Đồng",
+            "init", "etc", "--store", f"disk={here / 'store'}", "--recipient", "custodian.pub",
+            "--root-passphrase-file", "passphrase", "--owner", "UBND tỉnh Lâm Đồng",
+            "--state", "var/state", "--cache", "var/cache", "--temporary", "var/temporary",
         )  # fmt: skip
         policies = here / "etc" / "policies"
-        land = LAND_POLICY.format(host=self._server.directory, port=self._server.port)
+        land = LAND_POLICY.format(host=_in_yaml(self._server.directory), port=self._server.port)
         (policies / "land-register.yaml").write_text(land, encoding="utf-8")
-        civil = CIVIL_POLICY.format(file=self._civil_file)
+        civil = CIVIL_POLICY.format(file=_in_yaml(self._civil_file))
         (policies / "civil-register.yaml").write_text(civil, encoding="utf-8")
         show.text("", "etc/policies/land-register.yaml:", *(f"  {line}" for line in land.splitlines()))
         show.drorch("policy", "validate")
@@ -206,9 +240,9 @@ class _Demonstration:
     def _restore(self) -> None:
         show, here = self._show, self._directory
         show.title("5. Restore both, from the store and one private key")
-        key = ["--key", str(here / "custodian.key"), "--passphrase-file", str(here / "passphrase")]
+        key = ["--key", "custodian.key", "--passphrase-file", "passphrase"]
         (here / "restored").mkdir()
-        show.drorch("restore", "latest:land-register", *key, "--to", self._server.url("land_restored"))
+        show.drorch("restore", "latest:land-register", *key, "--to", self._server.url("land_copy"))
         file = here / "restored" / "civil-register.db"
         show.drorch("restore", "latest:civil-register", *key, "--to", f"sqlite://{file}")
 
@@ -216,18 +250,21 @@ class _Demonstration:
         show, here = self._show, self._directory
         show.title("6. The proof, by a comparer that shares no code with drorch")
         restored = here / "restored" / "civil-register.db"
-        for arguments in (
-            ["postgresql", self._server.url("land"), self._server.url("land_restored")],
-            ["sqlite", str(self._civil_file), str(restored)],
-        ):
+        originals: list[tuple[str, list[str]]] = [
+            ("land register", ["postgresql", self._server.url("land"), self._server.url("land_copy")]),
+            ("civil register", ["sqlite", str(self._civil_file), str(restored)]),
+        ]
+        for name, arguments in originals:
             code, words = independent_comparer(arguments, programs=self._server.programs)
-            show.text(*(f"  {line}" for line in words.splitlines()))
             if code:
                 raise RestoreDiffers(
-                    f"the restored {arguments[0]} database is not equal to the original",
+                    f"the restored {name} is not equal to the original",
                     expected="no difference",
-                    found=words.strip()[-400:],
+                    found=_first_differences(words),
+                    still_good=f"The snapshots are as they were. What was restored is in {here}.",
                 )
+            show.text(f"  {name:<15}  {words.strip()}")
+        show.text("  (it counts a materialized view among the tables)")
 
 
 def _script(statements: Iterable[str]) -> Iterator[str]:
@@ -236,14 +273,12 @@ def _script(statements: Iterable[str]) -> Iterator[str]:
         yield f"{statement};\n"
 
 
-def _make_directory(directory: Path) -> None:
-    """Make the demo's directory; only one that an earlier demo has marked is replaced."""
-    if directory.exists():
-        if any(directory.iterdir()) and not (directory / MARKER).exists():
-            raise TargetRefused(
-                f"{directory} is not empty and no demo made it", hint="name another place by --directory"
-            )
-        shutil.rmtree(directory)
-    directory.mkdir(parents=True)
-    directory.chmod(0o711)  # as root, the throw-away server is another account and must reach its own folder
-    (directory / MARKER).touch()
+def _first_differences(words: str) -> str:
+    """Return what the comparer names below its first line: at most three differences, each in a few lines."""
+    return "\n".join(textwrap.shorten(line, 400, placeholder=" ...") for line in words.splitlines()[1:4]) or words
+
+
+def _in_yaml(path: Path) -> str:
+    """Return a path as YAML reads it."""
+    text = str(path)
+    return text if re.fullmatch(r"[\w./-]+", text) else json.dumps(text, ensure_ascii=False)

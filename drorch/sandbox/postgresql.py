@@ -17,10 +17,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from drorch.errors import SourceUnsupported, TargetUnreachable
 
 ACCOUNT = "nobody"
+DEFAULT_PORT = 5432
 START_SECONDS = 60
 _DEBIAN = Path("/usr/lib/postgresql")
 _SETTINGS = """
@@ -45,7 +47,8 @@ class PostgresqlServer:
 
     def url(self, database: str) -> str:
         """Return the address of a database."""
-        return f"postgresql:///{database}?host={self.directory}&port={self.port}&user=postgres"
+        port = "" if self.port == DEFAULT_PORT else f"&port={self.port}"
+        return f"postgresql://postgres@/{database}?host={quote(str(self.directory))}{port}"
 
     def execute(self, database: str, script: Iterable[str]) -> None:
         """Run a script of SQL, COPY data included, by psql; raise ``TargetUnreachable`` at its first error."""
@@ -68,7 +71,7 @@ class PostgresqlServer:
 
 
 @contextmanager
-def throw_away_postgresql(parent: Path, *, port: int = 5432) -> Iterator[PostgresqlServer]:
+def throw_away_postgresql(parent: Path, *, port: int = DEFAULT_PORT) -> Iterator[PostgresqlServer]:
     """Start a server below ``parent`` and yield it; stop and delete it at the end, whatever happened.
 
     The socket lies in a directory of its own, so ``port`` only names the socket's file. Raises ``SourceUnsupported`` without binaries,
@@ -90,7 +93,7 @@ def throw_away_postgresql(parent: Path, *, port: int = 5432) -> Iterator[Postgre
 
 @contextmanager
 def _private_directory(parent: Path) -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="drorch-pg-", dir=parent))
+    directory = Path(tempfile.mkdtemp(prefix="pg-", dir=parent))
     try:
         if os.geteuid() == 0:
             account = _account()
