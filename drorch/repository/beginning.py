@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from drorch.clock import Clock
-from drorch.errors import FormatUnsupported, IntegrityError, KeyMissing, ObjectMissing, StoreError
+from drorch.errors import FormatUnsupported, IntegrityError, KeyMissing, ObjectMissing, SettingsInvalid, StoreError
 from drorch.format import names
 from drorch.format.index import IndexSegment
 from drorch.format.keys import HostKey, LaneKeys, RunKeys, lane_for, run_record
@@ -102,9 +104,30 @@ def begin_run(
         replicas=replicas,
         index=index,
     )
-    _learn(material, clock)
-    replicas.put_once(names.run_record(lane, run), record)
+    material = _learned(material, clock)
+    try:
+        replicas.put_once(names.run_record(lane, run), record)
+    except BaseException:
+        material.index.close()
+        raise
     return material
+
+
+def _learned(material: RunMaterial, clock: Clock) -> RunMaterial:
+    """Return the material with an index that knows the lane: a cache file that fails is thrown away and done without."""
+    try:
+        return _learn(material, clock)
+    except sqlite3.Error:
+        without_file = replace(material, index=LaneIndex(None))
+    try:
+        return _learn(without_file, clock)
+    except sqlite3.Error as error:
+        raise SettingsInvalid(
+            "there is no place for the index of what is stored already",
+            expected="room in the cache directory, or where SQLite keeps temporary files",
+            found=str(error),
+            hint="make room, or name another cache directory in drorch.yaml",
+        ) from error
 
 
 def _check_may_write(repository: Repository, key: SigningKey) -> None:
@@ -127,19 +150,37 @@ def _check_may_write(repository: Repository, key: SigningKey) -> None:
         raise KeyMissing("the repository names nobody who could read a backup", expected="at least one recipient")
 
 
-def _learn(material: RunMaterial, clock: Clock) -> None:
-    """Fill the index: segments that are new, packs that every store lists, without those that are being retired."""
+def _learn(material: RunMaterial, clock: Clock) -> RunMaterial:
+    try:
+        _fill(material, clock)
+    except BaseException as error:
+        if isinstance(error, sqlite3.Error):
+            material.index.spoil()
+        material.index.close()
+        raise
+    return material
+
+
+def _fill(material: RunMaterial, clock: Clock) -> None:
+    """Fill the index: segments that are new, packs that every store lists, without those that are damaged or being retired."""
     index, replicas = material.index, material.replicas
     lane = material.lane.lane
-    segments = sorted(set.intersection(*_in_each(replicas, lambda replica: set(_listed_segments(replica, lane)))))
+    segments = _segments(_in_each(replicas, lambda replica: _listed_segments(replica, lane)))
     index.keep_segments(segments)
     for name in index.unknown_segments(segments):
         _add_segment(material, name)
-    index.mark_present(set.intersection(*_in_each(replicas, lambda replica: set(_listed_packs(replica, lane)))))
-    for retired in _in_each(replicas, lambda replica: material.lane.retired(replica.store)):
-        for run, bitmap in retired.items():
-            index.mark_retired(run, bitmap)
+    index.assume_present()
+    replicas.each(lambda replica: index.keep_present(_listed_packs(replica, lane)))
+    for unreliable in _in_each(replicas, lambda replica: material.lane.unreliable(replica.store)):
+        for run, bitmap in unreliable.items():
+            index.mark_unreliable(run, bitmap)
     _rely_on_runs(material, clock)
+
+
+def _segments(listed: Sequence[Mapping[str, datetime]]) -> list[str]:
+    """Return the segments that every store lists, oldest first: of two places of a chunk the newer counts."""
+    common = set.intersection(*(set(one) for one in listed))
+    return sorted(common, key=lambda name: (min(one[name] for one in listed), name))
 
 
 def _rely_on_runs(material: RunMaterial, clock: Clock) -> None:
@@ -181,19 +222,16 @@ def _in_each(replicas: Replicas, ask: Callable[[Replica], T]) -> list[T]:
     return [answers[replica.name] for replica in replicas.alive]
 
 
-def _listed_segments(replica: Replica, lane: LaneId) -> list[str]:
-    return [
-        stat.name for stat in replica.store.list_objects(names.index_prefix(lane)) if names.is_index_segment(stat.name)
-    ]
+def _listed_segments(replica: Replica, lane: LaneId) -> dict[str, datetime]:
+    listed = replica.store.list_objects(names.index_prefix(lane))
+    return {stat.name: stat.stored_at for stat in listed if names.is_index_segment(stat.name)}
 
 
-def _listed_packs(replica: Replica, lane: LaneId) -> list[tuple[Digest, int]]:
-    found = []
+def _listed_packs(replica: Replica, lane: LaneId) -> Iterator[tuple[Digest, int]]:
     for stat in replica.store.list_objects(names.packs_prefix(lane)):
         digest = names.pack_digest(stat.name)
         if digest is not None and "~" not in stat.name:
-            found.append((digest, stat.size_bytes))
-    return found
+            yield digest, stat.size_bytes
 
 
 def _add_segment(material: RunMaterial, name: str) -> None:

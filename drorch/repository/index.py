@@ -1,7 +1,8 @@
 """The writer's own index of what a lane holds already: a local SQLite file, disposable, rebuilt from index segments.
 
 It answers one question per chunk (known, and where?) in flat memory. A chunk counts as known only when its pack stands in its run's
-signed pack list and is present in every store of the run: an incomplete listing costs space, never data.
+signed pack list and is present in every store of the run: an incomplete listing costs space, never data. So does a file that fails:
+while a run begins ``sqlite3.Error`` leaves and the run begins anew without it; later on what cannot be found is unknown.
 """
 
 from __future__ import annotations
@@ -11,36 +12,24 @@ import threading
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from drorch.format.index import IndexEntry, IndexSegment
 from drorch.format.manifest import ordinals_of
 from drorch.format.pack import ListedPack
 from drorch.format.tree import NO_TWIN, Place, decode_twin, encode_twin
 from drorch.ids import ChunkId, Digest, RunId
+from drorch.repository.index_file import checksum, open_file, remove_file
 
-_SCHEMA = """
-create table if not exists segment (name text primary key) without rowid;
-create table if not exists pack (
-    run blob not null, ordinal integer not null, digest blob not null, size integer not null,
-    present integer not null default 0, listed integer not null default 0, primary key (run, ordinal)) without rowid;
-create index if not exists pack_digest on pack (digest);
-create table if not exists chunk (
-    id blob primary key, kind integer not null, plain_length integer not null, run blob not null,
-    place blob not null, twin blob not null) without rowid;
-create table if not exists pack_list (
-    run blob not null, store text not null, digest blob not null, primary key (run, store)) without rowid;
-create temp table fresh (
-    id blob primary key, kind integer not null, plain_length integer not null, run blob not null,
-    place blob not null, twin blob not null) without rowid;
-"""
-_FIND_FRESH = "select run, place, twin from fresh where id = ?"
+_FIND_FRESH = "select run, place, twin, checksum from fresh where id = ?"
 _FIND_PRESENT = """
-select chunk.run, chunk.place, chunk.twin from chunk
+select chunk.run, chunk.place, chunk.twin, chunk.checksum from chunk
 join pack on pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.place) and pack.present and pack.listed
 where chunk.id = ? and (chunk.twin = ? or exists (
     select 1 from pack where pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.twin) and pack.present and pack.listed))
 """
 _BATCH = 2_048
+_Row: TypeAlias = tuple[bytes, int, int, bytes, bytes, bytes, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +45,23 @@ class LaneIndex:
     """What one lane holds. Used by one run at a time; its lookups may come from several threads."""
 
     def __init__(self, path: Path | None) -> None:
-        """Open the index at ``path`` (made when absent, thrown away when broken), or in memory when ``None``."""
+        """Open the index at ``path``, or one that ends with ``close`` (``None``; see ``index_file`` for when else)."""
         self._lock = threading.Lock()
         self._pending: dict[bytes, Known] = {}
-        self._pending_rows: list[tuple[bytes, int, int, bytes, bytes, bytes]] = []
+        self._pending_rows: list[_Row] = []
         self._pack_lists: dict[RunId, Digest] = {}
-        self._connection = _connect(path)
+        self._is_spoiled = False
+        self._connection, self._path = open_file(path)
 
     def close(self) -> None:
-        """Close the file; what ``remember_run`` did not take over is forgotten."""
+        """Close the file; one that failed is thrown away."""
         self._connection.close()
+        if self._is_spoiled and self._path is not None:
+            remove_file(self._path)
+
+    def spoil(self) -> None:
+        """Have the file thrown away at ``close``."""
+        self._is_spoiled = True
 
     def unknown_segments(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return those of ``names`` that were not added yet."""
@@ -89,18 +85,22 @@ class LaneIndex:
         packs = [(run.raw, pack.ordinal, pack.digest.raw, pack.size_bytes) for pack in segment.packs]
         chunks = [_row(entry, run) for entry in segment.entries]
         with self._lock, self._connection:
-            self._connection.executemany("insert or replace into pack values (?, ?, ?, ?, 0, 0)", packs)
-            self._connection.executemany("insert or replace into chunk values (?, ?, ?, ?, ?, ?)", chunks)
+            self._connection.executemany("insert or replace into pack values (?, ?, ?, ?, 0, 0, 0)", packs)
+            self._connection.executemany("insert or replace into chunk values (?, ?, ?, ?, ?, ?, ?)", chunks)
             self._connection.execute("insert or ignore into segment values (?)", (name,))
 
-    def mark_present(self, digests_and_sizes: Iterable[tuple[Digest, int]]) -> None:
-        """State which packs every store lists, with the sizes that they list; all others count as absent."""
+    def assume_present(self) -> None:
+        """Take every pack for present, before ``keep_present`` is called for each store."""
         with self._lock, self._connection:
-            self._connection.execute("update pack set present = 0")
-            self._connection.executemany(
-                "update pack set present = 1 where digest = ? and size = ?",
-                ((digest.raw, size) for digest, size in digests_and_sizes),
-            )
+            self._connection.execute("update pack set present = 1")
+
+    def keep_present(self, listed: Iterable[tuple[Digest, int]]) -> None:
+        """Count as absent what a store does not list with that size. When ``listed`` raises, nothing has changed."""
+        rows = ((digest.raw, size) for digest, size in listed)
+        with self._lock, self._connection:
+            self._connection.execute("update pack set seen = 0 where seen")
+            self._connection.executemany("update pack set seen = 1 where digest = ? and size = ?", rows)
+            self._connection.execute("update pack set present = 0 where not seen")
 
     def runs(self) -> tuple[RunId, ...]:
         """Return every run that owns packs."""
@@ -135,8 +135,8 @@ class LaneIndex:
         """Return the digest of ``q/<run>`` that all stores of this run hold; ``None`` for runs that are not relied on."""
         return self._pack_lists.get(run)
 
-    def mark_retired(self, run: RunId, bitmap: bytes) -> None:
-        """Treat the packs that ``bitmap`` names as absent: a sweeper is about to delete them."""
+    def mark_unreliable(self, run: RunId, bitmap: bytes) -> None:
+        """Treat the packs that ``bitmap`` names as absent: they are damaged, or a sweeper is about to delete them."""
         gone = [(run.raw, ordinal) for ordinal in ordinals_of(bitmap)]
         with self._lock, self._connection:
             self._connection.executemany("update pack set present = 0 where run = ? and ordinal = ?", gone)
@@ -160,6 +160,23 @@ class LaneIndex:
             self._connection.execute("update pack set listed = 0 where run = ?", (run.raw,))
             self._connection.execute("delete from pack_list where run = ?", (run.raw,))
 
+    def add_own_run(self, run: RunId, segments: Iterable[tuple[str, IndexSegment]]) -> None:
+        """Like ``add_segment`` for what this run itself has put; a file that fails costs the next run a request."""
+        try:
+            for name, segment in segments:
+                self.add_segment(name, run, segment)
+        except sqlite3.Error:
+            self.spoil()
+
+    def list_own_run(self, run: RunId, listed: Sequence[ListedPack], digest: Digest, stores: Iterable[str]) -> None:
+        """Like ``keep_listed`` and ``rely_on`` for this run itself."""
+        self._pack_lists[run] = digest
+        try:
+            self.keep_listed(run, listed)
+            self.rely_on(run, digest, stores)
+        except sqlite3.Error:
+            self.spoil()
+
     def find(self, chunk: ChunkId) -> Known | None:
         """Return where the chunk lies, in this run's packs or in a pack that is present; ``None`` when unknown.
 
@@ -169,9 +186,19 @@ class LaneIndex:
             pending = self._pending.get(chunk.raw)
             if pending is not None:
                 return pending
-            row = self._connection.execute(_FIND_FRESH, (chunk.raw,)).fetchone()
-            row = row or self._connection.execute(_FIND_PRESENT, (chunk.raw, NO_TWIN)).fetchone()
-        return None if row is None else Known(RunId(row[0]), Place.decode(row[1]), decode_twin(row[2]))
+            try:
+                row = self._connection.execute(_FIND_FRESH, (chunk.raw,)).fetchone()
+                row = row or self._connection.execute(_FIND_PRESENT, (chunk.raw, NO_TWIN)).fetchone()
+            except sqlite3.Error:
+                self.spoil()
+                return None
+        if row is None:
+            return None
+        run, place, twin, expected = row
+        if checksum(chunk.raw, run, place, twin) != expected:
+            self.spoil()
+            return None
+        return Known(RunId(run), Place.decode(place), decode_twin(twin))
 
     def add_fresh(self, entry: IndexEntry, run: RunId) -> None:
         """Make a chunk that this run has placed known to the rest of the run."""
@@ -180,45 +207,18 @@ class LaneIndex:
             self._pending[row[0]] = Known(run, entry.place, entry.twin)
             self._pending_rows.append(row)
             if len(self._pending_rows) >= _BATCH:
-                self._connection.executemany(
-                    "insert or ignore into fresh values (?, ?, ?, ?, ?, ?)", self._pending_rows
-                )
-                self._pending.clear()
-                self._pending_rows.clear()
+                self._put_away()
+
+    def _put_away(self) -> None:
+        """Move what is pending into the file; where that fails the chunks are unknown from now on, and stored again."""
+        try:
+            self._connection.executemany("insert or ignore into fresh values (?, ?, ?, ?, ?, ?, ?)", self._pending_rows)
+        except sqlite3.Error:
+            self.spoil()
+        self._pending.clear()
+        self._pending_rows.clear()
 
 
-def _row(entry: IndexEntry, run: RunId) -> tuple[bytes, int, int, bytes, bytes, bytes]:
-    twin = encode_twin(entry.twin)
-    return entry.chunk_id.raw, entry.kind, entry.plain_length, run.raw, entry.place.encode(), twin
-
-
-def _connect(path: Path | None) -> sqlite3.Connection:
-    if path is None:
-        return _prepared(":memory:")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        return _prepared(str(path))
-    except sqlite3.DatabaseError:
-        # A cache: broken means gone, and it is filled again from the segments. A log that stayed behind would be
-        # played into the new file.
-        for part in (path, *(path.with_name(path.name + tail) for tail in ("-wal", "-shm"))):
-            part.unlink(missing_ok=True)
-        return _prepared(str(path))
-
-
-def _prepared(target: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(target, check_same_thread=False)
-    try:
-        connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = off")
-        connection.create_function("ordinal_of", 1, _ordinal_of, deterministic=True)
-        connection.executescript(_SCHEMA)
-        connection.execute("select store from pack_list limit 1")  # fails on tables of an earlier version
-    except sqlite3.DatabaseError:
-        connection.close()
-        raise
-    return connection
-
-
-def _ordinal_of(place: bytes) -> int:
-    return int.from_bytes(place[:4], "big")
+def _row(entry: IndexEntry, run: RunId) -> _Row:
+    chunk, place, twin = entry.chunk_id.raw, entry.place.encode(), encode_twin(entry.twin)
+    return chunk, entry.kind, entry.plain_length, run.raw, place, twin, checksum(chunk, run.raw, place, twin)

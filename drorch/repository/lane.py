@@ -6,7 +6,7 @@ a retire list and then reads the manifests. One of them sees the other, without 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 

@@ -205,8 +205,7 @@ class RunWriter:
             key=material.key,
         )
         material.replicas.put_once(names.pack_list(material.lane.lane, material.run), raw)
-        material.index.keep_listed(material.run, packs)
-        material.index.rely_on(material.run, digest_of(raw), places(material.replicas))
+        material.index.list_own_run(material.run, packs, digest_of(raw), places(material.replicas))
         return raw
 
     def _manifest(self, summary: RunSummary, bytes_stored: int) -> Manifest:
@@ -349,7 +348,7 @@ class RunWriter:
         )
         name = names.index_segment(material.lane.lane, material.run, number)
         material.replicas.put_once(name, segment.seal(material.lane_keys.index_key, self._random_bytes(SALT_BYTES)))
-        material.index.add_segment(name, material.run, segment)
+        material.index.add_own_run(material.run, [(name, segment)])
 
     # -- parts
 
