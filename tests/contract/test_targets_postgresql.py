@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -151,6 +155,7 @@ def test_a_rerun_removes_only_its_own_leftovers(pg: Server, small: tuple[str, Me
     pg.run(f"create database {mine}")
     pg.run(f"comment on database {mine} is 'drorch: a restore that is not finished (snapshot x)'")
     pg.run(f"create database {foreign}")
+    pg.run("create table somebodys (a int)", foreign)
     restore(pg, name, content, replace=True)
     assert mine not in databases(pg)
     assert foreign in databases(pg)
@@ -296,3 +301,68 @@ def test_a_restore_that_is_stopped_leaves_the_old(pg: Server, private: Path) -> 
     assert isinstance(caught.value, KeyboardInterrupt)
     assert not [other for other in databases(pg) if other.startswith(f"{name}__")]
     assert pg.run("select count(*) from t", name) == [(200000,)]
+
+
+def test_one_table_needs_only_its_own_extensions(pg: Server, small: tuple[str, MemoryContent]) -> None:
+    name, content = small
+    content.facts = {**content.facts, "extensions": [{"name": "postgis", "version": "3.4", "schema": "public"}]}
+    assert stops(pg, f"{name}_part", content, tables=("land.unit",)) == []
+    assert stops(pg, f"{name}_part", content) != []
+
+
+RESTORER = """
+import pickle, sys
+from pathlib import Path
+from drorch.clock import SystemClock
+from drorch.sources.interface import RestoreChoices
+from drorch.sources.postgresql.location import parse_location
+from drorch.sources.postgresql.target import PostgresqlTarget
+from tests.support.memory_content import SilentObserver
+content = pickle.loads(Path(sys.argv[1]).read_bytes())
+print("begins", flush=True)
+choices = RestoreChoices(replace=True, terminate_sessions=True)
+PostgresqlTarget(parse_location(sys.argv[2]), SystemClock()).restore(content, choices, SilentObserver())
+"""
+
+
+def test_a_restore_killed_anywhere_leaves_the_old_or_the_new(pg: Server, private: Path, tmp_path: Path) -> None:
+    old = "create table t (a int primary key); insert into t select generate_series(1, 20000); "
+    name = pg.new_database(old + "".join(f"create table u{number} (a int primary key);" for number in range(60)))
+    content = take(pg, name, private)
+    pg.run("insert into t values (0)", name)  # what is there now has one row more
+    specs = [
+        replace(spec, canonical_columns=dict(spec.canonical_columns), attributes=dict(spec.attributes))
+        for spec in content.specs
+    ]
+    (tmp_path / "content").write_bytes(pickle.dumps(replace(content, specs=specs)))
+    url = f"postgresql://postgres@/{name}?host={pg.sockets}&port={pg.port}"
+    argv = [sys.executable, "-c", RESTORER, str(tmp_path / "content"), url]
+    killed = 0
+    for delay in (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 60):
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            try:
+                process.wait(delay)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                killed += 1
+        wait_until_left(pg)
+        found = pg.run("select count(*) from t", name)
+        assert found in ([(20_000,)], [(20_001,)])
+        if found == [(20_000,)]:
+            break
+    assert killed > 0
+    assert found == [(20_000,)]
+    others = [other for other in databases(pg) if other.startswith(f"{name}__")]
+    assert [other for other in others if "__drorch_" in other] == []
+    assert len(others) == 1
+    assert pg.run("select count(*) from t", others[0]) == [(20_001,)]
+
+
+def wait_until_left(server: Server) -> None:
+    """The server notices a little later that its client was killed."""
+    while server.run(
+        "select 1 from pg_stat_activity where application_name = 'drorch' and backend_type = 'client backend'"
+    ):
+        threading.Event().wait(0.05)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from drorch.errors import TargetRefused
@@ -13,6 +14,8 @@ from drorch.sources.postgresql.quoting import identifier, literal
 from drorch.sources.postgresql.session import Session
 
 _SHOWN = 5
+_ATTEMPTS = 30  # of a tenth of a second each
+_SHORT_ID = re.compile(r"[0-9a-z]{8}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,18 +97,26 @@ def _locale_options(version: int, facts: Mapping[str, Json], locale: str | None)
     return options
 
 
-def drop_leftovers(server: Session, name: str) -> list[str]:
-    """Drop side databases of earlier restores of ``name`` that carry drorch's own comment; return their names."""
+def drop_leftovers(server: Session, name: str, is_empty: Callable[[str], bool]) -> list[str]:
+    """Drop side databases of earlier restores of ``name`` that carry drorch's own comment; return their names.
+
+    CREATE DATABASE cannot share a transaction with COMMENT: a restore killed between them leaves an empty side database
+    without a comment, which is dropped too.
+    """
     prefix = side_prefix(name)
     rows = server.run(
-        """select datname from pg_catalog.pg_database where pg_catalog.left(datname, pg_catalog.length($1)) = $1
-        and pg_catalog.left(pg_catalog.shobj_description(oid, 'pg_database'), pg_catalog.length($2)) = $2 order by 1""",
+        """select datname, pg_catalog.shobj_description(oid, 'pg_database') from pg_catalog.pg_database
+        where pg_catalog.left(datname, pg_catalog.length($1)) = $1 order by 1""",
         prefix,
-        MARKER,
     )
-    found = [row[0] or "" for row in rows]
+    found = [
+        side or ""
+        for side, comment in rows
+        if (comment or "").startswith(MARKER)
+        or (comment is None and _SHORT_ID.fullmatch((side or "")[len(prefix) :]) and is_empty(side or ""))
+    ]
     for leftover in found:
-        busy = sessions_in(server, leftover)
+        busy = _sessions_that_stay(server, leftover)
         if busy:
             raise TargetRefused(
                 "another restore into the same place is at work",
@@ -114,6 +125,16 @@ def drop_leftovers(server: Session, name: str) -> list[str]:
                 hint="wait for its end, or end those sessions",
             )
         server.run(f"drop database {identifier(leftover)}")
+    return found
+
+
+def _sessions_that_stay(server: Session, name: str) -> list[str]:
+    """Return the sessions in ``name`` that are there for longer than it takes to leave."""
+    for _attempt in range(_ATTEMPTS):
+        found = sessions_in(server, name)
+        if not found:
+            return []
+        server.run("select pg_catalog.pg_sleep(0.1)")
     return found
 
 

@@ -69,16 +69,21 @@ def findings(
     occupied: Occupation,
     roles_needed: Sequence[str],
     *,
+    extensions: frozenset[str] | None,
     is_local: bool,
 ) -> list[Finding]:
-    """Return the list; ``server`` is any session on the target server, ``occupied`` what has the name now."""
+    """Return the list.
+
+    ``server`` is any session on the target server, ``occupied`` what has the name now, ``extensions`` those that the
+    chosen tables need (``None``: all of the snapshot).
+    """
     facts = content.facts
     found = [*_version(server, facts, choices)]
     if choices.tables:
         found += _existing_for_tables(occupied)
     else:
         found += _occupied(occupied, choices)
-    found += [*_extensions(server, facts, choices)]
+    found += _extensions(server, facts, choices, extensions)
     if not occupied.exists or choices.replace:
         found += [*_locale(server, facts, choices), *_may_create(server)]
     elif not choices.tables:
@@ -133,7 +138,9 @@ def _existing_for_tables(occupied: Occupation) -> Iterator[Finding]:
         yield Finding(level=Level.OK, text="the database does not exist yet; it is made from template0")
 
 
-def _extensions(server: Session, facts: Mapping[str, Json], choices: RestoreChoices) -> Iterator[Finding]:
+def _extensions(
+    server: Session, facts: Mapping[str, Json], choices: RestoreChoices, wanted: frozenset[str] | None
+) -> Iterator[Finding]:
     available = {
         name: version or ""
         for name, version in server.run("select name, default_version from pg_catalog.pg_available_extensions")
@@ -141,6 +148,8 @@ def _extensions(server: Session, facts: Mapping[str, Json], choices: RestoreChoi
     major = server.server_version // 10_000
     for extension in _items(facts, "extensions"):
         name, version = str(extension["name"]), str(extension["version"])
+        if wanted is not None and name not in wanted:
+            continue
         if name not in available:
             yield Finding(
                 level=Level.STOP, text=f"extension {name} {version} is not installed", remedy=_package(name, major)

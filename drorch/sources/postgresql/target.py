@@ -90,9 +90,11 @@ class PostgresqlTarget:
         name = self._location.database
         present: list[str] = []
         needed = [str(role) for role in _sequence(content.facts.get("roles"))]
+        extensions: frozenset[str] | None = None
         if choices.tables:
-            chosen = selected_entries(content, choices.tables)
-            needed = sorted(set().union(*(named_roles(entry) for entry in chosen.entries)) if chosen.entries else set())
+            chosen = selected_entries(content, choices.tables).entries
+            needed = sorted({role for entry in chosen for role in named_roles(entry)})
+            extensions = frozenset(entry.name for entry in chosen if entry.kind == "EXTENSION")
         if databases.exists(server, name):
             inside = self._session(name, lifeline)
             try:
@@ -103,7 +105,8 @@ class PostgresqlTarget:
                 inside.close()
         else:
             occupied = databases.occupation(server, None, name)
-        found = findings(server, content, choices, occupied, needed, is_local=self._location.is_local)
+        local = self._location.is_local
+        found = findings(server, content, choices, occupied, needed, extensions=extensions, is_local=local)
         for table in present:
             text = f"table {table} exists already"
             found.append(
@@ -146,7 +149,7 @@ class PostgresqlTarget:
         name = self._location.database
         side = side_name(name, content.short_id)
         with mapped_target("making the database"):
-            databases.drop_leftovers(server, name)
+            databases.drop_leftovers(server, name, lambda side: self._is_empty(side, lifeline))
             databases.require_absent(server, side)
             databases.create_database(server, side, content.facts, choices.locale, content.short_id)
         try:
@@ -277,6 +280,10 @@ class PostgresqlTarget:
                 session.close()
                 raise
             return session
+
+    def _is_empty(self, name: str, lifeline: Lifeline) -> bool:
+        with contextlib.closing(self._session(name, lifeline)) as inside:
+            return facts.user_objects(inside) == 0
 
     def _drop(self, side: str) -> None:
         """Drop a side database that will not be finished; what cannot be dropped now carries the marker for later."""
