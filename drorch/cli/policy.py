@@ -10,6 +10,7 @@ import click
 
 from drorch.cli.addresses import complete_source
 from drorch.cli.invocation import Invocation, common_options
+from drorch.cli.output import wrapped
 from drorch.cli.passwords import password_at
 from drorch.clock import SystemClock
 from drorch.errors import (
@@ -34,20 +35,29 @@ def command() -> None:
 @command.command(epilog="Example: drorch policy validate")
 @common_options
 def validate(invocation: Invocation) -> int:
-    """Check drorch.yaml and every policy; all problems at once, with file, line and column."""
+    """Check drorch.yaml and every policy; all problems at once, with file, line and column.
+
+    Notes, such as one database in two policies, are no problems: they go to stderr and change no exit code.
+    """
+    from drorch.policy.advice import twins
+
     loaded = load_policies(invocation.settings())
     problems = loaded.problems
+    told = twins(loaded.policies)
     if invocation.output.as_json:
         listed = [
             {"file": one.file, "line": one.line, "column": one.column, "message": one.message} for one in problems
         ]
         invocation.output.document(
-            "drorch.policy-validate/1", {"ok": not problems, "files": loaded.file_count, "problems": listed}
+            "drorch.policy-validate/1",
+            {"ok": not problems, "files": loaded.file_count, "problems": listed, "notes": list(told)},
         )
     elif problems:
         invocation.output.lines([*render_problems(problems).splitlines(), f"{loaded.summary()}. Nothing was loaded."])
     elif not invocation.output.quiet:
         invocation.output.lines([f"OK  {len(loaded.policies)} policies, no problem"])
+    for note in () if invocation.output.as_json else told:
+        invocation.output.message("\n".join(wrapped(f"note  {note}", 6)))
     if any(problem.is_state_secret for problem in problems):
         return StateSecretRefused.exit_code
     return PolicyInvalid.exit_code if problems else 0
