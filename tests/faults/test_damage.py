@@ -11,6 +11,8 @@ import pytest
 
 from drorch.errors import ChainBroken, DrorchError, SnapshotUnknown, TrustMismatch
 from drorch.format import names
+from drorch.format.objects import ObjectType
+from drorch.format.packsets import sign_pack_sets
 from drorch.operations.choose import choose
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.opening import Replica, Repository, open_repository
@@ -20,6 +22,7 @@ from drorch.storage.memory import MemoryStore
 from tests.support.forge import Forge
 from tests.support.forge import RecipientKey as ForgedRecipient
 from tests.support.repositories import (
+    EPOCH,
     Household,
     ManualClock,
     back_up,
@@ -186,6 +189,29 @@ def test_bucket_and_one_key_restore_everything_when_the_host_has_burnt(tmp_path:
     shutil.rmtree(bucket)
     found = open_repository([Replica(name="copy", store=FilesystemStore(copy))], paper)
     assert {one.link.manifest.run: read_back(found, one) for one in snapshots(found)} == made
+
+
+@pytest.mark.parametrize("listed_as", [ObjectType.RETIRE_LIST, ObjectType.DAMAGE_LIST])
+def test_a_maintainer_who_lists_every_pack_costs_space_and_hides_nothing(kept: Kept, listed_as: ObjectType) -> None:
+    store = kept.store()
+    repository = kept.open(store)
+    lane = next(lane for lane in map(names.lane_of, kept.objects) if lane)
+    name = names.retire_list(lane, 0) if listed_as is ObjectType.RETIRE_LIST else names.damage_list(lane, 0)
+    listed = sign_pack_sets(
+        listed_as,
+        repository=repository.trust.repository,
+        lane=lane,
+        number=0,
+        packs=dict.fromkeys(kept.model, b"\xff"),
+        made_at=EPOCH,
+        key=HOUSEHOLD.maintainer,
+    )
+    store.put_if_absent(name, listed)
+    assert kept.read_all(store) == 3
+    assert check(repository, CheckRequest()).errors == ()
+    made = back_up(repository, streams(3), random_bytes=counting_random("4"))
+    assert made.totals.known_chunks == 0
+    assert read_back(repository, snapshots(repository)[-1]) == streams(3)
 
 
 # -- forged repositories
