@@ -89,7 +89,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     os.umask(0o077)
     signal.signal(signal.SIGTERM, _on_terminate)
     given = list(sys.argv[1:] if arguments is None else arguments)
-    code = _run(given)
+    try:
+        code = _run(given)
+    except (KeyboardInterrupt, Terminated) as late:  # it came while another error was being told
+        code = Terminated.exit_code if isinstance(late, Terminated) else Interrupted.exit_code
+    if arguments is None:  # a process of its own, and it is over: what was told stands, whatever signal still comes
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _leave(code)
 
 

@@ -88,6 +88,12 @@ class Shipper:
         """What stands in front of every pack."""
         return self._identity
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether an upload failed."""
+        with self._lock:
+            return self._first_failure() is not None
+
     def next_ordinal(self) -> int:
         """Reserve the number of a pack that is being filled."""
         with self._lock:
@@ -125,12 +131,16 @@ class Shipper:
 
     def _raise_first_failure(self) -> None:
         """Raise what the first failed upload raised, every time: a run with a pack that is lost must not go on."""
+        failure = self._first_failure()
+        if failure is not None:
+            raise failure
+
+    def _first_failure(self) -> BaseException | None:
         done = [future for future in self._futures if future.done() and not future.cancelled()]
         self._futures = [future for future in self._futures if not future.done()]
         failures = (failure for future in done if (failure := future.exception()) is not None)
         self._failure = self._failure or next(failures, None)
-        if self._failure is not None:
-            raise self._failure
+        return self._failure
 
     def _upload(self, ordinal: int, builder: PackBuilder, entries: tuple[IndexEntry, ...]) -> None:
         try:

@@ -9,6 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -247,7 +248,17 @@ class RunWriter:
             self._closed = True
             self._shipper.stop()
             self._pool.shutdown(wait=True, cancel_futures=True)
-            self._material.index.close()
+            try:
+                self._leave_to_the_next_run()
+            finally:
+                self._material.index.close()
+
+    def _leave_to_the_next_run(self) -> None:
+        """Say in the index what was stored since the last segment; only saves work, so a store that fails may."""
+        if self._shipper.has_failed:
+            return
+        with suppress(DrorchError):
+            self._write_segment(last=True)
 
     # -- one stream
 
