@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 import click
 
 from drorch.cli.output import Output
-from drorch.errors import TrustMismatch, UsageInvalid
+from drorch.errors import CatalogError, TrustMismatch, UsageInvalid
 from drorch.ids import LaneId, grouped
+from drorch.operations.choose import LATEST
 from drorch.repository.opening import Repository, open_repository
 from drorch.wiring import Wiring, is_terminal
 
@@ -95,13 +96,31 @@ def parse_trust(text: str) -> bytes:
     return bytes.fromhex(digits)
 
 
-def known_lanes(wiring: Wiring, wanted: str) -> tuple[LaneId, ...]:
-    """Return where the catalog has the snapshot or source; empty on a bare machine or when it does not know."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownLanes:
+    """What the catalog says about lanes: those of what is wanted, and those of other sources."""
+
+    wanted: tuple[LaneId, ...] = ()
+    of_others: frozenset[LaneId] = frozenset()
+
+
+def known_lanes(wiring: Wiring, wanted: str) -> KnownLanes:
+    """Return where the catalog has the snapshot or source; nothing on a bare machine, or when there is no catalog to ask."""
     if wiring.settings.file is None:
-        return ()
-    catalog = wiring.catalog()
-    if wanted.startswith("latest:"):
-        lanes = {record.lane for record in catalog.snapshots(source=wanted.removeprefix("latest:"))}
+        return KnownLanes()
+    try:
+        catalog = wiring.catalog()
+        records, sources = catalog.snapshots(), catalog.sources()
+    except CatalogError:  # it saves looking; nothing that a restore needs is only there
+        return KnownLanes()
+    source = wanted.removeprefix(LATEST)
+    if wanted.startswith(LATEST):
+        lanes = {record.lane for record in records if record.source == source}
+        lanes |= {record.lane for record in sources if record.address == source}
     else:
-        lanes = {record.lane for record in catalog.snapshots() if record.snapshot.startswith(wanted.lower())}
-    return tuple(LaneId.parse(lane) for lane in sorted(lanes))
+        lanes = {record.lane for record in records if record.snapshot.startswith(wanted.lower())}
+    others = ({record.lane for record in records} | {record.lane for record in sources}) - lanes
+    return KnownLanes(
+        wanted=tuple(LaneId.parse(lane) for lane in sorted(lanes)),
+        of_others=frozenset(LaneId.parse(lane) for lane in others),
+    )

@@ -86,7 +86,8 @@ def command(
         target = wiring.target(target_url, password_at(to_password, "--to-password", settings))
         opened = repository(wiring, where, invocation.output)
         moment = None if before is None else parse_time(before, settings.time_zone)
-        chosen = choose(opened, snapshot, before=moment, lanes=known_lanes(wiring, snapshot))
+        known = known_lanes(wiring, snapshot)
+        chosen = choose(opened, snapshot, before=moment, lanes=known.wanted, lanes_of_others=known.of_others)
         recipient = read_recipient(key_path, passphrase_file)
         reader = SnapshotReader(opened, chosen.link, [recipient], threads=FETCH_THREADS)
         with closing(reader):

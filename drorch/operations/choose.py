@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from drorch.errors import ChainBroken, IntegrityError, SnapshotUnknown
@@ -15,16 +15,25 @@ LATEST = "latest:"
 
 
 def choose(
-    repository: Repository, wanted: str, *, before: datetime | None = None, lanes: Sequence[LaneId] = ()
+    repository: Repository,
+    wanted: str,
+    *,
+    before: datetime | None = None,
+    lanes: Sequence[LaneId] = (),
+    lanes_of_others: Collection[LaneId] = (),
 ) -> ListedSnapshot:
     """Return the one snapshot that ``wanted`` means.
 
-    ``latest:SOURCE`` is the newest complete one whose restore point is not after ``before``; anything else is an id or its
-    beginning. ``lanes`` says where to look first (what the catalog knows); every lane is searched when nothing is found
-    there. Raises ``SnapshotUnknown``, naming the candidates where there are several, and ``ChainBroken`` when it cannot be told which
+    ``latest:SOURCE`` is the newest complete one whose restore point, in whole seconds as it is shown, is not after ``before``; anything
+    else is an id or its beginning. ``lanes`` says where to look first and ``lanes_of_others`` which are of other sources (what the catalog
+    knows). Every lane is searched when nothing is found; for the latest, all that the catalog does not know: another machine may have
+    taken the source over. Raises ``SnapshotUnknown``, naming the candidates where there are several, and ``ChainBroken`` when it cannot be told which
     is the latest.
     """
-    listings, unreadable = _listings(repository, lanes)
+    first = list(lanes)
+    if wanted.startswith(LATEST) and lanes:
+        first += [lane for lane in list_lanes(repository) if lane not in lanes and lane not in lanes_of_others]
+    listings, unreadable = _listings(repository, first)
     found = _matching(listings, wanted, before)
     if not found:
         listings, unreadable = _listings(repository, list_lanes(repository))
@@ -85,7 +94,7 @@ def _matching(listings: Iterable[LaneListing], wanted: str, before: datetime | N
             for snapshot in snapshots
             if snapshot.link.manifest.source == source
             and snapshot.link.manifest.result is Result.COMPLETE
-            and (before is None or snapshot.link.manifest.restore_point <= before)
+            and (before is None or snapshot.link.manifest.restore_point.replace(microsecond=0) <= before)
         ]
     return [snapshot for snapshot in snapshots if str(snapshot.link.manifest.run).startswith(wanted.lower())]
 

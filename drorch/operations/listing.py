@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from drorch.catalog.interface import (
     Catalog,
@@ -12,7 +13,7 @@ from drorch.catalog.interface import (
     SnapshotRecord,
     SnapshotResult,
 )
-from drorch.errors import DrorchError
+from drorch.errors import ChainBroken, DrorchError, IntegrityError, StoreError
 from drorch.format.manifest import Result
 from drorch.repository.listing import ListedSnapshot, list_lane, list_lanes
 from drorch.repository.opening import Repository
@@ -44,36 +45,60 @@ class RepositoryListing:
 
 
 def list_repository(repository: Repository) -> RepositoryListing:
-    """Read every lane of every store; no private key is needed. Raises when a lane can be read in no store at all."""
+    """Read every lane of every store; no private key is needed. A lane that can be read in no store is a problem of each."""
     snapshots: list[ListedRecord] = []
     problems: list[ListingProblem] = []
     for lane in list_lanes(repository):
-        listing = list_lane(repository, lane)
+        try:
+            listing = list_lane(repository, lane)
+        except (StoreError, IntegrityError) as error:
+            problems += [ListingProblem(replica.name, str(lane), error) for replica in repository.replicas]
+            continue
         snapshots += [ListedRecord(_record(one), one.stores) for one in listing.snapshots]
         problems += [ListingProblem(store, str(lane), error) for store, error in listing.problems]
     return RepositoryListing(tuple(snapshots), tuple(problems))
 
 
 def rebuild_catalog(repository: Repository, catalog: Catalog) -> RepositoryListing:
-    """Make the catalog's listing again from the stores; history stays. Returns what was found."""
+    """Make the catalog's listing again from the stores; history stays. Returns what was found.
+
+    Of a store that could not be read whole nothing that is recorded is taken away; what was read is added.
+    """
     listing = list_repository(repository)
-    copies = [
-        CopyRecord(
-            snapshot=one.record.snapshot,
-            store=store,
-            state=CopyState.COMPLETE,
-            stored_at=one.record.ended_at,
-            size_bytes=one.record.bytes_stored,
-        )
-        for one in listing.snapshots
-        for store in one.stores
-    ]
     unread = {problem.store for problem in listing.problems}
-    stores = [replica.name for replica in repository.replicas if replica.name not in unread]
-    catalog.replace_listing([one.record for one in listing.snapshots], copies, stores=stores)
+    whole = [replica.name for replica in repository.replicas if replica.name not in unread]
+    in_whole = [one for one in listing.snapshots if not unread.issuperset(one.stores)]
+    copies = [_copy(one, store) for one in in_whole for store in one.stores if store not in unread]
+    catalog.replace_listing([one.record for one in in_whole], copies, stores=whole)
+    for one in listing.snapshots:
+        further = [_copy(one, store) for store in one.stores if store in unread]
+        if unread.issuperset(one.stores):
+            catalog.record_snapshot(one.record, further)
+        else:
+            for copy in further:
+                catalog.record_copy(copy)
+    return replace(listing, problems=(*listing.problems, *_shorter_than_before(listing, catalog)))
+
+
+def _shorter_than_before(listing: RepositoryListing, catalog: Catalog) -> Iterator[ListingProblem]:
+    """Remember how far each lane goes; yield those that went further, or elsewhere, when they were seen last."""
+    known = {(problem.store, problem.lane) for problem in listing.problems}
     for head in _heads(listing).values():
-        catalog.remember_head(head)
-    return listing
+        try:
+            catalog.remember_head(head)
+        except ChainBroken as error:
+            if (head.store, head.lane) not in known:
+                yield ListingProblem(head.store, head.lane, error)
+
+
+def _copy(listed: ListedRecord, store: str) -> CopyRecord:
+    return CopyRecord(
+        snapshot=listed.record.snapshot,
+        store=store,
+        state=CopyState.COMPLETE,
+        stored_at=listed.record.ended_at,
+        size_bytes=listed.record.bytes_stored,
+    )
 
 
 def _heads(listing: RepositoryListing) -> dict[tuple[str, str], LaneHead]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from drorch.errors import DrorchError, StoreError
+from drorch.format.objects import ObjectType
 from drorch.ids import LaneId
 from drorch.repository.chain import ChainLink, LinkState, lanes_of, read_good_part
 from drorch.repository.opening import Replica, Repository
@@ -27,8 +28,8 @@ class ListedSnapshot:
 class LaneListing:
     """A lane as the stores show it.
 
-    ``problems`` names each store whose chain could not be read to its end. ``cut_by`` is one of them when that is so in every
-    store: then there may be newer snapshots than those listed.
+    ``problems`` names each store whose chain could not be read to its end. ``cut_by`` is one of them when no other store's chain
+    goes further: then there may be newer snapshots than those listed.
     """
 
     lane: LaneId
@@ -38,9 +39,20 @@ class LaneListing:
 
 
 def list_lanes(repository: Repository) -> tuple[LaneId, ...]:
-    """Return every lane that any store lists."""
-    found = {lane for replica in repository.replicas for lane in lanes_of(replica.store)}
-    return tuple(sorted(found))
+    """Return every lane that any store lists and in which somebody may sign: others hold nothing that counts.
+
+    Raises what the stores raise when none of them can be listed.
+    """
+    found: set[LaneId] = set()
+    failures: list[StoreError] = []
+    for replica in repository.replicas:
+        try:
+            found |= set(lanes_of(replica.store))
+        except StoreError as error:
+            failures.append(error)
+    if len(failures) == len(repository.replicas):
+        raise failures[0]
+    return tuple(sorted(lane for lane in found if repository.trust.allowed(ObjectType.MANIFEST, lane)))
 
 
 def list_lane(repository: Repository, lane: LaneId) -> LaneListing:
@@ -52,16 +64,23 @@ def list_lane(repository: Repository, lane: LaneId) -> LaneListing:
     links: dict[str, ChainLink] = {}
     stores: dict[str, list[str]] = {}
     problems: list[tuple[str, DrorchError]] = []
+    read_to_the_end = broken_off = -1
     for replica in repository.replicas:
         try:
             part = read_good_part(replica.store, repository.trust, lane)
         except StoreError as error:
             problems.append((replica.name, error))
             continue
-        if part.problem is not None:
+        if part.problem is None:
+            read_to_the_end = max(read_to_the_end, len(part.links))
+        else:
             problems.append((replica.name, part.problem))
+            broken_off = max(broken_off, len(part.links))
         _collect(replica, part.links, links, stores)
-    cut_by = problems[0][1] if len(problems) == len(repository.replicas) else None
+    # A store that is behind does not make good what another holds behind its damage.
+    cut_by = problems[0][1] if problems and read_to_the_end <= broken_off else None
+    if len(problems) == len(repository.replicas):
+        cut_by = problems[0][1]
     if cut_by is not None and not links:
         raise cut_by
     snapshots = [ListedSnapshot(link=link, stores=tuple(stores[run])) for run, link in links.items()]
