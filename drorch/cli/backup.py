@@ -18,6 +18,7 @@ from drorch.errors import DrorchError, Interrupted, SourceUnsupported, Terminate
 from drorch.ids import Digest
 from drorch.operations.back_up import BackupReport
 from drorch.operations.protect import Protection, Protector
+from drorch.policy.explain import policy_text
 from drorch.policy.model import Policy, SourcePromise
 from drorch.quantities import format_duration, format_size
 from drorch.settings import load_policies
@@ -98,13 +99,14 @@ def _run_one(wiring: Wiring, policy: Policy, promise: SourcePromise, output: Out
             hint="name each database in a policy of its own, or in a for_each list",
         )
     source = wiring.source(promise)
-    text = (wiring.settings.base_directory / policy.file).read_bytes()
+    text = policy_text(policy)
     protection = Protection(
         address=promise.address,
         policy=policy.name,
-        policy_text=text.decode(errors="replace"),
-        policy_digest=Digest(hashlib.sha256(text).digest()),
+        policy_text=text,
+        policy_digest=Digest(hashlib.sha256(text.encode()).digest()),
         probes=policy.probes,
+        rows_digest=getattr(promise.source, "rows_digest", "always") != "never",
     )
     if output.shows_progress:
         output.message(f"{promise.address}  {source.address} -> {', '.join(policy.stores)}")

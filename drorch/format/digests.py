@@ -32,7 +32,10 @@ _LEAST_NORMAL = 2.0**-126
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamCounts:
-    """What was counted. ``rows`` and ``buckets`` are ``None`` for a stream without rows; ``buckets`` is as an entry stores it."""
+    """What was counted. ``rows`` and ``buckets`` are ``None`` for a stream without rows; ``buckets`` is as an entry stores it.
+
+    ``buckets`` alone is ``None`` where rows were counted and not digested.
+    """
 
     size_bytes: int
     rows: int | None
@@ -80,6 +83,21 @@ class _RowDigest:
         self._waiting = 0
 
 
+class _RowCount:
+    """Counts rows and digests none of them."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def add(self, rows: list[bytes]) -> None:
+        self.rows += len(rows)
+
+    def buckets(self) -> None:
+        return None
+
+
 class _Rows(Protocol):
     def feed(self, piece: Bytes) -> None: ...
 
@@ -89,7 +107,7 @@ class _Rows(Protocol):
 class _Lines:
     """Rows that end with a line feed and hold no other."""
 
-    def __init__(self, digest: _RowDigest, canonical: Callable[[bytes], bytes] | None) -> None:
+    def __init__(self, digest: _RowDigest | _RowCount, canonical: Callable[[bytes], bytes] | None) -> None:
         self._digest = digest
         self._canonical = canonical
         self._tail: list[bytes] = []
@@ -120,7 +138,7 @@ class _Lines:
 class _Prefixed:
     """Rows that follow their length, u32 big-endian."""
 
-    def __init__(self, digest: _RowDigest) -> None:
+    def __init__(self, digest: _RowDigest | _RowCount) -> None:
         self._digest = digest
         self._tail = bytearray()
         self._needed = 4  # until so much is there no row is complete: a long row is not looked at again and again
@@ -152,11 +170,14 @@ class _Prefixed:
 class StreamDigest:
     """Counts one stream, fed in pieces of any size."""
 
-    def __init__(self, row_format: int, canonical_columns: Mapping[int, str], rows_key: bytes) -> None:
-        """``canonical_columns`` maps column positions to ``float4`` or ``float8``; it is used for lines only."""
+    def __init__(self, row_format: int, canonical_columns: Mapping[int, str], rows_key: bytes | None) -> None:
+        """``canonical_columns`` maps column positions to ``float4`` or ``float8``; it is used for lines only.
+
+        Without a ``rows_key`` rows are counted and not digested.
+        """
         self._size = 0
         self._bytes = blake3()
-        self._row_digest = None if row_format == ROW_FORMAT_NONE else _RowDigest(rows_key)
+        self._row_digest = _row_digest(row_format, rows_key)
         self._rows = self._make_rows(row_format, canonical_columns)
 
     def feed(self, piece: Bytes) -> None:
@@ -182,10 +203,17 @@ class StreamDigest:
         if self._row_digest is None:
             return None
         if row_format == ROW_FORMAT_LINES:
-            return _Lines(self._row_digest, canonical_row(canonical_columns) if canonical_columns else None)
+            is_digested = bool(canonical_columns) and isinstance(self._row_digest, _RowDigest)
+            return _Lines(self._row_digest, canonical_row(canonical_columns) if is_digested else None)
         if row_format == ROW_FORMAT_PREFIXED:
             return _Prefixed(self._row_digest)
         raise Bug(f"row format {row_format}")
+
+
+def _row_digest(row_format: int, rows_key: bytes | None) -> _RowDigest | _RowCount | None:
+    if row_format == ROW_FORMAT_NONE:
+        return None
+    return _RowCount() if rows_key is None else _RowDigest(rows_key)
 
 
 @dataclass(frozen=True, slots=True)

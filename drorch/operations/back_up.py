@@ -57,11 +57,14 @@ class _Counted:
 class _Reader:
     """Feeds the streams of one capture to the run, several at once, and tells the observer how far it is."""
 
-    def __init__(self, capture: Capture, writer: RunWriter, observer: Observer, clock: Clock) -> None:
+    def __init__(
+        self, capture: Capture, writer: RunWriter, observer: Observer, clock: Clock, *, rows_digest: bool
+    ) -> None:
         self._capture = capture
         self._writer = writer
         self._observer = observer
         self._clock = clock
+        self._rows_digest = rows_digest
         self._lock = threading.Lock()
         self._total = 0
         self.counted = _Counted()
@@ -87,10 +90,21 @@ class _Reader:
 
     def _store(self, ordinal: int, stream: StreamSpec) -> None:
         with self._capture.open(stream) as pieces:
-            counts = self._writer.store(_to_store(ordinal, stream), self._watched(stream, pieces))
+            counts = self._writer.store(self._to_store(ordinal, stream), self._watched(stream, pieces))
         with self._lock:
             self.counted.rows += counts.rows or 0
             self.counted.done += 1
+
+    def _to_store(self, ordinal: int, stream: StreamSpec) -> StreamToStore:
+        return StreamToStore(
+            ordinal=ordinal,
+            name=stream.name,
+            kind=stream.kind.value,
+            row_format=stream.row_format.value,
+            canonical_columns=stream.canonical_columns,
+            attributes=stream.attributes,
+            rows_digest=self._rows_digest,
+        )
 
     def _watched(self, stream: StreamSpec, pieces: Iterator[Bytes]) -> Iterator[Bytes]:
         """Yield the pieces; count them, and the time spent waiting for the source."""
@@ -119,16 +133,17 @@ def run(
     slot: datetime | None,
     clock: Clock,
     observer: Observer,
+    rows_digest: bool = True,
 ) -> BackupReport:
     """Capture ``source`` and commit it as a snapshot of ``source_name``.
 
     ``begin_run`` opens the run in the stores; it is called first, so that a store that cannot be written is found
-    before the database is touched. Raises a ``SourceError`` or ``StoreError``; then nothing was committed.
+    before the database is touched. Without ``rows_digest`` rows are counted and not digested. Raises a ``SourceError`` or ``StoreError``; then nothing was committed.
     """
     started_at, started = clock.now(), clock.monotonic_seconds()
     with closing(begin_run()) as writer:
         with source.capture() as capture:
-            reader = _Reader(capture, writer, observer, clock)
+            reader = _Reader(capture, writer, observer, clock, rows_digest=rows_digest)
             answers = ask_probes(capture, probes)  # first: one that fails must not cost hours of reading
             streams = capture.streams()
             reader.store_all(streams)
@@ -177,14 +192,3 @@ def _weight(stream: StreamSpec) -> int:
 
 def _tables(streams: Sequence[StreamSpec]) -> int:
     return len({table_of(stream) for stream in streams if stream.kind is StreamKind.TABLE})
-
-
-def _to_store(ordinal: int, stream: StreamSpec) -> StreamToStore:
-    return StreamToStore(
-        ordinal=ordinal,
-        name=stream.name,
-        kind=stream.kind.value,
-        row_format=stream.row_format.value,
-        canonical_columns=stream.canonical_columns,
-        attributes=stream.attributes,
-    )

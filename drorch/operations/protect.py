@@ -59,6 +59,7 @@ class Protection:
     policy_text: str
     policy_digest: Digest
     probes: Mapping[str, str]
+    rows_digest: bool = True
     slot: datetime | None = None
 
 
@@ -183,6 +184,7 @@ class Protector:
             slot=protection.slot,
             clock=self._clock,
             observer=observer,
+            rows_digest=protection.rows_digest,
         )
 
     def _writer(self, protection: Protection, material: RunMaterial, generation: int) -> RunWriter:

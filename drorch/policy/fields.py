@@ -28,7 +28,7 @@ class Field:
 
     ``default`` is what stands for it when it is not written; ``None``: it is then absent (value ``None`` or the
     ``absent`` given), unless it is ``required``. ``is_acted_on`` is false for what this version only reads.
-    ``is_inherited``: may also stand in ``defaults``.
+    ``not_yet`` are values that this version only reads. ``is_inherited``: may also stand in ``defaults``.
     """
 
     key: str
@@ -40,6 +40,7 @@ class Field:
     absent: Any = None
     attribute: str = ""
     is_acted_on: bool = True
+    not_yet: tuple[str, ...] = ()
     is_inherited: bool = False
 
     @property
@@ -125,6 +126,7 @@ class Table:
 
 def _described(field: Field) -> dict[str, Any]:
     notes = field.summary + ("" if field.is_acted_on else " (not acted on by this version)")
+    notes += f" ({', '.join(field.not_yet)}: not acted on by this version)" if field.not_yet else ""
     if isinstance(field.default, str):
         notes += f". Default: {field.default}"
     return {"description": notes, **field.kind.schema()}
@@ -330,7 +332,8 @@ def lines_in_force(kind: Kind, node: Node, path: tuple[str, ...] = ()) -> Iterat
             continue
         below = list(lines_in_force(field.kind, value, (*path, field.key)))
         if not below:
-            yield Line(path=(*path, field.key), node=value, field=field, is_acted_on=field.is_acted_on)
+            is_acted_on = field.is_acted_on and not (isinstance(value, Scalar) and value.text in field.not_yet)
+            yield Line(path=(*path, field.key), node=value, field=field, is_acted_on=is_acted_on)
         for line in below:
             yield Line(
                 path=line.path, node=line.node, field=line.field, is_acted_on=line.is_acted_on and field.is_acted_on

@@ -112,7 +112,7 @@ def _capture_fields(jobs: str) -> tuple[Field, ...]:
             kind=_rows_digest,
             summary="Whether every row is counted into a digest",
             default="always",
-            is_acted_on=False,
+            not_yet=("sample",),
         ),
     )
 
@@ -183,7 +183,7 @@ SQLITE = Table(
             kind=_rows_digest,
             summary="Whether every row is counted into a digest",
             default="always",
-            is_acted_on=False,
+            not_yet=("sample",),
         ),
     ),
 )

@@ -44,7 +44,10 @@ SEGMENT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamToStore:
-    """One stream to be stored; the numbers are those of docs/FORMAT.md section 9, ``attributes`` becomes JSON."""
+    """One stream to be stored; the numbers are those of docs/FORMAT.md section 9, ``attributes`` becomes JSON.
+
+    Without ``rows_digest`` its rows are counted and not digested.
+    """
 
     ordinal: int
     name: str
@@ -52,6 +55,7 @@ class StreamToStore:
     row_format: int
     canonical_columns: Mapping[int, str]
     attributes: Mapping[str, Any]
+    rows_digest: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +142,8 @@ class RunWriter:
 
     def store(self, stream: StreamToStore, pieces: Iterable[Bytes]) -> StreamCounts:
         """Store a whole stream and return what was counted; raises whatever ``pieces`` raises, and store errors."""
-        digest = StreamDigest(stream.row_format, stream.canonical_columns, self.rows_key)
+        rows_key = self.rows_key if stream.rows_digest else None
+        digest = StreamDigest(stream.row_format, stream.canonical_columns, rows_key)
         tree, small = self._feed(stream, digest, pieces)
         reference = None if tree is None else tree.finish()
         if tree is not None:

@@ -75,3 +75,12 @@ def test_a_failing_probe_fails_the_run_by_name(
     assert installation.snapshots() == []
     assert failed.code == code
     assert server.run("select count(*) from parcel", database) == [(40,)]
+
+
+@pytest.mark.parametrize("choice", ["always", "never"])
+def test_rows_need_not_be_digested(land: tuple[Installation, Server, str], choice: str) -> None:
+    installation, server, database = land
+    installation.policy("land", land_policy(server, database, rows_digest=choice))
+    (snapshot,) = installation.drorch("backup", "land", "--json").json()["snapshots"]
+    assert snapshot["rows"] == 41
+    installation.drorch("verify", "--read-data", "100", *installation.custodian.opens).told("OK 1 snapshot")

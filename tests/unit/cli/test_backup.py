@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from drorch.errors import CaptureFailed
+from drorch.format.entries import Entry
+from drorch.format.keys import RecipientKey
+from drorch.repository.listing import list_lane, list_lanes
+from drorch.repository.opening import Replica, open_repository
+from drorch.repository.reader import SnapshotReader
+from drorch.storage.filesystem import FilesystemStore
 from tests.support.desk import Desk
+from tests.support.repositories import seed
 
 PROBES = "probes:\n  births: select count(*) from birth\n  newest: select max(name) from birth\n  none: select null\n"
 
@@ -67,3 +76,31 @@ def test_an_answer_cannot_move_the_cursor(desk: Desk, monkeypatch: pytest.Monkey
     told = desk.drorch("backup", "civil")
     assert "\x1b" not in told.out
     told.says(r"odd: a\x1b[2J\nb")
+
+
+def entries(desk: Desk) -> dict[str, Entry]:
+    """Return the entries of the one snapshot in store ``disk``."""
+    opened = open_repository([Replica(name="disk", store=FilesystemStore(desk.base / "disk"))], None)
+    (snapshot,) = [one for lane in list_lanes(opened) for one in list_lane(opened, lane).snapshots]
+    with closing(SnapshotReader(opened, snapshot.link, [RecipientKey.from_seed(seed("test custodian"))])) as reader:
+        return {entry.name: entry for entry in reader.entries()}
+
+
+@pytest.mark.parametrize("choice", ["always", "sample", "never"])
+def test_rows_are_digested_as_the_policy_says(desk: Desk, choice: str) -> None:
+    desk.policy("civil", source=f"rows_digest: {choice}")
+    assert desk.back_up()["rows"] == 3
+    birth = entries(desk)["table/birth"]
+    assert birth.rows == 2
+    assert (birth.buckets is not None) == (choice != "never")
+    key = ("--key", str(desk.base / "custodian.key"), "--passphrase-file", str(desk.base / "passphrase"))
+    desk.drorch("verify", "--read-data", "100", *key).says("OK 1 snapshot")
+    desk.restore("latest:civil", desk.base / "back.db").says("3 rows")
+
+
+@pytest.mark.parametrize("choice", ["always", "sample", "never"])
+def test_a_choice_that_is_not_acted_on_is_marked(desk: Desk, choice: str) -> None:
+    desk.policy("civil", source=f"rows_digest: {choice}")
+    told = desk.drorch("policy", "show", "civil")
+    assert (f"source.sqlite.rows_digest: {choice} *" in told.out) == (choice == "sample")
+    assert ("is taken for `always`" in told.out) == (choice == "sample")

@@ -161,3 +161,27 @@ def test_float_columns_are_compared_by_value_and_others_by_text():
 
 def plainly_floats() -> bytes:
     return plainly([b"0.10\t0.1\t0.1"])
+
+
+@pytest.mark.parametrize(("content", "row_format"), [(LINES, 1), (PREFIXED, 2), (b"", 1)])
+@pytest.mark.parametrize("size", [1, 977, 10**9])
+def test_without_a_key_rows_are_counted_and_not_digested(content: bytes, row_format: int, size: int) -> None:
+    digest = StreamDigest(row_format, {0: "float8"}, None)
+    for start in range(0, len(content), size):
+        digest.feed(content[start : start + size])
+    counts = digest.finish()
+    assert (counts.rows, counts.buckets) == (len(ROWS) if content else 0, None)
+    assert (counts.size_bytes, counts.bytes_digest) == (len(content), blake3(content).digest())
+
+
+def test_without_a_key_a_stream_that_ends_inside_a_row_is_refused_all_the_same() -> None:
+    digest = StreamDigest(1, {}, None)
+    digest.feed(b"a\nb")
+    with pytest.raises(CaptureFailed):
+        digest.finish()
+
+
+def test_a_stream_without_rows_has_none_to_count() -> None:
+    digest = StreamDigest(0, {}, None)
+    digest.feed(b"a\nb")
+    assert (digest.finish().rows, digest.finish().buckets) == (None, None)
