@@ -36,15 +36,18 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
-import zstandard
-from blake3 import blake3
-from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives import hashes, hpke
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, mlkem
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+try:
+    import zstandard
+    from blake3 import blake3
+    from cryptography.exceptions import InvalidSignature, InvalidTag
+    from cryptography.hazmat.primitives import hashes, hpke
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, mlkem
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+except ImportError as missing:
+    sys.exit(f"recover.py: {missing.name} is missing or too old; pip install 'cryptography>=50' blake3 zstandard")
 
 KIB, MIB = 1 << 10, 1 << 20
 MAX_OBJECT, MAX_MANIFEST, MAX_RECORD, MAX_CHUNK, MAX_NODE = 64 * MIB, 8 * MIB, 17 * MIB, 16 * MIB, MIB  # [11]
