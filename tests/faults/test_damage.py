@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from drorch.errors import ChainBroken, DrorchError, SnapshotUnknown, TrustMismatch
+from drorch.errors import ChainBroken, ChunkUnavailable, DrorchError, SnapshotUnknown, TrustMismatch
 from drorch.format import names
 from drorch.format.objects import ObjectType
+from drorch.format.pack import parse_pack
 from drorch.format.packsets import sign_pack_sets
 from drorch.operations.choose import choose
 from drorch.repository.checker import CheckRequest, check
@@ -109,6 +111,28 @@ def test_no_single_damage_gives_wrong_bytes(kept: Kept) -> None:
     assert kept.read_all(kept.store()) == 3
     results = {(name, kept.read_all(damaged(kept.store(), name, content))) for name, content in changes(kept)}
     assert {0, 2, 3} <= {equal for _, equal in results}  # some damages cost snapshots, some nothing
+
+
+def test_records_that_change_places_are_noticed() -> None:
+    """Every tag is right: it is the id that the tree asks for which tells one genuine record from another."""
+    store = MemoryStore(ManualClock())
+    repository = HOUSEHOLD.create(store)
+    content = {f"table/{number}": random.Random(number).randbytes(100_000) for number in range(2)}
+    back_up(repository, content)
+    (snapshot,) = snapshots(repository)
+    swapped = 0
+    for name in [stat.name for stat in store.list_objects("") if "/p/" in stat.name]:
+        raw = store.read(name, limit_bytes=10**7)
+        _, places = parse_pack(raw)
+        for (one, length), (other, other_length) in pairwise(places):
+            if length == other_length:
+                first, second = raw[one : one + length], raw[other : other + length]
+                exchanged = raw[:one] + second + raw[one + length : other] + first + raw[other + length :]
+                damaged(store, name, exchanged)
+                swapped += 1
+    assert swapped > 0
+    with pytest.raises(ChunkUnavailable):
+        read_back(repository, snapshot)
 
 
 def test_no_single_damage_costs_anything_that_a_second_store_holds(kept: Kept) -> None:
