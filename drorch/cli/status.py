@@ -87,7 +87,7 @@ class _View:
         name = f"drorch {__version__} on {socket.gethostname()}, {self._settings.file}"
         if len(name) + 2 + len(moment) <= WIDTH:
             return [name.ljust(WIDTH - len(moment)) + moment]
-        return [name, moment.rjust(WIDTH)]
+        return [*wrapped(name, 2), moment.rjust(WIDTH)]
 
     def _problems(self) -> Iterator[str]:
         troubled = [one for one in self._found.sources if one.trouble is not None]

@@ -16,9 +16,9 @@ from tests.support.installations import (
     Installation,
     end,
     equal,
-    is_gone,
     land_policy,
     new_installation,
+    programs_that_name,
     seeded,
     socket_url,
 )
@@ -99,7 +99,7 @@ def stop_when(
         if process.poll() is None:
             (os.killpg if group else os.kill)(process.pid, number)
         _, told = process.communicate(timeout=PATIENCE_SECONDS)
-        assert is_gone(process), "a child was left behind"
+        assert programs_that_name(archive.database) == [], "a child was left behind"
         return process.returncode, told
     finally:
         end(process)
