@@ -223,7 +223,6 @@ def test_an_answer_that_is_lost_for_good_leaves_a_whole_snapshot_or_none(base: B
 def test_an_upload_that_fails_in_the_background_ends_the_run(base: Base) -> None:
     """The disk of the store fills up while packs are on their way; no thread is left, and nothing of the run counts."""
     big = {"table/big": random.Random(5).randbytes(6_000_000)}
-    before = threading.active_count()
     failures = 0
     for skip in range(20):
         store = base.memory()
@@ -238,7 +237,7 @@ def test_an_upload_that_fails_in_the_background_ends_the_run(base: Base) -> None
             break
         failures += 1
         assert assert_sound(base.on(store), base, big) == 0
-        assert threading.active_count() == before
+        assert not [thread.name for thread in threading.enumerate() if thread.name.startswith(("upload", "seal"))]
     assert failures > 3
 
 
