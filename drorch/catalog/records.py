@@ -46,7 +46,7 @@ class CopyState(Enum):
     COMPLETE = "complete"
     ABSENT = "absent"
     DAMAGED = "damaged"
-    BEHIND = "behind"  # not all of its objects are there yet: ``drorch copy`` catches up
+    BEHIND = "behind"  # not all of its objects are there yet; a copy of the store catches up
 
 
 class SourceState(Enum):

@@ -108,7 +108,7 @@ def _holder(connection: Connection, source: str) -> SourceClaim | None:
 
 def _held(holder: SourceClaim, claim: SourceClaim) -> NothingDone:
     since = holder.claimed_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    elsewhere = f"; if {holder.host} is gone for good: `drorch source adopt {holder.source}`"
+    elsewhere = f"; if {holder.host} is gone for good, move the catalog away and `drorch catalog rebuild`"
     return NothingDone(
         f"another run holds {holder.source}",
         expected=f"to start {claim.operation}",

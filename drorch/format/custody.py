@@ -138,8 +138,9 @@ class RecoverySheet:
                 *(f"  {label}  ({grouped(key_id.raw[:8])})" for label, key_id in self.recipients),
                 "",
                 "Cách khôi phục trên máy trống / How to restore on a bare machine",
-                "  1. python3 -m venv d && d/bin/pip install drorch    (Debian: python3-venv)",
-                "  2. drorch snapshots --store STORE --key KEY",
+                "  1. drorch, docs/OPERATIONS.md: install; S3: AWS_ACCESS_KEY_ID,",
+                "     AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL",
+                "  2. drorch snapshots --store STORE",
                 "  3. drorch restore SNAPSHOT --store STORE --key KEY --to TARGET",
                 f"     STORE = {store}",
                 *_paragraph(

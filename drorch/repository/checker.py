@@ -207,7 +207,7 @@ class _Checker:
                 if link.is_required and (there is None or (there.digest == link.digest and not there.is_required)):
                     absent.append(link)
             if absent:
-                text = f"{len(absent)} snapshots that {one} has are not here; `drorch copy` brings them"
+                text = f"{len(absent)} snapshots that {one} has are not here; docs/OPERATIONS.md says how to bring them"
                 self._add(Kind.BEHIND, other, names.manifests_prefix(lane), text, level=Level.NOTE)
 
     # -- findings

@@ -579,7 +579,7 @@ class TestClaims:
         catalog.claim_source(far, is_alive=always)
         with pytest.raises(NothingDone) as refusal:
             catalog.claim_source(a_claim(), is_alive=never)
-        assert "drorch source adopt lamdong-land" in refusal.value.hint
+        assert "if backup2 is gone for good" in refusal.value.hint
         catalog.release_source(far.source, far.run_id)
         catalog.claim_source(a_claim(), is_alive=never)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from drorch.errors import TargetRefused
+from drorch.sources.nearest import nearest
 from drorch.sources.postgresql import entries as sections
 from drorch.sources.postgresql.entries import Entry
 from drorch.sources.postgresql.inventory import display_name
@@ -78,10 +79,9 @@ def select(stream: Iterable[Entry], texts: Sequence[str]) -> Selection:
     }
     missing = wanted - {(everything[number].schema, everything[number].name) for number in tables}
     if missing:
-        names = ", ".join(display_name(*pair) for pair in sorted(missing))
-        raise TargetRefused(
-            "the snapshot has no such table", found=names, hint="`drorch snapshots show ID` lists its tables"
-        )
+        names = [display_name(*pair) for pair in sorted(missing)]
+        existing = [display_name(entry.schema, entry.name) for entry in everything.values() if entry.kind == "TABLE"]
+        raise TargetRefused("the snapshot has no such table", found=", ".join(names), hint=nearest(names[0], existing))
     _add_partitions(everything, tables)
     chosen, told = _Chooser(everything, tables).choose()
     loaded = frozenset((everything[number].schema, everything[number].name) for number in tables)

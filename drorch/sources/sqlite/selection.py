@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drorch.sources.interface import StoredStream, StreamKind
+from drorch.sources.nearest import nearest
 from drorch.sources.sqlite.definitions import Definition, Kind, Schema
 
 ROW_NUMBERS_TABLE = "sqlite_sequence"
@@ -14,11 +15,11 @@ ROW_NUMBERS_TABLE = "sqlite_sequence"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What will be restored. ``unknown`` are names asked for that the snapshot does not have."""
+    """What will be restored. ``unknown`` are names asked for that the snapshot does not have, and what was meant."""
 
     schema: Schema
     streams: tuple[StoredStream, ...]
-    unknown: tuple[str, ...] = ()
+    unknown: tuple[tuple[str, str], ...] = ()
     is_whole: bool = True
 
     @property
@@ -50,7 +51,7 @@ def select(schema: Schema, streams: Sequence[StoredStream], wanted: Sequence[str
             settings=schema.settings, definitions=tuple(each for each in schema.definitions if _belongs(each, chosen))
         ),
         streams=tuple(stream for stream in row_streams if table_of(stream) in {*chosen, ROW_NUMBERS_TABLE}),
-        unknown=tuple(name for name, table in asked.items() if table not in tables),
+        unknown=tuple((name, nearest(table, tables)) for name, table in asked.items() if table not in tables),
         is_whole=False,
     )
 

@@ -152,9 +152,9 @@ def _findings_about_selection(selection: Selection) -> list[Finding]:
         Finding(
             level=Level.STOP,
             text=f"the snapshot has no table {name}",
-            remedy="`drorch snapshots show` lists its tables",
+            remedy=hint,
         )
-        for name in selection.unknown
+        for name, hint in selection.unknown
     ]
     if sqlite3.sqlite_version_info < OLDEST_LIBRARY:
         oldest = ".".join(map(str, OLDEST_LIBRARY))
