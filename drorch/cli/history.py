@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import click
 
-from drorch.catalog.interface import RunRecord, RunState
+from drorch.catalog.interface import LogLine, RunRecord, RunState
 from drorch.cli.addresses import complete_source
 from drorch.cli.invocation import Invocation, common_options
-from drorch.cli.output import labelled, local_time, table, utc_time
+from drorch.cli.output import labelled, local_time, printable, table, utc_time, wrapped
 from drorch.quantities import format_duration, format_size
 
 
@@ -31,12 +33,26 @@ def command(source: str | None, failed: bool, run_id: str | None, limit: int, in
             runs = runs or catalog.runs(policy=source, states=states, limit=limit)
         log = catalog.log_lines(runs[0].run_id) if run_id is not None else ()
     if invocation.output.as_json:
-        invocation.output.document("drorch.history/1", {"ok": True, "runs": [_document(run) for run in runs]})
+        invocation.output.document("drorch.history/1", _history(runs, log, run_id))
     elif run_id is not None:
-        invocation.output.lines([*_detail(runs[0], zone), *(line.text for line in log)])
+        invocation.output.lines([*_detail(runs[0], zone), *_log_lines(log, zone)])
     else:
         invocation.output.lines(_lines(runs, zone) if runs else ["Nothing ran yet."])
     return 0
+
+
+def _history(runs: Sequence[RunRecord], log: Sequence[LogLine], run_id: str | None) -> dict[str, object]:
+    document: dict[str, object] = {"ok": True, "runs": [_document(run) for run in runs]}
+    if run_id is not None:
+        document["log"] = [{"at": utc_time(line.at), "text": line.text} for line in log]
+    return document
+
+
+def _log_lines(log: Sequence[LogLine], zone: str) -> Iterator[str]:
+    """Yield what the run said, each line behind its time of day."""
+    for line in log:
+        text = f"{local_time(line.at, zone)[11:19]}  {printable(line.text)}"
+        yield from wrapped(text, 12)
 
 
 def _lines(runs: tuple[RunRecord, ...], zone: str) -> list[str]:

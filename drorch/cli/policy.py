@@ -93,7 +93,7 @@ def _show_at(name: str, at: str, invocation: Invocation) -> int:
 
     with invocation.wiring() as wiring:
         moment = parse_time(at, wiring.settings.time_zone)
-        text = wiring.catalog().policy_at(name, moment)
+        text = wiring.catalog().policy_at(name.partition("/")[0], moment)
     if text is None:
         raise PolicyUnknown(
             f"the catalog has no text of {name} for that time",

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from drorch.clock import Clock
@@ -14,8 +14,12 @@ from drorch.errors import DrorchError
 from drorch.ids import Digest
 from drorch.operations.left_out import LeftOut, left_out
 from drorch.operations.probes import ask_probes
+from drorch.quantities import format_size
 from drorch.repository.writer import CommittedSnapshot, RunSummary, RunWriter, StreamToStore
 from drorch.sources.interface import Bytes, Capture, Json, Observer, Source, StreamKind, StreamSpec, table_of
+
+
+_LARGEST = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +55,7 @@ class _Counted:
     bytes_read: int = 0
     rows: int = 0
     waiting_seconds: float = 0.0
-    done: int = 0
+    streams: list[tuple[int, str, int | None]] = field(default_factory=list)  # size, name, rows
 
 
 class _Reader:
@@ -93,7 +97,7 @@ class _Reader:
             counts = self._writer.store(self._to_store(ordinal, stream), self._watched(stream, pieces))
         with self._lock:
             self.counted.rows += counts.rows or 0
-            self.counted.done += 1
+            self.counted.streams.append((counts.size_bytes, stream.name, counts.rows))
 
     def _to_store(self, ordinal: int, stream: StreamSpec) -> StreamToStore:
         return StreamToStore(
@@ -123,6 +127,10 @@ class _Reader:
             yield piece
 
 
+def _unheard(line: str) -> None:
+    """Keep no log."""
+
+
 def run(
     *,
     source_name: str,
@@ -133,12 +141,13 @@ def run(
     slot: datetime | None,
     clock: Clock,
     observer: Observer,
+    tell: Callable[[str], None] = _unheard,
     rows_digest: bool = True,
 ) -> BackupReport:
     """Capture ``source`` and commit it as a snapshot of ``source_name``.
 
     ``begin_run`` opens the run in the stores; it is called first, so that a store that cannot be written is found
-    before the database is touched. Without ``rows_digest`` rows are counted and not digested. Raises a ``SourceError`` or ``StoreError``; then nothing was committed.
+    before the database is touched. ``tell`` hears what the run's log is to keep. Without ``rows_digest`` rows are counted and not digested. Raises a ``SourceError`` or ``StoreError``; then nothing was committed.
     """
     started_at, started = clock.now(), clock.monotonic_seconds()
     with closing(begin_run()) as writer:
@@ -146,6 +155,7 @@ def run(
             reader = _Reader(capture, writer, observer, clock, rows_digest=rows_digest)
             answers = ask_probes(capture, probes)  # first: one that fails must not cost hours of reading
             streams = capture.streams()
+            tell(_opened(capture, source.address))
             reader.store_all(streams)
             closing_facts = dict(capture.closing_facts())
             facts, restore_point = dict(capture.facts), capture.restore_point
@@ -164,6 +174,8 @@ def run(
             facts=facts,
             closing_facts={**closing_facts, "probes": answers},
         )
+        for line in _read(summary, reader.counted):
+            tell(line)
         snapshot = writer.commit(summary)  # after the capture has ended: no lock or vacuum horizon waits for an upload
     duration = clock.monotonic_seconds() - started
     return BackupReport(
@@ -188,6 +200,22 @@ def run(
 def _weight(stream: StreamSpec) -> int:
     """Big streams first, so that none of them runs alone at the end; small ones stay in order for their container."""
     return stream.estimated_bytes if stream.estimated_bytes >= 1_000_000 else 0
+
+
+def _opened(capture: Capture, address: str) -> str:
+    facts = capture.facts
+    version = facts.get("server_version") or facts.get("library_version") or ""
+    moment = capture.restore_point.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{address}: {facts.get('engine')} {version}, {facts.get('tables')} tables, as of {moment}"
+
+
+def _read(summary: RunSummary, counted: _Counted) -> Iterator[str]:
+    """Yield what was read, and the largest streams."""
+    yield f"read {format_size(summary.bytes_read)} in {summary.tables:,} tables, {summary.rows:,} rows"
+    for size_bytes, name, rows in sorted(counted.streams, reverse=True)[:_LARGEST]:
+        yield f"  {name}: {format_size(size_bytes)}" + ("" if rows is None else f", {rows:,} rows")
+    if len(counted.streams) > _LARGEST:
+        yield f"  and {len(counted.streams) - _LARGEST:,} smaller"
 
 
 def _tables(streams: Sequence[StreamSpec]) -> int:

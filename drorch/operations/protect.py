@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +30,8 @@ from drorch.format.keys import HostKey
 from drorch.ids import Digest, RunId
 from drorch.operations import back_up
 from drorch.operations.back_up import BackupReport
+from drorch.operations.run_log import RunLog, error_lines
+from drorch.quantities import format_duration, format_size
 from drorch.repository.beginning import RunMaterial, RunPlace, begin_run
 from drorch.repository.opening import Repository
 from drorch.repository.writer import RunWriter
@@ -105,13 +107,25 @@ class Protector:
         run = RunId(self._random_bytes(16))
         generation = self._generation(protection)
         self._claim(protection, run, now)
+        log = RunLog(self._catalog, str(run), self._clock)
         try:
-            report = self._back_up(protection, source, observer, run, generation)
+            log.say(*self._beginning(protection, source))
+            report = self._back_up(protection, source, observer, run, generation, log)
         except BaseException as error:
-            self._catalog.end_run(str(run), RunOutcome.of_error(_as_ours(error), ended_at=self._clock.now()))
+            ours = _as_ours(error)
+            self._catalog.end_run(str(run), RunOutcome.of_error(ours, ended_at=self._clock.now()))
+            log.tell_error(ours)
             raise
         self._record(protection, report)
+        log.say(*_ending(report))
         return report
+
+    def _beginning(self, protection: Protection, source: Source) -> Iterator[str]:
+        stores = ", ".join(replica.name for replica in self._repository.replicas)
+        yield f"backup of {protection.address}: {source.address} -> {stores}"
+        yield f"policy {str(protection.policy_digest)[:16]}, host {self._machine.host}, process {self._machine.pid}"
+        for name, error in self._repository.unusable.items():
+            yield from error_lines(error, f"{name} is left out")
 
     def _generation(self, protection: Protection) -> int:
         known = self._catalog.source(protection.address)
@@ -161,7 +175,7 @@ class Protector:
             raise
 
     def _back_up(
-        self, protection: Protection, source: Source, observer: Observer, run: RunId, generation: int
+        self, protection: Protection, source: Source, observer: Observer, run: RunId, generation: int, log: RunLog
     ) -> BackupReport:
         def begin() -> RunWriter:
             material = begin_run(
@@ -184,6 +198,7 @@ class Protector:
             slot=protection.slot,
             clock=self._clock,
             observer=observer,
+            tell=log.say,
             rows_digest=protection.rows_digest,
         )
 
@@ -285,6 +300,18 @@ class Protector:
             stored_at=self._clock.now() if complete else None,
             size_bytes=report.snapshot.pack_bytes if complete else 0,
         )
+
+
+def _ending(report: BackupReport) -> Iterator[str]:
+    snapshot = report.snapshot
+    for one in report.left_out:
+        yield f"{one.label}: {one.text}"
+    for name in snapshot.copies:
+        yield f"{name}: complete, {format_size(snapshot.bytes_stored)} in {snapshot.objects_stored:,} objects"
+    for name, error in report.dropped.items():
+        yield from error_lines(error, f"{name}: no complete copy")
+    state = "complete" if report.complete else "partial"
+    yield f"snapshot {snapshot.run.short}, {state}, {format_duration(report.duration_seconds)}"
 
 
 def _as_ours(error: BaseException) -> DrorchError:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from drorch.errors import PolicyInvalid
+import hashlib
+from datetime import UTC, datetime
+
+import pytest
+
+from drorch.errors import PolicyInvalid, PolicyUnknown
 from tests.support.desk import Desk
+from tests.support.repositories import ManualClock
 
 
 def test_one_database_in_two_policies_is_a_note_and_no_failure(desk: Desk) -> None:
@@ -28,3 +34,31 @@ def test_notes_do_not_hide_problems(desk: Desk) -> None:
     told = desk.drorch("policy", "validate", expect=PolicyInvalid.exit_code)
     assert "unknown key `typo`" in told.out
     assert "note  again and civil" in told.err
+
+
+def test_the_text_of_a_policy_as_it_was(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock(datetime(2026, 11, 20, 1, 0, tzinfo=UTC))
+    monkeypatch.setattr("drorch.wiring.SystemClock", lambda: clock)
+    for day, description in ((20, "first"), (21, "second"), (22, "first")):  # it is changed, and changed back
+        clock.seconds = datetime(2026, 11, day, 1, 0, tzinfo=UTC).timestamp()
+        desk.policy("civil", f"description: {description}\n")
+        desk.back_up()
+    for moment, description in (
+        ("2026-11-20T12:00:00Z", "first"),
+        ("21/11/2026 20:00", "second"),  # in the configured zone
+        ("22/11/2026 07:59", "second"),
+        ("22/11/2026 08:01", "first"),
+    ):
+        assert f"description: {description}\n" in desk.drorch("policy", "show", "civil", "--at", moment).out
+    document = desk.drorch("policy", "show", "civil/any", "--at", "2026-11-21T12:00:00Z", "--json").json()
+    assert document["schema"] == "drorch.policy-text/1"
+    assert document["sha256"] == hashlib.sha256(document["text"].encode()).hexdigest()
+    assert "retention:" in document["text"]  # the defaults are in it: that is what was in force
+    early = desk.drorch("policy", "show", "civil", "--at", "19/11/2026 12:00", expect=PolicyUnknown.exit_code)
+    early.says("the catalog has no text of civil for that time")
+
+
+def test_a_policy_that_is_gone_can_still_be_shown_as_it_was(desk: Desk) -> None:
+    desk.back_up()
+    (desk.base / "policies" / "civil.yaml").unlink()
+    desk.drorch("policy", "show", "civil", "--at", "2099-01-01T00:00:00Z").says("name: civil")
