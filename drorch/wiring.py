@@ -318,7 +318,10 @@ class Wiring:
 
             return SqliteTarget(parse_sqlite(url), clock=self.clock)
         raise UsageInvalid(
-            "not a restore target", expected="postgresql://USER@HOST/DATABASE or sqlite:///FILE", found=url
+            "not a restore target",
+            expected="postgresql://USER@HOST/DATABASE or sqlite:///FILE",
+            found=url if "@" not in url else f"...@{url.rpartition('@')[2]}",  # what stands before it may be a password
+            hint=f"did you mean sqlite://{url}?" if url.startswith("/") else "",
         )
 
     def temporary(self) -> Path:

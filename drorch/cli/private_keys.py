@@ -54,7 +54,15 @@ def open_seed(path: Path | None, passphrase_file: Path | None) -> tuple[KeyFile,
             found="none",
             hint="the key of one of the recipients; hosts that make backups keep none",
         )
-    key_file = read_key_file(text_of(path))
+    text = text_of(path)
+    if text.startswith("drorch-"):
+        raise KeyWrong(
+            f"{path} is the public half of a key",
+            expected="the private half",
+            found=f"a file that begins with {text.split(maxsplit=1)[0]}",
+            hint=f"the private half is kept by the custodian as {path.stem}.key",
+        )
+    key_file = read_key_file(text)
     if key_file.kind is not KeyKind.RECIPIENT:
         raise KeyWrong(
             f"{path} holds a key that reads nothing", expected="a recipient's key", found=f"a {key_file.kind.value} key"
