@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -91,12 +92,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = _run(given)
-    except (KeyboardInterrupt, Terminated) as late:  # it came while another error was being told
-        code = Terminated.exit_code if isinstance(late, Terminated) else Interrupted.exit_code
+    except (KeyboardInterrupt, _TerminationSignal) as late:  # it came while another error was being told
+        code = Terminated.exit_code if isinstance(late, _TerminationSignal) else Interrupted.exit_code
     if arguments is None:  # a process of its own, and it is over: what was told stands, whatever signal still comes
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if code in (Interrupted.exit_code, Terminated.exit_code):
+            _leave_at_once(code)
     _leave(code)
+
+
+class _TerminationSignal(SystemExit):
+    """SIGTERM. No ``Exception``: libraries that turn those into their own, and retries, must let it pass."""
 
 
 def _run(arguments: list[str]) -> int:
@@ -115,6 +122,9 @@ def _run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         output.error(Interrupted("interrupted", still_good="Every snapshot that was there is still there."))
         return Interrupted.exit_code
+    except _TerminationSignal:
+        output.error(Terminated("terminated", still_good="Every snapshot that was there is still there."))
+        return Terminated.exit_code
     except BrokenPipeError:
         return _reader_left()
     except DrorchError as error:
@@ -150,13 +160,24 @@ def _place_of(error: BaseException) -> str:
 
 
 def _on_terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated("terminated", still_good="Every snapshot that was there is still there.")
+    raise _TerminationSignal(Terminated.exit_code)
 
 
 def _reader_left() -> int:
     """``drorch snapshots | head``: the reader has what it wanted; end silently."""
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - replaces a stream until the exit
     return 0
+
+
+def _leave_at_once(code: int) -> NoReturn:
+    """End without waiting for threads: one may be in the midst of a request to a store that does not answer.
+
+    Everything that holds files, children or sessions was closed on the way here.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def _leave(code: int) -> NoReturn:

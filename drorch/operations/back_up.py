@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,6 +17,8 @@ from drorch.operations.probes import ask_probes
 from drorch.quantities import format_size
 from drorch.repository.writer import CommittedSnapshot, RunSummary, RunWriter, StreamToStore
 from drorch.sources.interface import Bytes, Capture, Json, Observer, Source, StreamKind, StreamSpec, table_of
+
+INTERRUPTED_PATIENCE_SECONDS = 1.0
 
 
 _LARGEST = 20
@@ -77,20 +79,20 @@ class _Reader:
         """Store every stream; the first failure stops the others and is raised."""
         self._total = sum(stream.estimated_bytes for stream in streams)
         order = sorted(range(len(streams)), key=lambda ordinal: (-_weight(streams[ordinal]), ordinal))
-        with ThreadPoolExecutor(max(1, self._capture.parallel), thread_name_prefix="stream") as pool:
-            futures = [pool.submit(self._store, ordinal, streams[ordinal]) for ordinal in order]
-            self._wait(futures, pool)
-
-    def _wait(self, futures: Sequence[Future[None]], pool: ThreadPoolExecutor) -> None:
+        pool = ThreadPoolExecutor(max(1, self._capture.parallel), thread_name_prefix="stream")
+        futures = [pool.submit(self._store, ordinal, streams[ordinal]) for ordinal in order]
         try:
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             for future in done:
                 future.result()
-        except BaseException:
-            self._writer.stop()
+        except BaseException as error:
+            patience = _patience(error)
+            self._writer.stop(patience)
             self._capture.abort()
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+            wait([future for future in futures if not future.cancelled()], timeout=patience)
             raise
+        pool.shutdown()
 
     def _store(self, ordinal: int, stream: StreamSpec) -> None:
         with self._capture.open(stream) as pieces:
@@ -150,7 +152,7 @@ def run(
     before the database is touched. ``tell`` hears what the run's log is to keep. Without ``rows_digest`` rows are counted and not digested. Raises a ``SourceError`` or ``StoreError``; then nothing was committed.
     """
     started_at, started = clock.now(), clock.monotonic_seconds()
-    with closing(begin_run()) as writer:
+    with closing(begin_run()) as writer, _stopping(writer):
         with source.capture() as capture:
             reader = _Reader(capture, writer, observer, clock, rows_digest=rows_digest)
             answers = ask_probes(capture, probes)  # first: one that fails must not cost hours of reading
@@ -195,6 +197,20 @@ def run(
         source_busy=min(1.0, reader.counted.waiting_seconds / parallel / max(duration, 1e-9)),
         dropped=snapshot.dropped,
     )
+
+
+@contextmanager
+def _stopping(writer: RunWriter) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        writer.stop(_patience(error))
+        raise
+
+
+def _patience(error: BaseException) -> float | None:
+    """Return how long threads are waited for: whoever interrupts a run is not kept by a store that does not answer."""
+    return INTERRUPTED_PATIENCE_SECONDS if isinstance(error, KeyboardInterrupt | SystemExit) else None
 
 
 def _weight(stream: StreamSpec) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from drorch.errors import Interrupted
@@ -24,6 +24,7 @@ from drorch.repository.replicas import Replicas
 PACK_TARGET_BYTES = 16 * 2**20
 PACK_MOST_RECORDS = 65_000
 UPLOADS = 2
+LOOK_SECONDS = 0.2  # how often a line that waits for room looks whether the run was stopped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,9 @@ class Shipper:
 
     def ship(self, ordinal: int, builder: PackBuilder, entries: tuple[IndexEntry, ...]) -> None:
         """Upload a full pack in the background; waits while too many are on their way, raises what an earlier one raised."""
-        self._room.acquire()
+        while not self._room.acquire(timeout=LOOK_SECONDS):
+            with self._lock:
+                self._raise_when_over()
         try:
             with self._lock:
                 self._raise_when_over()
@@ -119,10 +122,16 @@ class Shipper:
             self._raise_first_failure()
 
     def stop(self) -> None:
-        """Give up: nothing new is uploaded, uploads on their way are waited for."""
+        """Give up: nothing new is uploaded, and whoever waits for room hears of it."""
         with self._lock:
             self._stopped = True
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def wait(self, patience_seconds: float | None = None) -> bool:
+        """Wait for uploads that are on their way, at most so long; return whether all have ended."""
+        with self._lock:
+            under_way = [future for future in self._futures if not future.cancelled()]
+        return not wait(under_way, timeout=patience_seconds).not_done
 
     def _raise_when_over(self) -> None:
         self._raise_first_failure()

@@ -134,6 +134,7 @@ class RunWriter:
         self._sink = self._make_sink()
         self._container = ContainerWriter(lambda: TreeWriter(self._sink, self._new_line(), CONTAINER_ORDINAL))
         self._closed = False
+        self._patience_seconds: float | None = None
 
     @property
     def rows_key(self) -> bytes:
@@ -243,8 +244,12 @@ class RunWriter:
             raise Bug(f"a chunk of run {run.short} was reused, whose pack list is not known")
         return Needs(run, digest, bitmap)
 
-    def stop(self) -> None:
-        """Make every ``store`` that is under way fail soon; may be called from any thread."""
+    def stop(self, patience_seconds: float | None = None) -> None:
+        """Make every ``store`` that is under way fail soon, and ``close`` wait no longer than that; from any thread.
+
+        With limited patience a store that does not answer holds nobody up; its threads end when it does, and what they put stays unused.
+        """
+        self._patience_seconds = patience_seconds
         self._shipper.stop()
 
     def close(self) -> None:
@@ -252,9 +257,11 @@ class RunWriter:
         if not self._closed:
             self._closed = True
             self._shipper.stop()
+            has_ended = self._shipper.wait(self._patience_seconds)
             self._pool.shutdown(wait=True, cancel_futures=True)
             try:
-                self._leave_to_the_next_run()
+                if has_ended:
+                    self._leave_to_the_next_run()
             finally:
                 self._material.index.close()
 
@@ -262,8 +269,14 @@ class RunWriter:
         """Say in the index what was stored since the last segment; only saves work, so a store that fails may."""
         if self._shipper.has_failed:
             return
-        with suppress(DrorchError):
-            self._write_segment(last=True)
+
+        def leave() -> None:
+            with suppress(DrorchError):
+                self._write_segment(last=True)
+
+        leaving = threading.Thread(target=leave, name="leave", daemon=True)
+        leaving.start()
+        leaving.join(self._patience_seconds)
 
     # -- one stream
 

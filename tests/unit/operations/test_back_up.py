@@ -1,0 +1,198 @@
+"""A run that is broken off ends soon, whatever its stores and its source do, and leaves what it stored to the next."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import pytest
+
+from drorch.clock import SystemClock
+from drorch.errors import CaptureFailed, DrorchError, Interrupted
+from drorch.ids import Digest, RunId
+from drorch.operations import back_up
+from drorch.repository.beginning import RunPlace, begin_run
+from drorch.repository.opening import Repository
+from drorch.repository.writer import RunWriter
+from drorch.sources.interface import Bytes, Capture, Finding, Json, StreamKind, StreamSpec
+from drorch.storage.interface import ObjectStore
+from drorch.storage.memory import MemoryStore
+from tests.support.hooked_store import HookedStore
+from tests.support.repositories import EPOCH, Household, counting_random, snapshots
+
+Result = TypeVar("Result")
+WELL_WITHIN_SECONDS = 4.0
+MEGABYTE = 10**6
+
+
+class HangingStore(HookedStore):
+    """A store that does not answer the puts whose name holds ``part``, until it is let go."""
+
+    def __init__(self, store: ObjectStore, part: str) -> None:
+        super().__init__(store)
+        self.part = part
+        self.hangs = threading.Event()
+        self.let_go = threading.Event()
+
+    def around(self, verb: str, name: str, call: Callable[[], Result]) -> Result:
+        if verb == "put" and self.part in name:
+            self.hangs.set()
+            self.let_go.wait(60)
+        return call()
+
+
+class NoiseCapture:
+    """Streams of noise; ``fail_at`` breaks the last of them."""
+
+    facts: Mapping[str, Json] = {"engine": "noise"}
+    restore_point = EPOCH
+
+    def __init__(self, sizes: Sequence[int], *, parallel: int = 3, fails: bool = False) -> None:
+        self.parallel = parallel
+        self._sizes = sizes
+        self._fails = fails
+        self._aborted = threading.Event()
+
+    def streams(self) -> Sequence[StreamSpec]:
+        return [
+            StreamSpec(name=f"table/{number}", kind=StreamKind.TABLE, estimated_bytes=size)
+            for number, size in enumerate(self._sizes)
+        ]
+
+    @contextmanager
+    def open(self, stream: StreamSpec) -> Iterator[Iterator[Bytes]]:
+        yield self._pieces(stream)
+
+    def _pieces(self, stream: StreamSpec) -> Iterator[bytes]:
+        noise = random.Random(stream.name)
+        for _ in range(stream.estimated_bytes // MEGABYTE):
+            if self._aborted.is_set():
+                raise Interrupted("aborted")
+            yield noise.randbytes(MEGABYTE)
+        if self._fails:
+            raise CaptureFailed("the dumper died")
+
+    def ask(self, sql: str) -> str:
+        return sql
+
+    def closing_facts(self) -> Mapping[str, Json]:
+        return {}
+
+    def abort(self) -> None:
+        self._aborted.set()
+
+
+class NoiseSource:
+    address = "noise:"
+
+    def __init__(self, capture: NoiseCapture) -> None:
+        self._capture = capture
+
+    @contextmanager
+    def capture(self) -> Iterator[Capture]:
+        yield self._capture
+
+    def examine(self) -> Sequence[Finding]:
+        return ()
+
+
+class Nobody:
+    def advance(self, label: str, done: int, total: int | None, unit: str) -> None:
+        """Hear nothing."""
+
+
+def run(repository: Repository, capture: NoiseCapture, label: str = "run") -> back_up.BackupReport:
+    random_bytes, clock = counting_random(label), SystemClock()
+
+    def begin() -> RunWriter:
+        place = RunPlace(source="noise")
+        material = begin_run(
+            repository,
+            Household().host,
+            place,
+            run=RunId(random_bytes(16)),
+            cache=None,
+            clock=clock,
+            random_bytes=random_bytes,
+        )
+        return RunWriter(material, clock=clock, random_bytes=random_bytes, compression_level=1, seal_threads=1)
+
+    return back_up.run(
+        source_name="noise",
+        source=NoiseSource(capture),
+        probes={},
+        begin_run=begin,
+        policy_digest=Digest(bytes(32)),
+        slot=None,
+        clock=clock,
+        observer=Nobody(),
+    )
+
+
+def interrupt_when(hangs: threading.Event) -> Callable[[], float]:
+    """Press Ctrl-C soon after; the answer tells how long ago that was."""
+    pressed_at: list[float] = []
+
+    def interrupt() -> None:
+        if hangs.wait(30):
+            time.sleep(0.3)  # until everybody waits for the store
+            pressed_at.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    return lambda: time.monotonic() - pressed_at[0]
+
+
+@pytest.mark.parametrize(
+    ("part", "megabytes"), [("/p/", [40, 40, 40, 40]), ("/p/", [1]), ("/x/", [1]), ("/q/", [1]), ("/m/", [1])]
+)
+def test_ctrl_c_ends_a_run_whose_store_does_not_answer(part: str, megabytes: list[int]) -> None:
+    store = HangingStore(MemoryStore(SystemClock()), part)
+    repository = Household().create(store)
+    seconds_since = interrupt_when(store.hangs)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(repository, NoiseCapture([size * MEGABYTE for size in megabytes]))
+        assert seconds_since() < WELL_WITHIN_SECONDS
+    finally:
+        store.let_go.set()
+    wait_for_threads()
+    assert snapshots(repository) == []
+
+
+def test_a_source_that_fails_leaves_no_thread_behind() -> None:
+    repository = Household().create(MemoryStore(SystemClock()))
+    with pytest.raises(CaptureFailed):
+        run(repository, NoiseCapture([20 * MEGABYTE, MEGABYTE, MEGABYTE], fails=True))
+    assert threads_of_ours() == []
+
+
+def test_a_store_that_fails_leaves_no_thread_behind() -> None:
+    class Failing(HookedStore):
+        def around(self, verb: str, name: str, call: Callable[[], Result]) -> Result:
+            if "/p/" in name and verb == "put":
+                raise DrorchError("a fault that is none of a store's")
+            return call()
+
+    repository = Household().create(Failing(MemoryStore(SystemClock())))
+    with pytest.raises(DrorchError, match="none of a store's"):
+        run(repository, NoiseCapture([60 * MEGABYTE] * 5))
+    assert threads_of_ours() == []
+
+
+def threads_of_ours() -> list[str]:
+    prefixes = ("upload", "seal", "stream", "leave", "fetch")
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(prefixes)]
+
+
+def wait_for_threads() -> None:
+    deadline = time.monotonic() + 10
+    while threads_of_ours():
+        assert time.monotonic() < deadline, threads_of_ours()
+        time.sleep(0.02)
