@@ -24,7 +24,7 @@ from drorch.policy.installation import DirectoryStore, S3Store
 from drorch.policy.model import PostgresqlSource, SourcePromise, SqliteSource
 
 if TYPE_CHECKING:
-    from drorch.catalog.interface import Catalog, IsAlive
+    from drorch.catalog.interface import Catalog, IsAlive, SourceClaim
     from drorch.format.keyfile import HostKeyFile
     from drorch.operations.protect import Machine
     from drorch.policy.installation import Store
@@ -428,6 +428,12 @@ def liveness() -> IsAlive:
     from drorch.catalog.liveness import is_alive
 
     return is_alive
+
+
+def claim_lives() -> Callable[[SourceClaim], bool]:
+    """Return what tells whether the process behind a claim lives; those of other machines cannot be seen and count as alive."""
+    here, is_alive = host_name(), liveness()
+    return lambda claim: claim.host != here or is_alive(claim.pid, claim.process_started)
 
 
 def throw_away_postgresql(parent: Path) -> AbstractContextManager[ThrowAwayServer]:

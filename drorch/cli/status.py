@@ -18,6 +18,7 @@ from drorch.operations.overview import Overview, SourceStanding, Standing, Troub
 from drorch.policy.problems import Problem
 from drorch.quantities import format_promise
 from drorch.settings import Settings, load_policies
+from drorch.wiring import claim_lives
 
 PARTIAL = 3
 _MOST_PROBLEMS = 5  # with what is below them they fit on one screen of 24 lines or a little more
@@ -48,7 +49,8 @@ def command(source: str | None, show_all: bool, check: bool, invocation: Invocat
     settings = invocation.settings()
     loaded = load_policies(settings)
     with invocation.wiring(settings) as wiring:
-        found = overview(loaded.policies, loaded.problems, wiring.catalog(), now=SystemClock().now())
+        catalog, now = wiring.catalog(), SystemClock().now()
+        found = overview(loaded.policies, loaded.problems, catalog, now=now, is_running=claim_lives())
     if source is not None:
         found = _only(found, source, [policy.name for policy in loaded.policies])
     if invocation.output.as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -13,6 +13,7 @@ from drorch.catalog.interface import (
     RunRecord,
     RunState,
     SnapshotRecord,
+    SourceClaim,
     SourceRecord,
     SourceState,
 )
@@ -133,12 +134,15 @@ def overview(
     catalog: Catalog,
     *,
     now: datetime,
+    is_running: Callable[[SourceClaim], bool],
 ) -> Overview:
     """Return how every source stands, those that need somebody first; ``now`` is aware.
 
+    ``is_running`` tells whether the process that claims a source still lives; the catalog cannot know.
+
     A source whose policy file could not be loaded is not called ``OPEN``: the problem of its file is told instead.
     """
-    known = _known(catalog)
+    known = _known(catalog, is_running)
     standings = [_stand(policy, promise, known, now) for policy in policies for promise in policy.sources()]
     named = {standing.address for standing in standings}
     if not policy_problems:
@@ -153,7 +157,7 @@ def overview(
     )
 
 
-def _known(catalog: Catalog) -> _Known:
+def _known(catalog: Catalog, is_running: Callable[[SourceClaim], bool]) -> _Known:
     newest_good = catalog.newest_good_by_source()
     copies: dict[str, set[str]] = {}
     for copy in catalog.copies(of=[snapshot.snapshot for snapshot in newest_good.values()]):
@@ -165,7 +169,7 @@ def _known(catalog: Catalog) -> _Known:
         newest_runs=catalog.newest_run_by_source(operation=OPERATION),
         sources={record.address: record for record in catalog.sources()},
         copies={snapshot: frozenset(stores) for snapshot, stores in copies.items()},
-        claimed=frozenset(claim.source for claim in catalog.claims()),
+        claimed=frozenset(claim.source for claim in catalog.claims() if is_running(claim)),
     )
 
 

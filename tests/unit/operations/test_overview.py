@@ -1,0 +1,220 @@
+"""How a source stands: the catalog held against the promise, at a moment that the test chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from drorch.catalog.interface import Catalog, CopyState, RunOutcome, RunState, SnapshotResult, SourceState
+from drorch.catalog.sqlite import open_sqlite
+from drorch.errors import CaptureFailed, NothingDone
+from drorch.operations.overview import Overview, SourceStanding, Standing, overview
+from tests.support.catalogs import START, a_claim, a_copy, a_run, a_snapshot, a_source, an_id, an_outcome
+from tests.support.policies import POSTGRESQL, load
+
+# 08:04 in Ho Chi Minh City; the policy is due daily at 01:30 there, which is 18:30 UTC
+DUE_UTC = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    found = open_sqlite(tmp_path / "catalog.sqlite")
+    yield found
+    found.close()
+
+
+def backed_up(catalog: Catalog, at: datetime = START, *, stores: tuple[str, ...] = ("hanoi", "dalat")) -> str:
+    """Record a good backup of ``land`` and what each store holds of it."""
+    run = an_id()
+    catalog.begin_run(a_run(run_id=run, source="land", policy="land", started_at=at))
+    snapshot = a_snapshot(snapshot=run, source="land", policy="land", restore_point=at, started_at=at, ended_at=at)
+    catalog.record_snapshot(snapshot, [a_copy(snapshot, store) for store in stores])
+    catalog.end_run(run, an_outcome(RunState.COMPLETE, ended_at=at, snapshot=run))
+    return run
+
+
+def failed(catalog: Catalog, at: datetime, error: CaptureFailed | NothingDone) -> None:
+    run = an_id()
+    catalog.begin_run(a_run(run_id=run, source="land", policy="land", started_at=at))
+    catalog.end_run(run, RunOutcome.of_error(error, ended_at=at))
+
+
+def seen(catalog: Catalog, now: datetime, *texts: str, lives: bool = True) -> Overview:
+    loaded = load(*(texts or (POSTGRESQL,)))
+    return overview(loaded.policies, loaded.problems, catalog, now=now, is_running=lambda _claim: lives)
+
+
+def the_one(catalog: Catalog, now: datetime, text: str = POSTGRESQL) -> SourceStanding:
+    (found,) = seen(catalog, now, text).sources
+    return found
+
+
+def test_a_good_snapshot_in_every_store_is_all_well(catalog: Catalog) -> None:
+    run = backed_up(catalog)
+    found = the_one(catalog, START + HOUR)
+    assert (found.standing, found.trouble, found.is_inside_rpo) == (Standing.OK, None, True)
+    assert (found.copies_complete, found.copies_promised) == (2, 2)
+    assert found.rpo_actual_seconds == 3600
+    assert found.due_at == DUE_UTC
+    assert found.newest_good is not None
+    assert found.newest_good.snapshot == run
+    assert seen(catalog, START + HOUR).is_well
+
+
+@pytest.mark.parametrize(
+    ("age", "standing"), [(timedelta(hours=24), Standing.OK), (timedelta(hours=24, seconds=1), Standing.LATE)]
+)
+def test_late_begins_just_after_the_rpo(catalog: Catalog, age: timedelta, standing: Standing) -> None:
+    backed_up(catalog)
+    found = the_one(catalog, START + age, POSTGRESQL.replace("30 1 * * *", "0 0 1 1 *"))
+    assert found.standing is standing
+    assert found.is_inside_rpo is (standing is Standing.OK)
+
+
+def test_the_age_is_that_of_the_restore_point_not_of_the_run(catalog: Catalog) -> None:
+    early = START - timedelta(hours=30)
+    snapshot = a_snapshot(source="land", policy="land", restore_point=early, started_at=START, ended_at=START)
+    catalog.record_snapshot(snapshot, [a_copy(snapshot)])
+    found = the_one(catalog, START)
+    assert found.standing is Standing.LATE
+    assert found.rpo_actual_seconds == 30 * 3600
+
+
+def test_never_backed_up(catalog: Catalog) -> None:
+    found = the_one(catalog, START)
+    assert found.standing is Standing.NEVER
+    assert not found.is_inside_rpo
+    assert found.trouble is not None
+    assert found.trouble.text == "no good snapshot yet, promised 24h"
+    assert found.trouble.remedy == "drorch backup land"
+
+
+def test_a_partial_snapshot_is_no_good_one(catalog: Catalog) -> None:
+    snapshot = a_snapshot(source="land", policy="land", result=SnapshotResult.PARTIAL)
+    catalog.record_snapshot(snapshot, [a_copy(snapshot)])
+    assert the_one(catalog, START).standing is Standing.NEVER
+
+
+def test_a_snapshot_without_a_whole_copy_is_no_good_one(catalog: Catalog) -> None:
+    snapshot = a_snapshot(source="land", policy="land")
+    catalog.record_snapshot(snapshot, [a_copy(snapshot, "hanoi", CopyState.DAMAGED)])
+    assert the_one(catalog, START).standing is Standing.NEVER
+
+
+def test_late_tells_why_the_last_run_failed_and_how_often(catalog: Catalog) -> None:
+    backed_up(catalog)
+    for hours in (20, 30, 40):
+        failed(catalog, START + hours * HOUR, CaptureFailed("land: pg_dump failed", hint="look"))
+    found = the_one(catalog, START + 72 * HOUR)
+    assert found.standing is Standing.LATE
+    assert found.trouble is not None
+    assert found.trouble.text == "last good 3d ago, promised 24h"
+    assert found.trouble.details == "pg_dump failed; 3 tries"
+    assert found.trouble.remedy == "drorch doctor land"
+    assert (found.trouble.code, found.trouble.name, found.trouble.hint) == (20, "capture-failed", "look")
+
+
+def test_a_failed_run_inside_the_rpo_is_told(catalog: Catalog) -> None:
+    backed_up(catalog)
+    failed(catalog, START + HOUR, CaptureFailed("pg_dump failed"))
+    found = the_one(catalog, START + 2 * HOUR)
+    assert (found.standing, found.is_inside_rpo) == (Standing.FAILED, True)
+    backed_up(catalog, START + 3 * HOUR)
+    assert the_one(catalog, START + 4 * HOUR).standing is Standing.OK
+
+
+def test_a_run_that_found_the_source_busy_tells_nothing(catalog: Catalog) -> None:
+    backed_up(catalog)
+    failed(catalog, START + HOUR, NothingDone("another run holds land"))
+    found = the_one(catalog, START + 2 * HOUR)
+    assert found.standing is Standing.OK
+    assert found.last_run is not None
+    assert found.last_run.state is RunState.COMPLETE
+
+
+@pytest.mark.parametrize(
+    ("late", "standing"), [(timedelta(minutes=59), Standing.OK), (timedelta(minutes=61), Standing.MISSED)]
+)
+def test_an_occurrence_that_passed_without_a_run_is_missed(
+    catalog: Catalog, late: timedelta, standing: Standing
+) -> None:
+    backed_up(catalog)
+    found = the_one(catalog, DUE_UTC + late)
+    assert found.standing is standing
+    assert found.is_inside_rpo
+    if found.trouble is not None:
+        assert found.trouble.text == "was due 61 min ago, nothing ran"
+
+
+def test_one_store_of_two_is_a_problem(catalog: Catalog) -> None:
+    run = backed_up(catalog, stores=("hanoi",))
+    found = the_one(catalog, START + HOUR)
+    assert (found.standing, found.is_inside_rpo) == (Standing.PARTIAL, True)
+    assert (found.copies_complete, found.copies_promised) == (1, 2)
+    assert found.trouble is not None
+    assert found.trouble.text == f"{run[:8]} is in 1 of 2 stores, not in dalat"
+
+
+def test_a_source_that_no_policy_names_is_open(catalog: Catalog) -> None:
+    backed_up(catalog)
+    catalog.put_source(a_source(address="land", policy="land", state=SourceState.ACTIVE))
+    other = POSTGRESQL.replace("name: land", "name: other")
+    found = {one.address: one for one in seen(catalog, START, other).sources}
+    assert found["land"].standing is Standing.OPEN
+    assert found["land"].rpo_target_seconds is None
+    assert not seen(catalog, START, other).is_well
+
+
+def test_while_a_policy_cannot_be_read_no_source_is_called_open(catalog: Catalog) -> None:
+    catalog.put_source(a_source(address="land", policy="land", state=SourceState.ACTIVE))
+    found = seen(catalog, START, "name: land\n")
+    assert found.sources == ()
+    assert found.policy_problems != ()
+    assert not found.is_well
+
+
+@pytest.mark.parametrize("state", [SourceState.CLOSED, SourceState.RETIRED])
+def test_a_closed_source_has_no_rpo_and_is_well(catalog: Catalog, state: SourceState) -> None:
+    backed_up(catalog)
+    catalog.put_source(a_source(address="land", policy="land", state=state))
+    found = the_one(catalog, START + 9_000 * HOUR)
+    assert (found.standing, found.rpo_target_seconds, found.due_at) == (Standing.CLOSED, None, None)
+    assert seen(catalog, START + 9_000 * HOUR).is_well
+
+
+def test_a_source_that_is_gone_from_its_server(catalog: Catalog) -> None:
+    backed_up(catalog)
+    catalog.put_source(a_source(address="land", policy="land", state=SourceState.GONE))
+    assert the_one(catalog, START + HOUR).standing is Standing.GONE
+
+
+def test_once_is_never_late_when_it_is_done(catalog: Catalog) -> None:
+    text = POSTGRESQL.replace('"30 1 * * *"', "once")
+    assert the_one(catalog, START, text).standing is Standing.NEVER
+    backed_up(catalog)
+    found = the_one(catalog, START + 9_000 * HOUR, text)
+    assert (found.standing, found.due_at) == (Standing.OK, None)
+
+
+def test_a_source_being_backed_up_is_told(catalog: Catalog) -> None:
+    backed_up(catalog)
+    run = an_id()
+    catalog.begin_run(a_run(run_id=run, source="land", policy="land", started_at=START + HOUR))
+    catalog.claim_source(a_claim(source="land", run_id=run), is_alive=lambda _pid, _started: True)
+    assert the_one(catalog, START + HOUR).is_running
+    assert not seen(catalog, START + HOUR, lives=False).sources[0].is_running
+
+
+def test_the_worst_comes_first(catalog: Catalog) -> None:
+    backed_up(catalog)
+    other = POSTGRESQL.replace("name: land", "name: zoo")
+    assert [one.address for one in seen(catalog, START + HOUR, POSTGRESQL, other).sources] == ["zoo", "land"]
+
+
+def test_a_clock_that_is_ahead_gives_no_negative_age(catalog: Catalog) -> None:
+    backed_up(catalog, START + HOUR)
+    assert the_one(catalog, START).rpo_actual_seconds == 0
