@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from drorch.errors import SourceError
-from drorch.sources.interface import Capture
+from drorch.sources.interface import Asks
 
 
-def ask_probes(capture: Capture, probes: Mapping[str, str]) -> dict[str, str]:
+def ask_probes(capture: Asks, probes: Mapping[str, str]) -> dict[str, str]:
     """Return the answer to each probe by its name.
 
     Raises the ``SourceError`` of the first that fails, its name in front: a probe that cannot be asked at backup could prove nothing later.
@@ -16,7 +16,7 @@ def ask_probes(capture: Capture, probes: Mapping[str, str]) -> dict[str, str]:
     return {name: _ask(capture, name, sql) for name, sql in probes.items()}
 
 
-def _ask(capture: Capture, name: str, sql: str) -> str:
+def _ask(capture: Asks, name: str, sql: str) -> str:
     try:
         return capture.ask(sql)
     except SourceError as error:

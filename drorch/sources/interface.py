@@ -89,7 +89,15 @@ class Finding:
     remedy: str = ""
 
 
-class Capture(Protocol):
+class Asks(Protocol):
+    """Whatever answers a probe."""
+
+    def ask(self, sql: str) -> str:
+        """Return the single value that a probe yields inside the snapshot, as text (``''`` for NULL)."""
+        ...
+
+
+class Capture(Asks, Protocol):
     """One consistent snapshot, open until the context that gave it ends."""
 
     @property
@@ -113,10 +121,6 @@ class Capture(Protocol):
 
     def open(self, stream: StreamSpec) -> AbstractContextManager[Iterator[Bytes]]:
         """Yield the stream's bytes in pieces of any size; a piece is valid until the next is asked for."""
-        ...
-
-    def ask(self, sql: str) -> str:
-        """Return the single value that a probe yields inside the snapshot, as text (``''`` for NULL)."""
         ...
 
     def closing_facts(self) -> Mapping[str, Json]:
