@@ -55,7 +55,8 @@ def validate(invocation: Invocation) -> int:
     elif problems:
         invocation.output.lines([*render_problems(problems).splitlines(), f"{loaded.summary()}. Nothing was loaded."])
     elif not invocation.output.quiet:
-        invocation.output.lines([f"OK  {len(loaded.policies)} policies, no problem"])
+        count = len(loaded.policies)
+        invocation.output.lines([f"OK  {count} {'policy' if count == 1 else 'policies'}, no problem"])
     for note in () if invocation.output.as_json else told:
         invocation.output.message("\n".join(wrapped(f"note  {note}", 6)))
     if any(problem.is_state_secret for problem in problems):
