@@ -25,6 +25,7 @@ from drorch.sources.interface import Level, RestoreChoices
 from drorch.wiring import Wiring
 
 FETCH_THREADS = 2
+SHOWN_FAULTS = 5
 
 
 @click.command(epilog="Example: drorch restore latest:land --key custodians.key --to postgresql://postgres@db2/land")
@@ -89,7 +90,7 @@ def command(
         known = known_lanes(wiring, snapshot)
         chosen = choose(opened, snapshot, before=moment, lanes=known.wanted, lanes_of_others=known.of_others)
         recipient = read_recipient(key_path, passphrase_file)
-        reader = SnapshotReader(opened, chosen.link, [recipient], threads=FETCH_THREADS)
+        reader = SnapshotReader(opened, chosen.link, [recipient], threads=FETCH_THREADS, stores=chosen.stores)
         with closing(reader):
             if only_plan:
                 _content, plan = restore.plan(reader, target, choices)
@@ -178,8 +179,10 @@ def _tell(chosen: ListedSnapshot, report: restore.RestoreReport, wiring: Wiring,
         lines += [line for text in outcome.by_hand for line in wrapped(f"    {text}", 4)]
     notes = [finding for finding in report.plan.findings if finding.level is Level.NOTE]
     lines += finding_lines(notes)
-    for fault in report.faults:
+    for fault in report.faults[:SHOWN_FAULTS]:
         lines += wrapped(
             f"  note  {fault.name} in {fault.store} could not be used ({fault.reason}); another copy was", 8
         )
+    if len(report.faults) > SHOWN_FAULTS:
+        lines.append(f"  note  and {len(report.faults) - SHOWN_FAULTS:,} more such objects; `drorch verify` says more")
     output.lines(lines)

@@ -1,6 +1,7 @@
 """Read an object from whichever copy passes the caller's check: every store, then the alternates ``<name>~k``.
 
-A copy that fails is noted and the next is tried; only when all fail does an error leave.
+A copy that fails is noted and the next is tried; only when all fail does an error leave. A store that does not answer is asked last from
+then on: its time-outs and retries are waited for once, not at every read.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from drorch.errors import ChunkUnavailable, DrorchError, IntegrityError, ObjectMissing, StoreError
+from drorch.errors import ChunkUnavailable, DrorchError, IntegrityError, ObjectMissing, StoreError, StoreUnavailable
 from drorch.format import names
 from drorch.repository.opening import Replica
 from drorch.storage.interface import ObjectStore
 
 ALTERNATES = 2
+FAULTS_KEPT = 1_000
 T = TypeVar("T")
 
 
@@ -34,13 +36,13 @@ class Copies:
     def __init__(self, replicas: tuple[Replica, ...]) -> None:
         self._replicas = replicas
         self._lock = threading.Lock()
-        self._faults: list[Fault] = []
+        self._faults: dict[tuple[str, str], Fault] = {}
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """Every copy that failed so far."""
+        """Every copy that failed so far, each object of a store once, the first ``FAULTS_KEPT``."""
         with self._lock:
-            return tuple(self._faults)
+            return tuple(self._faults.values())
 
     def first_good(self, name: str, read: Callable[[ObjectStore, str], T]) -> T:
         """Return what ``read`` makes of the first copy that it accepts.
@@ -50,10 +52,12 @@ class Copies:
         """
         failures: list[tuple[Replica, DrorchError]] = []
         for candidate in (name, *(names.alternate(name, k) for k in range(1, ALTERNATES + 1))):
-            for replica in self._replicas:
+            for replica in self._in_order():
                 try:
                     good = read(replica.store, candidate)
                 except (StoreError, IntegrityError) as error:
+                    if isinstance(error, StoreUnavailable):
+                        self._ask_last(replica)
                     if candidate == name:
                         failures.append((replica, error))
                 else:
@@ -67,6 +71,16 @@ class Copies:
             raise worst
         raise ChunkUnavailable(f"no copy of {name} is good", found=str(worst)) from worst
 
+    def _in_order(self) -> tuple[Replica, ...]:
+        with self._lock:
+            return self._replicas
+
+    def _ask_last(self, silent: Replica) -> None:
+        with self._lock:
+            self._replicas = (*(one for one in self._replicas if one.name != silent.name), silent)
+
     def _note(self, name: str, failures: list[tuple[Replica, DrorchError]]) -> None:
         with self._lock:
-            self._faults += [Fault(replica.name, name, str(error)) for replica, error in failures]
+            for replica, error in failures:
+                if len(self._faults) < FAULTS_KEPT:
+                    self._faults.setdefault((replica.name, name), Fault(replica.name, name, str(error)))

@@ -17,6 +17,7 @@ from drorch.repository.runs import OpenedRun, RunDirectory
 from drorch.storage.interface import ObjectStore
 
 SPAN_BYTES = 4 * 2**20
+SPAN_PLAIN_BYTES = 8 * 2**20  # what compresses a hundredfold must not fill memory a hundredfold
 GAP_BYTES = 128 * 2**10
 BASES_KEPT = 8
 
@@ -33,14 +34,19 @@ class Span:
 
 
 def spans(entries: Sequence[LeafEntry]) -> list[Span]:
-    """Group consecutive entries into reads of at most about ``SPAN_BYTES``, bridging gaps of at most ``GAP_BYTES``."""
+    """Group consecutive entries into reads of at most about ``SPAN_BYTES``, bridging gaps of at most ``GAP_BYTES``.
+
+    Decoded, a group holds at most about ``SPAN_PLAIN_BYTES``.
+    """
     out: list[Span] = []
     group: list[LeafEntry] = []
+    plain_bytes = 0
     for entry in entries:
-        if group and not _continues(group, entry.chunk):
+        if group and not (_continues(group, entry.chunk) and plain_bytes + entry.plain_length <= SPAN_PLAIN_BYTES):
             out.append(_span(group))
-            group = []
+            group, plain_bytes = [], 0
         group.append(entry)
+        plain_bytes += entry.plain_length
     if group:
         out.append(_span(group))
     return out

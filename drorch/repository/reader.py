@@ -5,12 +5,12 @@ from __future__ import annotations
 import bisect
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 
-from drorch.errors import IntegrityError, ObjectCorrupt, ObjectMissing, StoreError
+from drorch.errors import IntegrityError, ObjectCorrupt, StoreError
 from drorch.format import names
 from drorch.format.entries import Entry, parse_entries
 from drorch.format.keys import LaneKeys, RecipientKey, SealedAgain, read_key_bundle
@@ -73,11 +73,20 @@ class SnapshotReader:
     """One snapshot, opened. Streams may be read from several threads; ``close`` ends the read-ahead."""
 
     def __init__(
-        self, repository: Repository, link: ChainLink, recipients: Sequence[RecipientKey], *, threads: int = 2
+        self,
+        repository: Repository,
+        link: ChainLink,
+        recipients: Sequence[RecipientKey],
+        *,
+        threads: int = 2,
+        stores: Collection[str] = (),
     ) -> None:
-        """Open the sealed body; raises ``KeyMissing``, ``ObjectMissing``, ``SignatureInvalid`` or ``ObjectCorrupt``."""
+        """Open the sealed body; raises ``KeyMissing``, ``ObjectMissing``, ``SignatureInvalid`` or ``ObjectCorrupt``.
+
+        ``stores`` are those that have the snapshot: they are asked before the others.
+        """
         self.link = link
-        self._copies = Copies(repository.replicas)
+        self._copies = Copies(tuple(sorted(repository.replicas, key=lambda replica: replica.name not in stores)))
         self._runs = RunDirectory(
             trust=repository.trust,
             lane=link.lane,
@@ -137,7 +146,7 @@ def further_keys(repository: Repository, copies: Copies, lane: LaneId) -> Mappin
         read = partial(_read_bundle, repository=trust.repository, number=number, allowed=allowed)
         try:
             bundle = copies.first_good(names.bundle(number), read)
-        except ObjectMissing:
+        except StoreError:  # there is no further one, or the only store that could say so does not answer
             break
         except IntegrityError:
             bundle = ()  # it is among the faults; whether it matters shows when a run record is opened
