@@ -81,7 +81,7 @@ def test_slow_down_without_end_is_said(server: QuirkyS3, store: S3Store) -> None
     quirk = server.plan(quirky_s3.slow_down(times=10**6))
     with pytest.raises(StoreUnavailable, match="is busy"):
         patient(store).put_if_absent("a", b"x")
-    assert quirk.fired > 10
+    assert quirk.fired > 2  # how often within the deadline is up to the machine
 
 
 def test_our_client_alone_asks_once(server: QuirkyS3, store: S3Store) -> None:
