@@ -96,11 +96,11 @@ def damaged(store: MemoryStore, name: str, content: bytes | None) -> MemoryStore
 
 
 def changes(kept: Kept) -> Iterator[tuple[str, bytes | None]]:
-    """Every object: gone, one bit flipped at three places, cut short, grown."""
+    """Every object: gone, one bit flipped at two places, cut short, grown."""
     dice = random.Random(9)
     for name, content in kept.objects.items():
         yield name, None
-        for _ in range(3):
+        for _ in range(2):
             at = dice.randrange(len(content))
             yield name, content[:at] + bytes([content[at] ^ 1 << dice.randrange(8)]) + content[at + 1 :]
         yield name, content[: dice.randrange(len(content))]
