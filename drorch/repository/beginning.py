@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -171,6 +172,7 @@ def _fill(material: RunMaterial, clock: Clock) -> None:
         _add_segment(material, name)
     index.assume_present()
     replicas.each(lambda replica: index.keep_present(_listed_packs(replica, lane)))
+    index.renew_old(store_time(replicas) or clock.now())
     for unreliable in _in_each(replicas, lambda replica: material.lane.unreliable(replica.store)):
         for run, bitmap in unreliable.items():
             index.mark_unreliable(run, bitmap)
@@ -201,6 +203,14 @@ def _rely_on_runs(material: RunMaterial, clock: Clock) -> None:
             _adopt(material, run, clock)
 
 
+def store_time(replicas: Replicas) -> datetime | None:
+    """Return the clock of the first store that tells it: its dates are compared with it, and no host's clock is trusted."""
+    for replica in replicas.alive:
+        with suppress(StoreError):
+            return replica.store.server_time()
+    return None
+
+
 def places(replicas: Replicas) -> tuple[str, ...]:
     """Return what tells the stores in use from all others: a name may come to mean another bucket."""
     return tuple(f"{replica.name} {replica.store.address}" for replica in replicas.alive)
@@ -227,11 +237,11 @@ def _listed_segments(replica: Replica, lane: LaneId) -> dict[str, datetime]:
     return {stat.name: stat.stored_at for stat in listed if names.is_index_segment(stat.name)}
 
 
-def _listed_packs(replica: Replica, lane: LaneId) -> Iterator[tuple[Digest, int]]:
+def _listed_packs(replica: Replica, lane: LaneId) -> Iterator[tuple[Digest, int, datetime]]:
     for stat in replica.store.list_objects(names.packs_prefix(lane)):
         digest = names.pack_digest(stat.name)
         if digest is not None and "~" not in stat.name:
-            yield digest, stat.size_bytes
+            yield digest, stat.size_bytes, stat.stored_at
 
 
 def _add_segment(material: RunMaterial, name: str) -> None:

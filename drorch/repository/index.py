@@ -11,9 +11,11 @@ import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
+from drorch.clock import to_milliseconds
 from drorch.format.index import IndexEntry, IndexSegment
 from drorch.format.manifest import ordinals_of
 from drorch.format.pack import ListedPack
@@ -21,14 +23,18 @@ from drorch.format.tree import NO_TWIN, Place, decode_twin, encode_twin
 from drorch.ids import ChunkId, Digest, RunId
 from drorch.repository.index_file import checksum, open_file, remove_file
 
-_FIND_FRESH = "select run, place, twin, checksum from fresh where id = ?"
+_FIND_FRESH = "select run, place, twin, checksum, null from fresh where id = ?"
 _FIND_PRESENT = """
-select chunk.run, chunk.place, chunk.twin, chunk.checksum from chunk
+select chunk.run, chunk.place, chunk.twin, chunk.checksum, pack.stored_at from chunk
 join pack on pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.place) and pack.present and pack.listed
 where chunk.id = ? and (chunk.twin = ? or exists (
     select 1 from pack where pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.twin) and pack.present and pack.listed))
 """
 _BATCH = 2_048
+_DAY_MS = 86_400_000
+LONGEST_REUSE_MS = 365 * _DAY_MS
+SPREAD_MS = 60 * _DAY_MS
+_NEVER = 2**62
 _Row: TypeAlias = tuple[bytes, int, int, bytes, bytes, bytes, int]
 
 
@@ -51,6 +57,7 @@ class LaneIndex:
         self._pending_rows: list[_Row] = []
         self._pack_lists: dict[RunId, Digest] = {}
         self._is_spoiled = False
+        self._now = 0
         self._connection, self._path = open_file(path)
 
     def close(self) -> None:
@@ -85,22 +92,34 @@ class LaneIndex:
         packs = [(run.raw, pack.ordinal, pack.digest.raw, pack.size_bytes) for pack in segment.packs]
         chunks = [_row(entry, run) for entry in segment.entries]
         with self._lock, self._connection:
-            self._connection.executemany("insert or replace into pack values (?, ?, ?, ?, 0, 0, 0)", packs)
+            self._connection.executemany("insert or replace into pack values (?, ?, ?, ?, 0, 0, 0, 0)", packs)
             self._connection.executemany("insert or replace into chunk values (?, ?, ?, ?, ?, ?, ?)", chunks)
             self._connection.execute("insert or ignore into segment values (?)", (name,))
 
     def assume_present(self) -> None:
         """Take every pack for present, before ``keep_present`` is called for each store."""
         with self._lock, self._connection:
-            self._connection.execute("update pack set present = 1")
+            self._connection.execute("update pack set present = 1, stored_at = ?", (_NEVER,))
 
-    def keep_present(self, listed: Iterable[tuple[Digest, int]]) -> None:
-        """Count as absent what a store does not list with that size. When ``listed`` raises, nothing has changed."""
-        rows = ((digest.raw, size) for digest, size in listed)
+    def keep_present(self, listed: Iterable[tuple[Digest, int, datetime]]) -> None:
+        """Count as absent what a store does not list with that size, and keep its date of the rest, the earliest of all stores.
+
+        When ``listed`` raises, nothing has changed.
+        """
+        rows = ((to_milliseconds(stored_at), digest.raw, size) for digest, size, stored_at in listed)
         with self._lock, self._connection:
             self._connection.execute("update pack set seen = 0 where seen")
-            self._connection.executemany("update pack set seen = 1 where digest = ? and size = ?", rows)
+            self._connection.executemany(
+                "update pack set seen = 1, stored_at = min(stored_at, ?) where digest = ? and size = ?", rows
+            )
             self._connection.execute("update pack set present = 0 where not seen")
+
+    def renew_old(self, now: datetime) -> None:
+        """Take chunks whose pack was stored 12 months before ``now``, the store's time, for unknown: they are stored afresh.
+
+        So a bad write cannot live for ever through dedup. The last two months are spread by chunk id, or all would be due in one night.
+        """
+        self._now = to_milliseconds(now)
 
     def runs(self) -> tuple[RunId, ...]:
         """Return every run that owns packs."""
@@ -194,9 +213,11 @@ class LaneIndex:
                 return None
         if row is None:
             return None
-        run, place, twin, expected = row
+        run, place, twin, expected, stored_at = row
         if checksum(chunk.raw, run, place, twin) != expected:
             self.spoil()
+            return None
+        if stored_at is not None and self._now - stored_at > _lifetime(chunk):
             return None
         return Known(RunId(run), Place.decode(place), decode_twin(twin))
 
@@ -217,6 +238,11 @@ class LaneIndex:
             self.spoil()
         self._pending.clear()
         self._pending_rows.clear()
+
+
+def _lifetime(chunk: ChunkId) -> int:
+    """Return for how many milliseconds a chunk is reused."""
+    return LONGEST_REUSE_MS - SPREAD_MS * chunk.raw[0] // 256
 
 
 def _row(entry: IndexEntry, run: RunId) -> _Row:

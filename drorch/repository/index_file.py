@@ -7,12 +7,13 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 _SCHEMA = f"""
 create table if not exists segment (name text primary key) without rowid;
 create table if not exists pack (
     run blob not null, ordinal integer not null, digest blob not null, size integer not null,
     present integer not null default 0, listed integer not null default 0, seen integer not null default 0,
+    stored_at integer not null default 0,
     primary key (run, ordinal)) without rowid;
 create index if not exists pack_digest on pack (digest);
 create table if not exists chunk (

@@ -6,13 +6,24 @@ import threading
 
 from drorch.ids import RunId
 
+MOST_RUNS = 1_024
+
 
 class NeedsCollector:
-    """Safe to use from several threads."""
+    """What the snapshot of run ``own`` needs, of at most ``most_runs`` runs. Safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: RunId | None = None, most_runs: int = MOST_RUNS) -> None:
         self._lock = threading.Lock()
         self._bitmaps: dict[RunId, bytearray] = {}
+        self._admitted = set() if own is None else {own}
+        self._most_runs = most_runs
+
+    def admits(self, run: RunId) -> bool:
+        """Say whether the snapshot may need ``run`` too; a chunk of one run too many is stored afresh."""
+        with self._lock:
+            if run not in self._admitted and len(self._admitted) < self._most_runs:
+                self._admitted.add(run)
+            return run in self._admitted
 
     def add(self, run: RunId, ordinal: int) -> None:
         """Note that pack ``ordinal`` of ``run`` is needed."""

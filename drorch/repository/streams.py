@@ -102,7 +102,10 @@ class TreeWriter:
     def _begin(self, plain: Bytes) -> _Slot:
         sink = self._sink
         identity = chunk_id(sink.sealer.chunk_id_key, KIND_CHUNK, plain)
-        slot = _Slot(identity, len(plain), known=sink.index.find(identity))
+        known = sink.index.find(identity)
+        if known is not None and not sink.needs.admits(known.run):
+            known = None
+        slot = _Slot(identity, len(plain), known=known)
         if slot.known is None:
             slot.same_as = self._sealing.get(identity.raw)
             if slot.same_as is None:

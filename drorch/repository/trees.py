@@ -34,7 +34,7 @@ class NodeStore:
         identity = chunk_id(self.sealer.chunk_id_key, KIND_NODE, node)
         with self._lock:
             known = self.index.find(identity)
-            if known is None or known.twin is None:
+            if known is None or known.twin is None or not self.needs.admits(known.run):
                 known = self._store(identity, node)
         self.needs.add(known.run, known.place.ordinal)
         if known.twin is not None:

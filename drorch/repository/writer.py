@@ -26,7 +26,7 @@ from drorch.format.objects import digest_of
 from drorch.format.pack import ListedPack, PackList
 from drorch.format.tree import Reference
 from drorch.ids import Digest, LaneId, RunId
-from drorch.repository.beginning import NO_PACK, RunMaterial, places
+from drorch.repository.beginning import NO_PACK, RunMaterial, places, store_time
 from drorch.repository.containers import SMALL_STREAM_BYTES, ContainerWriter
 from drorch.repository.lane import SecondCopy
 from drorch.repository.needs import NeedsCollector
@@ -102,6 +102,7 @@ class _Segments:
 
     waiting: list[ShippedPack] = field(default_factory=list)
     written: int = 0
+    bytes: int = 0
     last_at: float = 0.0
 
 
@@ -127,7 +128,7 @@ class RunWriter:
         self._totals = StreamTotals()
         self._lines: queue.SimpleQueue[PackLine] = queue.SimpleQueue()
         self._all_lines: list[PackLine] = []
-        self._needs = NeedsCollector()
+        self._needs = NeedsCollector(material.run)
         self._pool = ThreadPoolExecutor(seal_threads, thread_name_prefix="seal")
         self._sealer = self._make_sealer(compression_level)
         self._shipper = self._make_shipper()
@@ -191,7 +192,11 @@ class RunWriter:
             sequence=decided.sequence,
             manifest_digest=decided.manifest_digest,
             pack_bytes=totals.bytes,
-            bytes_stored=totals.bytes + len(material.run_record) + len(pack_list) + decided.size_bytes,
+            bytes_stored=totals.bytes
+            + self._segments.bytes
+            + len(material.run_record)
+            + len(pack_list)
+            + decided.size_bytes,
             objects_stored=totals.packs + small_objects,
             totals=self._totals,
             upload_seconds=totals.busy_seconds,
@@ -235,6 +240,7 @@ class RunWriter:
             tables=summary.tables,
             needs=tuple(self._needs_of(run, bitmap) for run, bitmap in self._needs.bitmaps().items()),
             slot=summary.slot,
+            store_date=store_time(material.replicas),
             engine=summary.engine or None,
         )
 
@@ -376,7 +382,10 @@ class RunWriter:
             entries=tuple(entry for shipped in taken for entry in shipped.entries),
         )
         name = names.index_segment(material.lane.lane, material.run, number)
-        material.replicas.put_once(name, segment.seal(material.lane_keys.index_key, self._random_bytes(SALT_BYTES)))
+        raw = segment.seal(material.lane_keys.index_key, self._random_bytes(SALT_BYTES))
+        material.replicas.put_once(name, raw)
+        with self._lock:
+            segments.bytes += len(raw)
         material.index.add_own_run(material.run, [(name, segment)])
 
     # -- parts

@@ -9,6 +9,8 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,9 +21,19 @@ from drorch.format.record import KIND_CHUNK, RecordContext
 from drorch.format.tree import Place
 from drorch.ids import ChunkId, Digest, LaneId, RepositoryId, RunId
 from drorch.repository.index import Known, LaneIndex
+from drorch.repository.needs import NeedsCollector
 from drorch.repository.opening import Repository
 from drorch.storage.memory import MemoryStore
-from tests.support.repositories import Household, ManualClock, back_up, counting_random, read_back, seed, snapshots
+from tests.support.repositories import (
+    EPOCH,
+    Household,
+    ManualClock,
+    back_up,
+    counting_random,
+    read_back,
+    seed,
+    snapshots,
+)
 
 RUN = RunId(seed("run")[:16])
 CHUNK = ChunkId(seed("chunk"))
@@ -47,7 +59,7 @@ def segment() -> IndexSegment:
 def fill(index: LaneIndex) -> None:
     index.add_segment("a", RUN, segment())
     index.assume_present()
-    index.keep_present([(PACK.digest, PACK.size_bytes)])
+    index.keep_present([(PACK.digest, PACK.size_bytes, EPOCH)])
     index.keep_listed(RUN, [PACK])
 
 
@@ -78,14 +90,14 @@ def test_the_file_is_for_this_account_only(path: Path) -> None:
 def test_a_pack_is_present_only_where_every_store_lists_it_with_its_size() -> None:
     with closing(filled(None)) as index:
         index.assume_present()
-        index.keep_present([(PACK.digest, PACK.size_bytes)])
-        index.keep_present([(PACK.digest, PACK.size_bytes - 1)])
+        index.keep_present([(PACK.digest, PACK.size_bytes, EPOCH)])
+        index.keep_present([(PACK.digest, PACK.size_bytes - 1, EPOCH)])
         assert index.find(CHUNK) is None
 
 
 def test_a_listing_that_breaks_off_changes_nothing() -> None:
-    def listing() -> Iterator[tuple[Digest, int]]:
-        yield Digest(seed("other")), 1
+    def listing() -> Iterator[tuple[Digest, int, datetime]]:
+        yield Digest(seed("other")), 1, EPOCH
         raise TimeoutError
 
     with closing(filled(None)) as index:
@@ -182,3 +194,54 @@ def test_a_disk_that_fills_while_the_run_goes_on_does_not_break_it(repository: R
     committed = back_up(repository, STREAMS, cache=path.parent, random_bytes=counting_random("second"))
     assert committed.totals.new_chunks == 0
     assert [read_back(repository, one) for one in snapshots(repository)] == [STREAMS, STREAMS]
+
+
+@pytest.mark.parametrize(("days", "share"), [(300, 0.0), (335, 0.5), (366, 1.0)])
+def test_chunks_are_stored_afresh_within_twelve_months_and_not_all_in_one_night(days: int, share: float) -> None:
+    entries = tuple(
+        IndexEntry(chunk_id=ChunkId(seed(f"{number}")), kind=KIND_CHUNK, plain_length=900, place=PLACE)
+        for number in range(400)
+    )
+    with closing(LaneIndex(None)) as index:
+        index.add_segment("a", RUN, replace(segment(), entries=entries))
+        index.assume_present()
+        index.keep_present([(PACK.digest, PACK.size_bytes, EPOCH)])
+        index.keep_listed(RUN, [PACK])
+        index.renew_old(EPOCH + timedelta(days=days))
+        unknown = sum(index.find(entry.chunk_id) is None for entry in entries)
+    assert abs(unknown / len(entries) - share) < 0.1
+
+
+def test_what_was_stored_afresh_is_known_again_whatever_becomes_of_the_cache(tmp_path: Path) -> None:
+    clock = ManualClock()
+    repository = Household().create(MemoryStore(clock))
+    back_up(repository, STREAMS, cache=tmp_path / "a", random_bytes=counting_random("first"), clock=clock)
+    clock.sleep(400 * 86_400)
+    again = back_up(repository, STREAMS, cache=tmp_path / "a", random_bytes=counting_random("second"), clock=clock)
+    assert again.totals.known_chunks == 0
+    clock.sleep(86_400)
+    for cache in ("a", "b"):
+        later = back_up(repository, STREAMS, cache=tmp_path / cache, random_bytes=counting_random(cache), clock=clock)
+        assert later.totals.new_chunks == 0
+    assert [read_back(repository, one) for one in snapshots(repository)] == [STREAMS] * 4
+
+
+def test_the_hosts_clock_renews_nothing(tmp_path: Path) -> None:
+    repository = Household().create(MemoryStore(ManualClock()))
+    back_up(repository, STREAMS, random_bytes=counting_random("first"))
+    wrong = ManualClock(EPOCH + timedelta(days=4_000))
+    assert back_up(repository, STREAMS, random_bytes=counting_random("second"), clock=wrong).totals.new_chunks == 0
+
+
+def test_a_snapshot_needs_only_so_many_runs() -> None:
+    needs = NeedsCollector(RUN, most_runs=3)
+    runs = [RunId(seed(f"run {number}")[:16]) for number in range(5)]
+    assert [needs.admits(run) for run in (*runs, RUN, *runs)] == [
+        True,
+        True,
+        *[False] * 3,
+        True,
+        True,
+        True,
+        *[False] * 3,
+    ]

@@ -29,7 +29,9 @@ def test_an_unchanged_second_run_stores_a_few_small_objects(tmp_path: Path) -> N
     store = MemoryStore(ManualClock())
     repository = Household().create(store)
     streams, random_bytes = _streams(), counting_random()
-    back_up(repository, streams, cache=tmp_path, random_bytes=random_bytes)
+    founding = sum(stat.size_bytes for stat in store.list_objects(""))
+    first = back_up(repository, streams, cache=tmp_path, random_bytes=random_bytes)
+    assert sum(stat.size_bytes for stat in store.list_objects("")) - founding == first.bytes_stored
     before = {stat.name: stat.size_bytes for stat in store.list_objects("")}
     committed = back_up(repository, streams, cache=tmp_path, random_bytes=random_bytes)
     added = {stat.name: stat.size_bytes for stat in store.list_objects("") if stat.name not in before}
