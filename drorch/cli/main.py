@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "snapshots": ("snapshots", "List what can be restored."),
     "restore": ("restore", "Restore a snapshot, or one table of it."),
     "verify": ("verify", "Check that the stores hold what they must."),
+    "copy": ("copy", "Bring a store up that was away."),
     "store": ("store", "Try a store: does it keep the promises that drorch relies on?"),
     "keys": ("keys", "Make and share out recipient keys."),
     "recovery-sheet": ("recovery_sheet", "Print the page that goes into the safe."),

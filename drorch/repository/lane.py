@@ -70,7 +70,7 @@ class LaneWriter:
     def settle(self, replicas: Replicas) -> Head:
         """Drop the stores that are behind the others, decide an undecided manifest, and return the common head.
 
-        A store is behind when it was away during an earlier run; docs/OPERATIONS.md says how to bring it up. Raises what the last store raised.
+        A store is behind when it was away during an earlier run; ``drorch copy`` brings it up. Raises what the last store raised.
         """
         links: dict[str, ChainLink | None] = {}
 
@@ -239,5 +239,5 @@ def _behind(replica: Replica, head: Head, newest: Head) -> StoreError:
         f"{replica.name} does not hold the newest snapshots of this source",
         expected=f"manifest {newest.sequence}",
         found=f"manifest {head.sequence}" if head.sequence != newest.sequence else "another manifest of that number",
-        hint="docs/OPERATIONS.md says how to bring a store up that was away",
+        hint=f"`drorch copy --to {replica.name}` brings it up",
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,19 @@ def bad_policies(installation: Installation, _town: Town, _place: Path) -> Answe
     return installation.drorch("policy", "validate", "--json", expect=10)
 
 
+def copy_with_trouble(installation: Installation, town: Town, place: Path) -> Answer:
+    with closing(sqlite3.connect(installation.base / "civil.db")) as connection:
+        connection.execute("insert into birth (name) values (hex(randomblob(20000)))")
+        connection.commit()
+    partial_backup(installation, town, place)
+    (installation.base / "unplugged").rename(installation.base / "vault")
+    missing = {path.name for path in (installation.base / "vault").glob("l/*/p/**/*")}
+    next(path for path in (installation.base / "disk").glob("l/*/p/**/*") if path.name not in missing).unlink()
+    answer = installation.drorch("copy", "--to", "vault", "--json", expect=3)
+    assert answer.json()["problems"]
+    return answer
+
+
 # name of the case -> command, schema, how to ask
 CASES: dict[str, tuple[str, str, Ask]] = {
     "init": ("init", "init", init),
@@ -144,6 +159,8 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "keys split": ("keys split", "key-shares", split),
     "keys combine": ("keys combine", "key", combine),
     "recovery-sheet": ("recovery-sheet", "recovery-sheet", asked("recovery-sheet")),
+    "copy": ("copy", "copy", asked("copy", "--to", "vault")),
+    "copy after a night away": ("copy", "copy", copy_with_trouble),
     "catalog rebuild": ("catalog rebuild", "catalog-rebuild", asked("catalog", "rebuild")),
     "catalog upgrade": ("catalog upgrade", "catalog-upgrade", asked("catalog", "upgrade")),
     "completion": ("completion", "completion", asked("completion", "bash")),

@@ -1,0 +1,117 @@
+"""``drorch copy``: bring a store up that was away, so that every snapshot is where the policies promise it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+import click
+
+from drorch.cli.addresses import complete_store
+from drorch.cli.invocation import Invocation, common_options
+from drorch.cli.output import wrapped
+from drorch.cli.progress import Silent, observer
+from drorch.errors import UsageInvalid
+from drorch.operations import copy
+from drorch.quantities import format_size
+from drorch.repository.copier import CopyReport
+from drorch.sources.interface import Observer
+
+PARTIAL = 3
+
+
+@click.command(epilog="Example: drorch copy --to dalat")
+@click.option(
+    "--to", "target", required=True, metavar="STORE", shell_complete=complete_store, help="The store to fill."
+)
+@click.option("--from", "source", metavar="STORE", shell_complete=complete_store, help="Read only from this store.")
+@common_options
+def command(target: str, source: str | None, invocation: Invocation) -> int:
+    """Copy to a store what it missed while it was away; the next backup then uses it again.
+
+    Needs no private key: objects are copied as they are, each is checked first, and nothing is overwritten. It may be
+    killed and run again. Exit 3 when something could not be copied; it is named. The credentials are those of drorch.yaml:
+    they must be able to list and read everywhere and to write to STORE.
+    """
+    settings = invocation.settings()
+    settings.require_role("maintenance", "copy between stores")
+    with invocation.wiring(settings) as wiring:
+        for name in (target, source):
+            if name is not None and name not in settings.stores:
+                raise UsageInvalid(f"no store is called {name}", expected=", ".join(settings.stores), found=name)
+        bars = observer(invocation.output, "copied")
+        with bars or nullcontext(Silent()) as watching:
+            report = copy.run(
+                wiring.repository(),
+                copy.CopyRequest(to=target, source=source),
+                wiring.catalog(),
+                clock=wiring.clock,
+                progress=_Sum(watching),
+            )
+    if invocation.output.as_json:
+        invocation.output.document("drorch.copy/1", _document(target, report))
+    elif report.problems or not invocation.output.quiet:
+        invocation.output.lines(_lines(target, report))
+    return PARTIAL if report.problems else 0
+
+
+class _Sum:
+    """Adds up what was copied, for a bar."""
+
+    def __init__(self, watching: Observer) -> None:
+        self._watching = watching
+        self._bytes = 0
+
+    def __call__(self, count: int) -> None:
+        self._bytes += count
+        self._watching.advance("copied", self._bytes, None, "bytes")
+
+
+def _lines(target: str, report: CopyReport) -> Iterator[str]:
+    whole = sum(one.is_whole for one in report.snapshots)
+    if not report.snapshots and not report.problems:
+        yield f"OK  {target} has every snapshot that it can have; nothing was copied"
+    else:
+        word = "PARTIAL" if report.problems else "OK"
+        count = "1 snapshot" if whole == 1 else f"{whole:,} snapshots"
+        yield f"{word}  {count} copied to {target}: {format_size(report.bytes)} in {report.objects:,} objects"
+    for one in report.snapshots:
+        if not one.is_whole:
+            yield from wrapped(f"  FAIL  {one.link.manifest.run.short} of {one.link.manifest.source} is not whole", 8)
+    for problem in report.problems:
+        what = problem.name or f"lane {str(problem.lane)[:12]}..."
+        yield from wrapped(f"  FAIL  {what}: {problem.error.message}", 8)
+        if problem.error.hint:
+            yield from wrapped(f"        {problem.error.hint}", 8)
+    for link in report.voided:
+        text = (
+            f"{link.manifest.run.short} of {link.manifest.source} stays in the other stores: {target} counts it as void"
+        )
+        yield from wrapped(f"  note  {text}", 8)
+
+
+def _document(target: str, report: CopyReport) -> dict[str, object]:
+    return {
+        "ok": not report.problems,
+        "to": target,
+        "snapshots": [
+            {
+                "snapshot": str(one.link.manifest.run),
+                "source": one.link.manifest.source,
+                "state": "complete" if one.is_whole else "damaged",
+            }
+            for one in report.snapshots
+        ],
+        "voided": [str(link.manifest.run) for link in report.voided],
+        "objects": report.objects,
+        "bytes": report.bytes,
+        "problems": [
+            {
+                "lane": str(problem.lane),
+                "object": problem.name,
+                "error": problem.error.slug,
+                "message": problem.error.message,
+            }
+            for problem in report.problems
+        ],
+    }

@@ -1,0 +1,83 @@
+"""Bring one store up with the others, and tell the catalog what it holds now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from drorch.catalog.interface import Catalog, CopyRecord, CopyState, LaneHead
+from drorch.clock import Clock
+from drorch.errors import UsageInvalid
+from drorch.ids import LaneId, RunId
+from drorch.repository.copier import CopiedSnapshot, CopyReport, catch_up
+from drorch.repository.lane import Head
+from drorch.repository.opening import Repository
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyRequest:
+    """``to`` is the store that lacks something; ``source`` the one to read from, ``None`` for every other one."""
+
+    to: str
+    source: str | None = None
+
+
+def run(
+    repository: Repository,
+    request: CopyRequest,
+    catalog: Catalog,
+    *,
+    clock: Clock,
+    progress: Callable[[int], None],
+) -> CopyReport:
+    """Copy what is missing, as ciphertext; snapshots that the catalog does not know as complete are looked at again.
+
+    Raises ``UsageInvalid`` when a store is not known or both are the same, what was wrong with a store that cannot be used, and what
+    a store raises that does not answer.
+    """
+    if request.source == request.to:
+        raise UsageInvalid("a store is not copied to itself", expected="two stores", found=request.to)
+    for name in (request.to, *([request.source] if request.source else [])):
+        if name in repository.unusable:
+            raise repository.unusable[name]
+    known = {replica.name: replica for replica in repository.replicas}
+    target = known.pop(request.to, None)
+    sources = [replica for name, replica in known.items() if request.source in (None, name)]
+    if target is None or not sources:
+        raise UsageInvalid(
+            "nothing to copy from" if target else f"no store is called {request.to}",
+            expected="two stores of drorch.yaml that can be used",
+            found=", ".join(replica.name for replica in repository.replicas),
+        )
+    known_snapshots = {record.snapshot for record in catalog.snapshots()}
+    complete = {one.snapshot for one in catalog.copies(store=request.to) if one.state is CopyState.COMPLETE}
+    doubtful = [RunId.parse(snapshot) for snapshot in known_snapshots - complete]
+    report = catch_up(sources, target, repository.trust, doubtful=doubtful, progress=progress)
+    for copied in report.snapshots:
+        if str(copied.link.manifest.run) in known_snapshots:  # another host's are for its own catalog
+            _record(catalog, request.to, copied, clock)
+    for lane, head in report.heads.items():
+        _remember(catalog, request.to, lane, head)
+    return report
+
+
+def _record(catalog: Catalog, store: str, copied: CopiedSnapshot, clock: Clock) -> None:
+    manifest = copied.link.manifest
+    catalog.record_copy(
+        CopyRecord(
+            snapshot=str(manifest.run),
+            store=store,
+            state=CopyState.COMPLETE if copied.is_whole else CopyState.DAMAGED,
+            stored_at=clock.now(),
+            size_bytes=manifest.bytes_stored,
+        )
+    )
+
+
+def _remember(catalog: Catalog, store: str, lane: LaneId, head: Head) -> None:
+    known = catalog.heads(store=store, lane=str(lane))
+    if known and known[0].sequence > head.sequence:
+        return  # a backup went on meanwhile
+    catalog.remember_head(
+        LaneHead(store=store, lane=str(lane), sequence=head.sequence, manifest_digest=str(head.digest))
+    )

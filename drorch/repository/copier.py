@@ -1,0 +1,384 @@
+"""Bring a store up that was away: what the others hold and it lacks, as ciphertext; no private key and no signing key is used.
+
+Every object is verified before it is put (packs by the digest in their name, the others by their signatures), nothing is ever
+overwritten, and a snapshot's commit comes last. So it can be killed anywhere and run again, and the store never shows a snapshot
+whose objects are still on the way. Index segments alone are taken unseen: only the writer's secret opens them, and it does not rely on
+them. Retire and damage lists are not copied: they speak of one store.
+
+A pack that is good nowhere is left out and told, and the copy goes on: the snapshots that need it are damaged in every store, but a store
+whose chain ends there would never take part in a backup again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from drorch.errors import (
+    ChainBroken,
+    DrorchError,
+    IntegrityError,
+    ObjectConflict,
+    ObjectCorrupt,
+    ObjectMissing,
+    RunVoided,
+)
+from drorch.format import names
+from drorch.format.keys import RunRecord
+from drorch.format.manifest import Commit, CommitState, Manifest, Needs
+from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
+from drorch.format.pack import ListedPack, PackList
+from drorch.format.packsets import overlap, read_pack_sets, united
+from drorch.format.trust import TrustChain
+from drorch.ids import Digest, LaneId, RunId
+from drorch.repository.carrier import Carrier
+from drorch.repository.chain import MANIFEST_LIMIT_BYTES, ChainLink, LinkState, lanes_of, read_good_part
+from drorch.repository.lane import Head
+from drorch.repository.opening import Replica
+from drorch.repository.runs import SecondCopies
+from drorch.storage.interface import ObjectStore
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyProblem:
+    """What could not be copied: an object, or with ``name`` empty the rest of a lane."""
+
+    lane: LaneId
+    name: str
+    error: DrorchError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiedSnapshot:
+    """A snapshot that the store holds now. ``is_whole`` is false when a pack of it is good nowhere."""
+
+    link: ChainLink
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyReport:
+    """What a copy did. ``voided`` are snapshots that the store had declared void while it was behind: they stay in the others."""
+
+    snapshots: tuple[CopiedSnapshot, ...]
+    voided: tuple[ChainLink, ...]
+    heads: Mapping[LaneId, Head]
+    objects: int
+    bytes: int
+    problems: tuple[CopyProblem, ...]
+
+
+@dataclass(slots=True)
+class _Done:
+    """What was done so far."""
+
+    snapshots: list[CopiedSnapshot] = field(default_factory=list)
+    voided: list[ChainLink] = field(default_factory=list)
+    heads: dict[LaneId, Head] = field(default_factory=dict)
+    problems: list[CopyProblem] = field(default_factory=list)
+
+
+def _unheard(count: int) -> None:
+    """Tell nobody."""
+
+
+def catch_up(
+    sources: Sequence[Replica],
+    target: Replica,
+    trust: TrustChain,
+    *,
+    doubtful: Collection[RunId] = (),
+    progress: Progress = _unheard,
+) -> CopyReport:
+    """Copy into ``target`` every decided snapshot of every lane that ``sources`` hold and it lacks.
+
+    ``doubtful`` are snapshots that it has, but perhaps not whole: their objects are looked at again. ``progress`` hears the bytes of each
+    object that was put. A lane whose history differs, or a store that cannot say where a lane ends, is among the problems; raises what a store
+    raises when it does not answer, and then everything put so far stays of use.
+    """
+    done = _Done()
+    carrier = Carrier(sources, target, trust, progress)
+    carrier.trust_records()
+    for lane in sorted({lane for source in sources for lane in lanes_of(source.store)}):
+        try:
+            _Lane(carrier, done, lane, frozenset(doubtful)).copy()
+        except (IntegrityError, ObjectConflict, ObjectMissing, RunVoided) as error:
+            done.problems.append(CopyProblem(lane=lane, name="", error=error))
+    return CopyReport(
+        snapshots=tuple(done.snapshots),
+        voided=tuple(done.voided),
+        heads=done.heads,
+        objects=carrier.objects,
+        bytes=carrier.bytes,
+        problems=tuple(done.problems),
+    )
+
+
+class _Lane:
+    """Copies one lane."""
+
+    def __init__(self, carrier: Carrier, done: _Done, lane: LaneId, doubtful: Collection[RunId]) -> None:
+        self._carrier = carrier
+        self._done = done
+        self._trust = carrier.trust
+        self._lane = lane
+        self._doubtful = doubtful
+        self._spares: dict[RunId, SecondCopies] = {}
+        self._present: set[str] = set()
+        self._segments: dict[RunId, list[str]] = {}
+        self._given_up: dict[RunId, bytes] = {}
+        self._lost: set[str] = set()
+
+    def copy(self) -> None:
+        """Copy what the target lacks, in the order of the chain."""
+        known, problem = self._source_links()
+        there = read_good_part(self._carrier.target.store, self._trust, self._lane)
+        if there.problem is not None:
+            raise there.problem
+        self._require_same_history(known, there.links, self._carrier.target.name)
+        pending = list(self._pending(known, there.links))
+        self._spares = {link.manifest.run: link.second_copies for link in known if link.second_copies is not None}
+        if pending:
+            self._look()
+        head = there.links[-1] if there.links else None
+        for link in pending:
+            self._copy_link(link)
+            head = link if head is None or link.sequence > head.sequence else head
+            self._remember(head)
+        if problem is not None:
+            raise problem
+
+    def _remember(self, head: ChainLink) -> None:
+        self._done.heads[self._lane] = Head(head.sequence, head.digest)
+
+    def _source_links(self) -> tuple[tuple[ChainLink, ...], DrorchError | None]:
+        """Return the decided links that the sources know together, and what is wrong behind them in every source."""
+        parts = {source.name: read_good_part(source.store, self._trust, self._lane) for source in self._carrier.sources}
+        decided = {name: _decided(part.links) for name, part in parts.items()}
+        longest = max(decided.values(), key=len)
+        for name, links in decided.items():
+            self._require_same_history(longest, links, name)
+        problems = [part.problem or _damaged_commit(part.links) for part in parts.values()]
+        return _merged(longest, decided.values()), problems[0] if all(problems) else None
+
+    def _require_same_history(self, known: Sequence[ChainLink], links: Sequence[ChainLink], name: str) -> None:
+        for one, other in zip(known, links, strict=False):
+            if one.digest != other.digest:
+                raise ChainBroken(
+                    f"{name} holds another history of lane {self._lane}",
+                    expected=f"manifest {one.sequence} with digest {str(one.digest)[:16]}",
+                    found=str(other.digest)[:16],
+                    hint="two machines wrote to one lane, or a store was altered; nothing of this lane was copied",
+                )
+
+    def _pending(self, known: Sequence[ChainLink], there: Sequence[ChainLink]) -> Iterator[ChainLink]:
+        for place, link in enumerate(known):
+            other = there[place] if place < len(there) else None
+            if other is not None and LinkState.UNDECIDED is not other.state is not link.state:
+                if other.state is LinkState.VOID:  # the first decision in a store stands
+                    self._done.voided.append(link)
+            elif other is None or other.state is LinkState.UNDECIDED or link.manifest.run in self._doubtful:
+                yield link
+
+    def _look(self) -> None:
+        """List what the target has of the lane's packs, and which segments and retired packs the sources have."""
+        self._present = {stat.name for stat in self._carrier.target.store.list_objects(names.packs_prefix(self._lane))}
+        for source in self._carrier.sources:
+            for stat in source.store.list_objects(names.index_prefix(self._lane)):
+                if names.is_index_segment(stat.name):
+                    run, _ = names.parse_index_segment(stat.name)
+                    self._segments.setdefault(run, []).append(stat.name)
+            for run, bitmap in retired(source.store, self._trust, self._lane).items():
+                self._given_up[run] = united(self._given_up.get(run, b""), bitmap)
+
+    # -- one snapshot
+
+    def _copy_link(self, link: ChainLink) -> None:
+        """Put run records, packs, pack lists, index segments, the manifest, and last the commit."""
+        is_whole = link.state is not LinkState.COMMITTED or self._copy_content(link)
+        carrier, sequence = self._carrier, link.sequence
+        commit_name = names.commit(self._lane, sequence)
+        commit = carrier.read(commit_name, lambda raw: self._commit(raw, link))
+        carrier.put(names.manifest(self._lane, sequence), self._manifest(link, commit))
+        self._require_not_retired(link)
+        carrier.put(commit_name, commit)
+        if link.state is LinkState.COMMITTED:
+            self._done.snapshots.append(CopiedSnapshot(link=link, is_whole=is_whole))
+
+    def _copy_content(self, link: ChainLink) -> bool:
+        needs = link.manifest.needs
+        for run in dict.fromkeys([*(need.run for need in needs), link.manifest.run]):
+            self._carrier.put(names.run_record(self._lane, run), self._run_record(run))
+        lists = [(need, *self._pack_list(need)) for need in needs]
+        whole = [self._copy_packs(need, packs) for need, _, packs in lists]
+        for need, raw, _ in lists:
+            self._carrier.put(names.pack_list(self._lane, need.run), raw)
+        for need in needs:
+            self._copy_segments(need.run)
+        return all(whole)
+
+    def _copy_packs(self, need: Needs, packs: Sequence[ListedPack]) -> bool:
+        """Put the packs that are needed; return whether all are there."""
+        is_whole = True
+        for ordinal in need.ordinals:
+            name = names.pack(self._lane, packs[ordinal].digest)
+            if name in self._present:
+                continue
+            try:
+                raw = self._carrier.read(name, partial(_check_pack, packs[ordinal].digest))
+            except (IntegrityError, ObjectMissing) as error:
+                is_whole = False
+                self._tell_lost(name, need.run, ordinal, error)
+            else:
+                self._carrier.put(name, raw)
+                self._present.add(name)
+        return is_whole
+
+    def _tell_lost(self, name: str, run: RunId, ordinal: int, error: DrorchError) -> None:
+        """Tell a pack that is good nowhere, once; one that a sweep gave up is none of ours."""
+        is_given_up = overlap({run: _only(ordinal)}, self._given_up)
+        if name not in self._lost and not is_given_up:
+            self._done.problems.append(CopyProblem(lane=self._lane, name=name, error=error))
+        self._lost.add(name)
+
+    def _copy_segments(self, run: RunId) -> None:
+        for name in dict.fromkeys(self._segments.get(run, ())):
+            try:
+                raw = self._carrier.read(name, bytes)
+            except (IntegrityError, ObjectMissing):
+                continue  # its chunks are unknown to the next run, and stored again
+            self._carrier.put(name, raw)
+
+    def _require_not_retired(self, link: ChainLink) -> None:
+        """Each side writes, then reads (FORMAT 12): no commit for what a sweep of the target is about to delete."""
+        needed = {need.run: need.bitmap for need in link.manifest.needs}
+        if overlap(needed, retired(self._carrier.target.store, self._trust, self._lane)):
+            raise RunVoided(
+                f"a sweep of {self._carrier.target.name} names packs that snapshot {link.manifest.run.short} needs",
+                expected="packs that stay",
+                found="a retire list",
+                hint="later snapshots of this lane stay in the other stores",
+            )
+
+    # -- verified bytes
+
+    def _run_record(self, run: RunId) -> bytes:
+        allowed = self._trust.allowed(ObjectType.RUN_RECORD, self._lane)
+
+        def verify(raw: bytes) -> object:
+            return RunRecord.verify(raw, repository=self._trust.repository, lane=self._lane, run=run, allowed=allowed)
+
+        spare = self._spares.get(run)
+        return self._read_or_spare(names.run_record(self._lane, run), verify, spare.run_record if spare else None)
+
+    def _pack_list(self, need: Needs) -> tuple[bytes, Sequence[ListedPack]]:
+        allowed = self._trust.allowed(ObjectType.PACK_LIST, self._lane)
+        name = names.pack_list(self._lane, need.run)
+
+        def verify(raw: bytes) -> PackList:
+            if digest_of(raw) != need.pack_list_digest:
+                raise ObjectCorrupt(f"{name} is not the one that the manifest names")
+            return PackList.verify(
+                raw, repository=self._trust.repository, lane=self._lane, run=need.run, allowed=allowed
+            )
+
+        spare = self._spares.get(need.run)
+        raw = self._read_or_spare(name, verify, spare.pack_list if spare else None)
+        packs = verify(raw).packs
+        if max(need.ordinals, default=0) >= len(packs):
+            raise ObjectCorrupt(f"{name} lists fewer packs than the manifest needs", found=f"{len(packs)} packs")
+        return raw, packs
+
+    def _read_or_spare(self, name: str, verify: Callable[[bytes], object], spare: bytes | None) -> bytes:
+        try:
+            return self._carrier.read(name, verify)
+        except (IntegrityError, ObjectMissing):
+            if not spare:
+                raise
+            verify(spare)
+            return spare
+
+    def _commit(self, raw: bytes, link: ChainLink) -> Commit:
+        allowed = self._trust.allowed(ObjectType.COMMIT, self._lane)
+        commit = Commit.verify(
+            raw, repository=self._trust.repository, lane=self._lane, sequence=link.sequence, allowed=allowed
+        )
+        is_same = (commit.state is CommitState.COMMITTED) == (link.state is LinkState.COMMITTED)
+        if commit.manifest_digest != link.digest or not is_same:
+            raise ObjectCorrupt(f"the commit of manifest {link.sequence} does not say what the chain says")
+        return commit
+
+    def _manifest(self, link: ChainLink, commit: bytes) -> bytes:
+        allowed = self._trust.allowed(ObjectType.MANIFEST, self._lane)
+
+        def verify(raw: bytes) -> None:
+            if digest_of(raw) != link.digest:
+                raise ObjectCorrupt(f"manifest {link.sequence} is not the one of the chain")
+            Manifest.verify(
+                raw, repository=self._trust.repository, lane=self._lane, sequence=link.sequence, allowed=allowed
+            )
+
+        name = names.manifest(self._lane, link.sequence)
+        try:
+            return self._carrier.read(name, verify, MANIFEST_LIMIT_BYTES)
+        except (IntegrityError, ObjectMissing):
+            spare = self._commit(commit, link).manifest
+            if not spare:
+                raise
+            verify(spare)
+            return spare
+
+
+def retired(store: ObjectStore, trust: TrustChain, lane: LaneId) -> dict[RunId, bytes]:
+    """Return every pack that a retire list of the store names, as bitmaps."""
+    allowed = trust.allowed(ObjectType.RETIRE_LIST, lane)
+    found: dict[RunId, bytes] = {}
+    number = 0
+    while True:
+        try:
+            raw = store.read(names.retire_list(lane, number), limit_bytes=OBJECT_LIMIT_BYTES)
+        except ObjectMissing:
+            return found
+        packs = read_pack_sets(
+            raw, ObjectType.RETIRE_LIST, repository=trust.repository, lane=lane, number=number, allowed=allowed
+        )
+        for run, bitmap in packs.items():
+            found[run] = united(found.get(run, b""), bitmap)
+        number += 1
+
+
+def _decided(links: Sequence[ChainLink]) -> tuple[ChainLink, ...]:
+    """Return the links up to the first that is undecided: its run may be under way."""
+    undecided = (place for place, link in enumerate(links) if link.state is LinkState.UNDECIDED)
+    return tuple(links[: next(undecided, len(links))])
+
+
+def _damaged_commit(links: Sequence[ChainLink]) -> DrorchError | None:
+    """Return what is wrong with a link whose decision cannot be read; one without a decision is a run under way."""
+    place = len(_decided(links))
+    if place == len(links) or (place == len(links) - 1 and not links[place].damage):
+        return None
+    return ObjectCorrupt(f"nothing says whether manifest {links[place].sequence} counts", found=links[place].damage)
+
+
+def _merged(longest: Sequence[ChainLink], others: Iterable[Sequence[ChainLink]]) -> tuple[ChainLink, ...]:
+    """Return the chain with every snapshot that is committed anywhere: each store may have decided for itself."""
+    merged = {link.sequence: link for link in longest}
+    for link in (link for links in others for link in links):
+        if link.state is LinkState.COMMITTED:
+            merged[link.sequence] = link
+    return tuple(merged[sequence] for sequence in sorted(merged))
+
+
+def _check_pack(digest: Digest, raw: bytes) -> None:
+    if hashlib.sha256(raw).digest() != digest.raw:
+        raise ObjectCorrupt("a pack is not what its name says", expected=str(digest)[:16], found="other bytes")
+
+
+def _only(ordinal: int) -> bytes:
+    """Return a bitmap of one pack."""
+    return bytes(ordinal >> 3) + bytes([0x80 >> (ordinal & 7)])
