@@ -119,8 +119,8 @@ def copy_with_trouble(installation: Installation, town: Town, place: Path) -> An
         connection.commit()
     partial_backup(installation, town, place)
     (installation.base / "unplugged").rename(installation.base / "vault")
-    missing = {path.name for path in (installation.base / "vault").glob("l/*/p/**/*")}
-    next(path for path in (installation.base / "disk").glob("l/*/p/**/*") if path.name not in missing).unlink()
+    missing = {path.name for path in (installation.base / "vault").glob("l/*/p/*/*")}
+    next(path for path in (installation.base / "disk").glob("l/*/p/*/*") if path.name not in missing).unlink()
     answer = installation.drorch("copy", "--to", "vault", "--json", expect=3)
     assert answer.json()["problems"]
     return answer
