@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from drorch.catalog.interface import (
     SourceState,
 )
 from drorch.clock import Clock
-from drorch.errors import Bug, DrorchError, Interrupted, SourceForeign, Terminated
+from drorch.errors import Bug, CatalogError, DrorchError, Interrupted, SourceForeign, Terminated
 from drorch.format.keys import HostKey
 from drorch.ids import Digest, RunId
 from drorch.operations import back_up
@@ -113,11 +113,19 @@ class Protector:
             report = self._back_up(protection, source, observer, run, generation, log)
         except BaseException as error:
             ours = _as_ours(error)
-            self._catalog.end_run(str(run), RunOutcome.of_error(ours, ended_at=self._clock.now()))
-            log.tell_error(ours)
+            with suppress(CatalogError):  # the run is found as crashed later on; what ended it must be told
+                self._catalog.end_run(str(run), RunOutcome.of_error(ours, ended_at=self._clock.now()))
+                log.tell_error(ours)
             raise
-        self._record(protection, report)
-        log.say(*_ending(report))
+        try:
+            self._record(protection, report)
+            log.say(*_ending(report))
+        except DrorchError as error:
+            error.still_good = (
+                f"The snapshot {report.snapshot.run.short} is stored in {' and '.join(report.snapshot.copies)};"
+                " only the catalog does not know it: `drorch catalog rebuild`."
+            )
+            raise
         return report
 
     def _beginning(self, protection: Protection, source: Source) -> Iterator[str]:

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
 import pytest
 
 from drorch.clock import SystemClock
-from drorch.errors import CaptureFailed, DrorchError, Interrupted
+from drorch.errors import CaptureFailed, DrorchError
 from drorch.ids import Digest, RunId
 from drorch.operations import back_up
 from drorch.repository.beginning import RunPlace, begin_run
 from drorch.repository.opening import Repository
 from drorch.repository.writer import RunWriter
-from drorch.sources.interface import Bytes, Capture, Finding, Json, StreamKind, StreamSpec
 from drorch.storage.interface import ObjectStore
 from drorch.storage.memory import MemoryStore
 from tests.support.hooked_store import HookedStore
-from tests.support.repositories import EPOCH, Household, counting_random, snapshots
+from tests.support.noise import MEGABYTE, Nobody, NoiseCapture, NoiseSource
+from tests.support.repositories import Household, counting_random, snapshots
 
 Result = TypeVar("Result")
 WELL_WITHIN_SECONDS = 4.0
-MEGABYTE = 10**6
 
 
 class HangingStore(HookedStore):
@@ -45,66 +42,6 @@ class HangingStore(HookedStore):
             self.hangs.set()
             self.let_go.wait(60)
         return call()
-
-
-class NoiseCapture:
-    """Streams of noise; ``fail_at`` breaks the last of them."""
-
-    facts: Mapping[str, Json] = {"engine": "noise"}
-    restore_point = EPOCH
-
-    def __init__(self, sizes: Sequence[int], *, parallel: int = 3, fails: bool = False) -> None:
-        self.parallel = parallel
-        self._sizes = sizes
-        self._fails = fails
-        self._aborted = threading.Event()
-
-    def streams(self) -> Sequence[StreamSpec]:
-        return [
-            StreamSpec(name=f"table/{number}", kind=StreamKind.TABLE, estimated_bytes=size)
-            for number, size in enumerate(self._sizes)
-        ]
-
-    @contextmanager
-    def open(self, stream: StreamSpec) -> Iterator[Iterator[Bytes]]:
-        yield self._pieces(stream)
-
-    def _pieces(self, stream: StreamSpec) -> Iterator[bytes]:
-        noise = random.Random(stream.name)
-        for _ in range(stream.estimated_bytes // MEGABYTE):
-            if self._aborted.is_set():
-                raise Interrupted("aborted")
-            yield noise.randbytes(MEGABYTE)
-        if self._fails:
-            raise CaptureFailed("the dumper died")
-
-    def ask(self, sql: str) -> str:
-        return sql
-
-    def closing_facts(self) -> Mapping[str, Json]:
-        return {}
-
-    def abort(self) -> None:
-        self._aborted.set()
-
-
-class NoiseSource:
-    address = "noise:"
-
-    def __init__(self, capture: NoiseCapture) -> None:
-        self._capture = capture
-
-    @contextmanager
-    def capture(self) -> Iterator[Capture]:
-        yield self._capture
-
-    def examine(self) -> Sequence[Finding]:
-        return ()
-
-
-class Nobody:
-    def advance(self, label: str, done: int, total: int | None, unit: str) -> None:
-        """Hear nothing."""
 
 
 def run(repository: Repository, capture: NoiseCapture, label: str = "run") -> back_up.BackupReport:
