@@ -124,7 +124,7 @@ def _files(founding: Founding) -> dict[str, str]:
 
 
 def _make_folders(directory: Path) -> None:
-    for name in ("drorch.yaml", "keys/root.key", "secrets/host.key"):
+    for name in ("drorch.yaml", "keys/root.key", "secrets/host.key", "secrets/maintenance.key"):
         if (directory / name).exists():
             raise SettingsInvalid(
                 f"{directory / name} is there already",

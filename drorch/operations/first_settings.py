@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drorch.ids import Digest, grouped
+
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9/._-]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ class FirstSettings:
             "",
             "keys:",
             f"  trust: {grouped(self.trust_root.raw[:16])}   # also on the recovery sheet",
-            f"  recipients: [{', '.join(self.recipients)}]     # public halves only",
+            f"  recipients: [{', '.join(_plain_or_quoted(path) for path in self.recipients)}]     # public halves only",
             "  host_key: file:secrets/host.key               # signs, names chunks; opens no finished run",
             "",
             "defaults:                                     # every policy starts from these",
@@ -71,6 +74,10 @@ def _store_lines(store: FirstStore) -> list[str]:
     lines.append(f"    access_key: file:secrets/{store.name}.access-key")
     lines.append(f"    secret_key: file:secrets/{store.name}.secret-key")
     return lines
+
+
+def _plain_or_quoted(path: str) -> str:
+    return path if _PLAIN.fullmatch(path) else _quoted(path)
 
 
 def _quoted(text: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 
 from drorch.errors import DrorchError, UsageInvalid
 from drorch.format import names
@@ -17,6 +19,7 @@ from drorch.ids import Digest, RepositoryId
 from drorch.repository.opening import Replica, create_repository, require_empty
 
 KEY_BYTES = 32
+_NO_FILE_NAME = re.compile(r"[^\w.-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +83,7 @@ def found(
             random_bytes=random_bytes,
             origin=origin,
         ),
-        public_files={f"{key.label}.pub": encode_public(key) for key in recipients},
+        public_files=_public_files(recipients),
     )
 
 
@@ -102,6 +105,16 @@ def put_into_stores(
             begun = " and ".join(begun.store.address for begun in replicas[: at + 1])
             error.still_good = f"No keys were kept. Empty {begun} before you run `drorch init` again."
             raise
+
+
+def _public_files(keys: Sequence[PublicKey]) -> dict[str, str]:
+    """Return each key under a file name of its own: a label comes from elsewhere, and may be a path or stand twice."""
+    files: dict[str, str] = {}
+    for key in keys:
+        stem = _NO_FILE_NAME.sub("-", key.label).strip("-.") or "recipient"
+        names_to_try = (f"{stem}{'' if number == 1 else f'-{number}'}.pub" for number in count(1))
+        files[next(name for name in names_to_try if name not in files)] = encode_public(key)
+    return files
 
 
 def _readers(recipients: Sequence[PublicKey]) -> tuple[Recipient, ...]:
