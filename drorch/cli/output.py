@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -94,7 +95,8 @@ def error_lines(error: DrorchError) -> list[str]:
 
 
 def labelled(label: str, text: str, *, column: int = 13) -> list[str]:
-    """Return ``  label      text`` with the text wrapped in its own column."""
+    """Return ``  label      text`` with the text wrapped in its own column; lines that were broken before are joined."""
+    text = re.sub(r"\n {3,}", " ", text)
     head = f"  {label}".ljust(column)
     out: list[str] = []
     for paragraph in text.splitlines() or [""]:

@@ -65,7 +65,12 @@ class LoadedPolicies:
         if not self.problems:
             return self.policies
         error = StateSecretRefused if any(problem.is_state_secret for problem in self.problems) else PolicyInvalid
-        raise error(self.summary(), found=render_problems(self.problems), still_good="nothing was loaded")
+        raise error(
+            self.summary(),
+            found=render_problems(self.problems),
+            hint="" if error is StateSecretRefused else "`drorch policy validate` lists them; mend them and try again",
+            still_good="Nothing was loaded.",
+        )
 
     def find(self, address: str) -> tuple[Policy, tuple[SourcePromise, ...]]:
         """Return the policy and the sources that ``POLICY`` or ``POLICY/NAME`` means; raise ``PolicyUnknown``.
