@@ -14,6 +14,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -319,6 +320,7 @@ def town(custodian: Custodian, postgresql_15: Server, tmp_path_factory: pytest.T
     make_account(server, installation, "land", database)
     make_civil(civil)
     first = {name: installation.drorch("backup", name, "--json").json()["snapshots"][0] for name in ("land", "civil")}
+    time.sleep(1.1)  # people tell snapshots apart by the second
     server.run(f'create database "{copy}" template "{database}"')  # takes everything with it but the grants
     server.run(f'grant connect on database "{copy}" to {ACCOUNT}')
     shutil.copy(civil, installation.base / "first.db")
