@@ -56,6 +56,10 @@ class Settings(Installation):
         """Where the policy files are."""
         return self.base_directory / "policies"
 
+    def own_directories(self) -> Mapping[str, Path]:
+        """Return the directories that drorch writes to, by their names in `directories:`."""
+        return {"state": self.state_directory, "cache": self.cache_directory, "temporary": self.temporary_directory}
+
     def resolve(self, path: str | Path) -> Path:
         """Return the absolute path of one that drorch.yaml or a policy names: relative ones lie beside drorch.yaml."""
         return self.base_directory / path

@@ -16,16 +16,28 @@ from importlib import resources
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from drorch.clock import Clock, SystemClock
-from drorch.errors import DrorchError, SettingsInvalid, SourceUnsupported, StoreError, StoreMissing, UsageInvalid
+from drorch.errors import (
+    CatalogError,
+    DrorchError,
+    KeyWrong,
+    SettingsInvalid,
+    SourceUnsupported,
+    StoreError,
+    StoreMissing,
+    UsageInvalid,
+)
+from drorch.ids import grouped
+from drorch.operations.room import private_directory
 from drorch.policy.installation import DirectoryStore, S3Store
 from drorch.policy.model import PostgresqlSource, SourcePromise, SqliteSource
 
 if TYPE_CHECKING:
     from drorch.catalog.interface import Catalog, IsAlive, SourceClaim
     from drorch.format.keyfile import HostKeyFile
+    from drorch.format.keys import HostKey
     from drorch.operations.protect import Machine
     from drorch.policy.installation import Store
     from drorch.policy.postgresql_grants import PostgresqlFacts
@@ -71,6 +83,8 @@ class Wiring:
         self.random_bytes = random_bytes
         self._open = ExitStack()
         self._catalog: Catalog | None = None
+        self._repositories: dict[tuple[str, ...], Repository | DrorchError] = {}
+        self._silent: dict[str, DrorchError] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -94,8 +108,29 @@ class Wiring:
     def repository(self, names: Sequence[str] = ()) -> Repository:
         """Open the repository in the stores called ``names`` (all of drorch.yaml when empty) and check its trust root.
 
-        A store that is not there is left out (``unusable``) as long as another is good.
+        A store that is not there is left out (``unusable``) as long as another is good. Opened once for a command, failures
+        included: a store that does not answer is waited for once, not for each of four hundred sources.
         """
+        wanted = tuple(names or self.settings.stores)
+        if wanted not in self._repositories:
+            try:
+                self._repositories[wanted] = self._open_repository(wanted)
+            except DrorchError as error:
+                self._repositories[wanted] = error
+        opened = self._repositories[wanted]
+        if isinstance(opened, DrorchError):
+            raise opened
+        answering = tuple(replica for replica in opened.replicas if replica.name not in self._silent)
+        if not answering:
+            return opened
+        silent = {replica.name: self._silent[replica.name] for replica in opened.replicas if replica not in answering}
+        return replace(opened, replicas=answering, unusable={**opened.unusable, **silent})
+
+    def leave_out(self, name: str, reason: DrorchError) -> None:
+        """Open no further repository in the store called ``name``, which stopped answering, as long as there is another."""
+        self._silent[name] = reason
+
+    def _open_repository(self, names: Sequence[str]) -> Repository:
         from drorch.repository.opening import open_repository
 
         if self.settings.keys.trust is None:
@@ -107,7 +142,7 @@ class Wiring:
             )
         replicas: list[Replica] = []
         missing: dict[str, DrorchError] = {}
-        for name in names or tuple(self.settings.stores):
+        for name in names:
             try:
                 replicas.append(self.replica(name))
             except StoreError as error:  # a disk that is not mounted must not keep the others from being used
@@ -131,8 +166,10 @@ class Wiring:
                     endpoint=environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL"),
                 )
             )
-        elif parts.scheme in ("", "file"):
-            store = self._directory(Path(parts.path))
+        elif parts.scheme == "":
+            store = self._directory(Path(url))  # whole: a directory may be called "a#b"
+        elif parts.scheme == "file":
+            store = self._directory(Path(unquote(parts.path)))
         else:
             raise UsageInvalid("not a store", expected="s3://BUCKET/PREFIX or a directory", found=url)
         return Replica(name=url, store=self._kept(store))
@@ -207,8 +244,29 @@ class Wiring:
 
     # -- keys
 
+    def writing_key(self) -> HostKey:
+        """Return the key by which this host writes; raise ``KeyWrong`` when it is of another repository or role."""
+        from drorch.format.trust import Role
+
+        key, trust = self.host_key(), self.settings.keys.trust
+        if trust is not None and not key.origin.trust_root.raw.startswith(trust):
+            raise KeyWrong(
+                "the host key is of another repository",
+                expected=f"trust root {grouped(trust[:16])}, as drorch.yaml says",
+                found=grouped(key.origin.trust_root.raw[:16]),
+                hint="put the key of this repository in place, or name its trust root",
+            )
+        if key.role is not Role.WRITER:
+            raise KeyWrong(
+                "the host key may not write snapshots",
+                expected="the key of a writer",
+                found=f"that of a {key.role.name.lower().replace('_', ' ')}",
+                hint="`keys: {host_key: ...}` in drorch.yaml names the file",
+            )
+        return key.key
+
     def host_key(self) -> HostKeyFile:
-        """Return this host's writing key; raise ``KeyMissing`` when it belongs to another repository."""
+        """Return what the host's key file holds; raise ``SettingsInvalid``, ``SecretUnavailable`` or ``KeyWrong``."""
         from drorch.format.keyfile import read_host_key_file
 
         reference = self.settings.keys.host_key
@@ -325,9 +383,18 @@ class Wiring:
         )
 
     def temporary(self) -> Path:
-        """Return the directory for temporary files, made with mode 0700."""
-        self.settings.temporary_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return self.settings.temporary_directory
+        """Return the directory for temporary files, made with mode 0700; raise ``SettingsInvalid`` unless it is ours alone.
+
+        By default it lies where everybody may make directories, and passwords pass through it.
+        """
+        return private_directory(self.settings.temporary_directory, "temporary")
+
+    def cache(self) -> Path | None:
+        """Return the directory of caches; ``None`` when it cannot be had, or others could write there: then there is none."""
+        try:
+            return private_directory(self.settings.cache_directory, "cache")
+        except SettingsInvalid:
+            return None
 
     # -- catalog
 
@@ -343,7 +410,16 @@ class Wiring:
         if configured.url is None:
             from drorch.catalog.sqlite import open_sqlite
 
-            return open_sqlite(self.settings.state_directory / "catalog.sqlite")
+            try:
+                state = private_directory(self.settings.state_directory, "state")
+            except SettingsInvalid as error:
+                raise CatalogError(
+                    f"the catalog has no place: {error.message}",
+                    expected=error.expected,
+                    found=error.found,
+                    hint=error.hint,
+                ) from error
+            return open_sqlite(state / "catalog.sqlite")
         from drorch.catalog.postgresql import open_postgresql
 
         return open_postgresql(configured.url, password=self._text(configured.password))

@@ -14,10 +14,11 @@ from drorch.cli.failures import explain
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, labelled, local_time, printable, utc_time, wrapped
 from drorch.cli.progress import Silent, observer
-from drorch.errors import DrorchError, Interrupted, SourceUnsupported, Terminated, UsageInvalid
+from drorch.errors import DrorchError, Interrupted, SourceUnsupported, StoreUnavailable, Terminated, UsageInvalid
 from drorch.ids import Digest
 from drorch.operations.back_up import BackupReport
 from drorch.operations.protect import Protection, Protector
+from drorch.operations.room import require_room
 from drorch.policy.explain import policy_text
 from drorch.policy.model import Policy, SourcePromise
 from drorch.quantities import format_duration, format_size
@@ -80,6 +81,7 @@ def _run_all(wiring: Wiring, pairs: Sequence[tuple[Policy, SourcePromise]], outp
                 raise _with_last_good(wiring, promise.address, error) from error
             results.failures.append((promise.address, error))
         else:
+            _leave_out_silent_stores(wiring, report)
             results.reports.append(report)
             if not output.as_json and not (output.quiet and report.complete):
                 output.lines(_report_lines(report, wiring, alone=len(pairs) == 1 and output.is_terminal))
@@ -90,6 +92,12 @@ def _run_all(wiring: Wiring, pairs: Sequence[tuple[Policy, SourcePromise]], outp
     return _exit_code(results)
 
 
+def _leave_out_silent_stores(wiring: Wiring, report: BackupReport) -> None:
+    for name, reason in report.dropped.items():
+        if isinstance(reason, StoreUnavailable):
+            wiring.leave_out(name, reason)
+
+
 def _run_one(wiring: Wiring, policy: Policy, promise: SourcePromise, output: Output) -> BackupReport:
     if promise.needs_discovery:
         raise SourceUnsupported(
@@ -98,6 +106,7 @@ def _run_one(wiring: Wiring, policy: Policy, promise: SourcePromise, output: Out
             found="`databases: {match: ...}`",
             hint="name each database in a policy of its own, or in a for_each list",
         )
+    require_room(wiring.settings.own_directories(), wiring.settings.limits.keep_free_percent)
     source = wiring.source(promise)
     text = policy_text(policy)
     protection = Protection(
@@ -122,11 +131,11 @@ def _run_one(wiring: Wiring, policy: Policy, promise: SourcePromise, output: Out
 def _protector(wiring: Wiring, policy: Policy) -> Protector:
     return Protector(
         repository=wiring.repository(policy.stores),
-        host_key=wiring.host_key().key,
+        host_key=wiring.writing_key(),
         catalog=wiring.catalog(),
         machine=this_machine(),
         is_alive=liveness(),
-        cache=wiring.settings.cache_directory,
+        cache=wiring.cache(),
         clock=wiring.clock,
         random_bytes=wiring.random_bytes,
     )

@@ -76,7 +76,7 @@ class Protector:
         catalog: Catalog,
         machine: Machine,
         is_alive: IsAlive,
-        cache: Path,
+        cache: Path | None,
         clock: Clock,
         random_bytes: Callable[[int], bytes],
     ) -> None:
