@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from drorch.errors import Bug
 from drorch.format.compression import encode_chunk
@@ -18,8 +18,8 @@ SALT_BYTES = 32
 class Sealer:
     """Seals the records of one run. Safe to use from several threads; zstd and AES release the interpreter lock."""
 
-    run_key: bytes
-    chunk_id_key: bytes
+    run_key: bytes = field(repr=False)
+    chunk_id_key: bytes = field(repr=False)
     context: RecordContext
     compression_level: int
     random_bytes: Callable[[int], bytes]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from drorch.format.chunking import Chunker, ChunkerParameters
 from drorch.format.index import IndexEntry
@@ -65,7 +65,7 @@ class StreamSink:
     needs: NeedsCollector
     nodes: NodeStore
     pool: Executor
-    chunker_seed: int
+    chunker_seed: int = field(repr=False)
 
 
 class TreeWriter:
