@@ -83,7 +83,7 @@ class Wiring:
         self.random_bytes = random_bytes
         self._open = ExitStack()
         self._catalog: Catalog | None = None
-        self._repositories: dict[tuple[str, ...], Repository | DrorchError] = {}
+        self._repositories: dict[tuple[tuple[str, ...], bytes | None], Repository | DrorchError] = {}
         self._silent: dict[str, DrorchError] = {}
 
     def __enter__(self) -> Self:
@@ -105,16 +105,16 @@ class Wiring:
             raise UsageInvalid(f"no store is called {name}", expected=", ".join(self.settings.stores), found=name)
         return Replica(name=name, store=self._kept(self._store(settings)))
 
-    def repository(self, names: Sequence[str] = ()) -> Repository:
+    def repository(self, names: Sequence[str] = (), *, trust: bytes | None = None) -> Repository:
         """Open the repository in the stores called ``names`` (all of drorch.yaml when empty) and check its trust root.
 
-        A store that is not there is left out (``unusable``) as long as another is good. Opened once for a command, failures
+        ``trust`` takes the place of the trust root in drorch.yaml. A store that is not there is left out (``unusable``) as long as another is good. Opened once for a command, failures
         included: a store that does not answer is waited for once, not for each of four hundred sources.
         """
-        wanted = tuple(names or self.settings.stores)
+        wanted = tuple(names or self.settings.stores), trust or self.settings.keys.trust
         if wanted not in self._repositories:
             try:
-                self._repositories[wanted] = self._open_repository(wanted)
+                self._repositories[wanted] = self._open_repository(*wanted)
             except DrorchError as error:
                 self._repositories[wanted] = error
         opened = self._repositories[wanted]
@@ -130,10 +130,10 @@ class Wiring:
         """Open no further repository in the store called ``name``, which stopped answering, as long as there is another."""
         self._silent[name] = reason
 
-    def _open_repository(self, names: Sequence[str]) -> Repository:
+    def _open_repository(self, names: Sequence[str], trust: bytes | None) -> Repository:
         from drorch.repository.opening import open_repository
 
-        if self.settings.keys.trust is None:
+        if trust is None:
             raise SettingsInvalid(
                 "drorch.yaml does not name the trust root",
                 expected="`keys: {trust: ...}`, as on the recovery sheet",
@@ -149,7 +149,7 @@ class Wiring:
                 missing[name] = error
         if not replicas and missing:
             raise next(iter(missing.values()))
-        opened = open_repository(replicas, self.settings.keys.trust)
+        opened = open_repository(replicas, trust)
         return replace(opened, unusable={**missing, **opened.unusable})
 
     def store_at(self, url: str) -> Replica:

@@ -25,6 +25,7 @@ class Output:
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
+        self.is_authenticated = True
         self._results: TextIO = sys.stdout
         self._messages: TextIO = sys.stderr
 
@@ -49,9 +50,20 @@ class Output:
             self._messages.write(text.rstrip() + "\n")
             self._messages.flush()
 
+    def unauthenticated(self, text: str) -> None:
+        """Say, also with ``--quiet``, that nobody vouched for the trust root; every object from now on bears it."""
+        self.is_authenticated = False
+        self._messages.write("\n".join(wrapped(text, 2)) + "\n")
+        self._messages.flush()
+
     def document(self, schema: str, content: Mapping[str, Any]) -> None:
-        """Write the one JSON object of ``--json``; ``schema`` is its published name, ``drorch.status/1``."""
+        """Write the one JSON object of ``--json``; ``schema`` is its published name, ``drorch.status/1``.
+
+        One that rests on a trust root for which nobody vouched says ``"authenticated": false``.
+        """
         document = {"schema": schema, **content}
+        if not self.is_authenticated:
+            document["authenticated"] = False
         self._results.write(json.dumps(document, ensure_ascii=False, indent=2, default=_plain) + "\n")
 
     def error(self, error: DrorchError) -> None:

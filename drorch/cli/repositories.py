@@ -56,10 +56,11 @@ def repository(wiring: Wiring, where: Where, output: Output) -> Repository:
 
     Raises ``TrustMismatch`` when nobody can vouch for the trust root.
     """
-    if where.store is None:
-        return wiring.repository()
-    if where.store in wiring.settings.stores:
-        return wiring.repository([where.store])
+    named = () if where.store is None else (where.store,)
+    if where.store is None or where.store in wiring.settings.stores:
+        opened = wiring.repository(named, trust=None if where.trust is None else parse_trust(where.trust))
+        _tell_left_out(opened, output)
+        return opened
     replica = wiring.store_at(where.store)
     if where.trust is not None:
         return open_repository([replica], parse_trust(where.trust))
@@ -69,7 +70,7 @@ def repository(wiring: Wiring, where: Where, output: Output) -> Repository:
     shown = grouped(found.trust.root_digest.raw[:16])
     output.message(f"No drorch.yaml here: reading the repository in {where.store}")
     if where.on_first_use:
-        output.message(f"Trust root {shown}, taken on first use: the result is unauthenticated.")
+        output.unauthenticated(f"Trust root {shown}, taken on first use: the result is unauthenticated.")
         return found
     if not is_terminal():
         raise TrustMismatch(
@@ -86,6 +87,11 @@ def repository(wiring: Wiring, where: Where, output: Output) -> Repository:
             hint="this is not your repository: tell whoever keeps the bucket",
         )
     return found
+
+
+def _tell_left_out(opened: Repository, output: Output) -> None:
+    for name, error in opened.unusable.items():
+        output.message(f"note  {name} is left out ({error.message}); what only it holds is not seen")
 
 
 def parse_trust(text: str) -> bytes:
