@@ -14,7 +14,11 @@ from tests.support.repositories import Household, ManualClock, counting_random
 
 def secrets_of(material: RunMaterial) -> list[bytes]:
     host, keys, lane = Household().host, material.run_keys, material.lane_keys
-    return [host.signing_seed, host.lane_master, keys.run_key, keys.lane_secret] + [
+    return [
+        host.signing_seed,
+        host.lane_master,
+        keys.run_key,
+        keys.lane_secret,
         lane.chunk_id_key,
         lane.index_key,
         lane.rows_key,
