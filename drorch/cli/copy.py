@@ -7,15 +7,18 @@ from contextlib import nullcontext
 
 import click
 
+from drorch import __version__
 from drorch.cli.addresses import complete_store
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import wrapped
 from drorch.cli.progress import Silent, observer
 from drorch.errors import UsageInvalid
 from drorch.operations import copy
+from drorch.operations.initialise import help_objects
 from drorch.quantities import format_size
 from drorch.repository.copier import CopyReport
 from drorch.sources.interface import Observer
+from drorch.wiring import help_files
 
 PARTIAL = 3
 
@@ -25,8 +28,9 @@ PARTIAL = 3
     "--to", "target", required=True, metavar="STORE", shell_complete=complete_store, help="The store to fill."
 )
 @click.option("--from", "source", metavar="STORE", shell_complete=complete_store, help="Read only from this store.")
+@click.option("--new", "is_new", is_flag=True, help="The store is new and empty: make it a copy of the others.")
 @common_options
-def command(target: str, source: str | None, invocation: Invocation) -> int:
+def command(target: str, source: str | None, is_new: bool, invocation: Invocation) -> int:
     """Copy to a store what it missed while it was away; the next backup then uses it again.
 
     Needs no private key: objects are copied as they are, each is checked first, and nothing is overwritten. It may be
@@ -43,7 +47,12 @@ def command(target: str, source: str | None, invocation: Invocation) -> int:
         with bars or nullcontext(Silent()) as watching:
             report = copy.run(
                 wiring.repository(),
-                copy.CopyRequest(to=target, source=source),
+                copy.CopyRequest(
+                    to=target,
+                    source=source,
+                    new=wiring.replica(target) if is_new else None,
+                    help_objects=help_objects(help_files(), __version__),
+                ),
                 wiring.catalog(),
                 clock=wiring.clock,
                 progress=_Sum(watching),

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from drorch.catalog.interface import Catalog, CopyRecord, CopyState, LaneHead
 from drorch.clock import Clock
-from drorch.errors import UsageInvalid
+from drorch.errors import DrorchError, StoreMissing, UsageInvalid
 from drorch.ids import LaneId, RunId
 from drorch.repository.copier import CopiedSnapshot, CopyReport, catch_up
 from drorch.repository.lane import Head
-from drorch.repository.opening import Repository
+from drorch.repository.opening import Replica, Repository, require_empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyRequest:
-    """``to`` is the store that lacks something; ``source`` the one to read from, ``None`` for every other one."""
+    """``to`` is the store that lacks something; ``source`` the one to read from, ``None`` for every other one.
+
+    ``new`` is the store itself when it is said to be empty and to become a copy, which also gets ``help_objects``: an empty
+    directory may as well be a disk that is not mounted.
+    """
 
     to: str
     source: str | None = None
+    new: Replica | None = None
+    help_objects: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def run(
@@ -37,18 +43,10 @@ def run(
     """
     if request.source == request.to:
         raise UsageInvalid("a store is not copied to itself", expected="two stores", found=request.to)
-    for name in (request.to, *([request.source] if request.source else [])):
-        if name in repository.unusable:
-            raise repository.unusable[name]
-    known = {replica.name: replica for replica in repository.replicas}
-    target = known.pop(request.to, None)
-    sources = [replica for name, replica in known.items() if request.source in (None, name)]
-    if target is None or not sources:
-        raise UsageInvalid(
-            "nothing to copy from" if target else f"no store is called {request.to}",
-            expected="two stores of drorch.yaml that can be used",
-            found=", ".join(replica.name for replica in repository.replicas),
-        )
+    sources, target = _places(repository, request)
+    if request.new is not None:
+        for name, content in request.help_objects.items():
+            request.new.store.put_if_absent(name, content)
     known_snapshots = {record.snapshot for record in catalog.snapshots()}
     complete = {one.snapshot for one in catalog.copies(store=request.to) if one.state is CopyState.COMPLETE}
     doubtful = [RunId.parse(snapshot) for snapshot in known_snapshots - complete]
@@ -59,6 +57,32 @@ def run(
     for lane, head in report.heads.items():
         _remember(catalog, request.to, lane, head)
     return report
+
+
+def _places(repository: Repository, request: CopyRequest) -> tuple[list[Replica], Replica]:
+    """Return the stores to read from, and the one to fill."""
+    known = {replica.name: replica for replica in repository.replicas}
+    if request.new is not None and request.to not in known:  # else it was begun before: go on
+        require_empty(request.new)
+        known[request.to] = request.new
+    for name in (request.to, *([request.source] if request.source else [])):
+        if name not in known and name in repository.unusable:
+            raise _with_hint(repository.unusable[name], name, request)
+    target = known.pop(request.to, None)
+    sources = [replica for name, replica in known.items() if request.source in (None, name)]
+    if target is None or not sources:
+        raise UsageInvalid(
+            "nothing to copy from" if target else f"no store is called {request.to}",
+            expected="two stores of drorch.yaml that can be used",
+            found=", ".join(replica.name for replica in repository.replicas),
+        )
+    return sources, target
+
+
+def _with_hint(error: DrorchError, name: str, request: CopyRequest) -> DrorchError:
+    if isinstance(error, StoreMissing) and name == request.to:
+        error.hint = f"if it is a new and empty store: `drorch copy --to {name} --new`"
+    return error
 
 
 def _record(catalog: Catalog, store: str, copied: CopiedSnapshot, clock: Clock) -> None:

@@ -95,7 +95,7 @@ def put_into_stores(
     Every store is asked before anything is put into the first: one that does not answer, or where another repository lives
     (``StoreMissing``), leaves all of them as they were.
     """
-    named = {names.help_file(version, file): content for file, content in help_files.items()}
+    named = help_objects(help_files, version)
     for replica in replicas:
         require_empty(replica)
     for at, replica in enumerate(replicas):
@@ -115,6 +115,11 @@ def _public_files(keys: Sequence[PublicKey]) -> dict[str, str]:
         names_to_try = (f"{stem}{'' if number == 1 else f'-{number}'}.pub" for number in count(1))
         files[next(name for name in names_to_try if name not in files)] = encode_public(key)
     return files
+
+
+def help_objects(help_files: Mapping[str, bytes], version: str) -> dict[str, bytes]:
+    """Return the help files of ``version`` under their names in a store."""
+    return {names.help_file(version, file): content for file, content in help_files.items()}
 
 
 def _readers(recipients: Sequence[PublicKey]) -> tuple[Recipient, ...]:

@@ -128,7 +128,7 @@ def told(desk: Desk) -> dict[Command, Answer]:
 
 
 def _arrange(desk: Desk, command: Command) -> None:
-    """Make what a page takes for granted: shares that were made earlier, a second store that was away."""
+    """Make what a page takes for granted: shares that were made earlier, a second store in drorch.yaml."""
     if command.text.startswith("drorch keys combine"):
         (desk.base / "ceremony").mkdir()
         shares = "drorch keys split --key custodians.key --threshold 2 --shares 3 --directory ceremony"
@@ -138,7 +138,7 @@ def _arrange(desk: Desk, command: Command) -> None:
             path.rename(desk.base / f"share-{letter}.txt")
     if command.text.startswith("drorch keys split"):
         (desk.base / "shares").mkdir()
-    if command.text.startswith("cp "):
+    if command.text.endswith("--to second --new"):
         (desk.base / "mnt/second").mkdir(parents=True)
         text = desk.settings.read_text()
         second = f"stores:\n  second:\n    directory: {desk.base}/mnt/second\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from drorch.errors import UsageInvalid
+from drorch.errors import StoreMissing, UsageInvalid
 from tests.support.desk import Desk
 
 
@@ -94,6 +94,29 @@ def test_a_store_that_still_is_away_is_told(desk: Desk, behind: list[str], tmp_p
     (desk.base / "vault").rename(tmp_path / "away again")
     desk.drorch("copy", "--to", "vault", expect=34).says("is not there")
     assert all(copies(desk, snapshot) == {"disk"} for snapshot in behind)
+
+
+@pytest.fixture
+def third(desk: Desk) -> Path:
+    """An empty store that was written into drorch.yaml later."""
+    settings = desk.base / "drorch.yaml"
+    settings.write_text(settings.read_text().replace("stores:\n", "stores:\n  third:\n    directory: third\n", 1))
+    (desk.base / "third").mkdir()
+    return desk.base / "third"
+
+
+def test_a_new_store_is_filled_when_it_is_said_to_be_new(desk: Desk, third: Path, tmp_path: Path) -> None:
+    desk.back_up()
+    refused = desk.drorch("copy", "--to", "third", expect=StoreMissing.exit_code)
+    assert "--new" in refused.err
+    assert list(third.rglob("*.*")) == []
+    desk.drorch("copy", "--to", "third", "--new").says("OK 1 snapshot copied to third")
+    assert objects(third) == objects(desk.base / "disk")
+    desk.drorch("verify", "--store", "third").says("OK")
+    desk.drorch("copy", "--to", "third", "--new").says("nothing was copied")
+    for name in ("disk", "vault"):
+        (desk.base / name).rename(tmp_path / name)
+    assert len(desk.drorch("snapshots", "--store", "third", "--json").json()["snapshots"]) == 1
 
 
 @pytest.mark.parametrize(
