@@ -143,3 +143,11 @@ def test_the_smaller_locks_agree_with_the_big_one() -> None:
         return {line.split()[0] for line in lines if "==" in line}
 
     assert pins("runtime.txt") < pins("demo.txt") < pins("dev.txt")
+
+
+def test_no_line_of_help_is_wider_than_a_screen_or_cut_off() -> None:
+    for path, command in {(): root, **EVERY_COMMAND}.items():
+        context = click.Context(command, info_name=" ".join(("drorch", *path)), max_content_width=80)
+        text = command.get_help(context)
+        lines = [line for line in text.splitlines() if not line.startswith("Usage: ")]
+        assert [line for line in lines if len(line) > 80 or line.endswith("...")] == []

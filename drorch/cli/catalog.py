@@ -16,7 +16,7 @@ def command() -> None:
     """Rebuild or upgrade the catalog. It is never the only copy of anything that a restore needs."""
 
 
-@command.command(epilog="Example: drorch catalog rebuild")
+@command.command(epilog="Example: drorch catalog rebuild", short_help="Make the catalog again from the stores.")
 @common_options
 def rebuild(invocation: Invocation) -> int:
     """Read every snapshot's manifest from the stores and list just those; the history of runs stays.
@@ -42,7 +42,7 @@ def rebuild(invocation: Invocation) -> int:
     return PARTIAL if problems else 0
 
 
-@command.command(epilog="Example: drorch catalog upgrade")
+@command.command(epilog="Example: drorch catalog upgrade", short_help="Bring the catalog up to this version.")
 @common_options
 def upgrade(invocation: Invocation) -> int:
     """Bring the catalog up to this version; a SQLite file is copied aside first."""

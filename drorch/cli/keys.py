@@ -42,7 +42,9 @@ _passphrase_file = click.option(
 )
 
 
-@command.command(epilog="Example: drorch keys generate custodians")
+@command.command(
+    epilog="Example: drorch keys generate custodians", short_help="Make a private key and its public half."
+)
 @click.argument("name")
 @_directory
 @_passphrase_file
@@ -71,7 +73,10 @@ def generate(name: str, directory: Path, passphrase_file: Path | None, invocatio
     return 0
 
 
-@command.command(epilog="Example: drorch keys split --key custodians.key --threshold 3 --shares 5")
+@command.command(
+    epilog="Example: drorch keys split --key custodians.key --threshold 3 --shares 5",
+    short_help="Split a private key into sheets of words.",
+)
 @click.option("--threshold", type=click.IntRange(2, 16), required=True, help="How many shares are needed.")
 @click.option("--shares", "count", type=click.IntRange(2, 16), required=True, help="How many shares are made.")
 @_directory
@@ -115,7 +120,10 @@ def split(
     return 0
 
 
-@command.command(epilog="Example: drorch keys combine custodians --share a.txt --share b.txt --share c.txt")
+@command.command(
+    epilog="Example: drorch keys combine custodians --share a.txt --share b.txt --share c.txt",
+    short_help="Make a private key again out of enough shares.",
+)
 @click.argument("name")
 @click.option(
     "--share",

@@ -23,9 +23,9 @@ from drorch.errors import Bug, DrorchError, Interrupted, Terminated, UsageInvali
 
 # command -> module and one line of help; the order is that of a first week with drorch
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("demo", "See the whole main job on this machine, with throw-away databases."),
+    "demo": ("demo", "See the main job done here, with throw-away databases."),
     "init": ("init", "Make drorch.yaml, keys and a repository."),
-    "doctor": ("doctor", "Try everything that a backup will need, and say what is missing."),
+    "doctor": ("doctor", "Try what a backup will need, and say what is missing."),
     "policy": ("policy", "Write and check policy files."),
     "backup": ("backup", "Back up now."),
     "status": ("status", "Show what is protected, what is late and what needs you."),
@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("restore", "Restore a snapshot, or one table of it."),
     "verify": ("verify", "Check that the stores hold what they must."),
     "copy": ("copy", "Bring a store up that was away."),
-    "store": ("store", "Try a store: does it keep the promises that drorch relies on?"),
+    "store": ("store", "Try a store, and print the policies of its bucket."),
     "keys": ("keys", "Make and share out recipient keys."),
     "recovery-sheet": ("recovery_sheet", "Print the page that goes into the safe."),
     "catalog": ("catalog", "Rebuild or upgrade the catalog."),

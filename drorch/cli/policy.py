@@ -32,7 +32,9 @@ def command() -> None:
     """Write and check policy files; say in plain words what they promise."""
 
 
-@command.command(epilog="Example: drorch policy validate")
+@command.command(
+    epilog="Example: drorch policy validate", short_help="Check drorch.yaml and every policy, all problems at once."
+)
 @common_options
 def validate(invocation: Invocation) -> int:
     """Check drorch.yaml and every policy; all problems at once, with file, line and column.
@@ -64,7 +66,9 @@ def validate(invocation: Invocation) -> int:
     return PolicyInvalid.exit_code if problems else 0
 
 
-@command.command(epilog="Example: drorch policy show lamdong-land")
+@command.command(
+    epilog="Example: drorch policy show lamdong-land", short_help="Say in plain words what a policy promises."
+)
 @click.argument("name", shell_complete=complete_source)
 @click.option("--yaml", "as_yaml", is_flag=True, help="The merged text, with the place where each value comes from.")
 @click.option("--at", metavar="TIME", help="The text that was in force at TIME, as the catalog kept it.")
@@ -111,7 +115,10 @@ def _show_at(name: str, at: str, invocation: Invocation) -> int:
     return 0
 
 
-@command.command(epilog="Example: drorch policy new lamdong-land --engine postgresql")
+@command.command(
+    epilog="Example: drorch policy new lamdong-land --engine postgresql",
+    short_help="Write a policy file to be filled in.",
+)
 @click.argument("name")
 @click.option(
     "--engine", type=click.Choice(["postgresql", "mariadb", "sqlite", "files", "command"]), default="postgresql"
@@ -139,7 +146,10 @@ def new(name: str, engine: str, invocation: Invocation) -> int:
     return 0
 
 
-@command.command(epilog="Example: drorch policy grants lamdong-land | psql -h db1 -U postgres land")
+@command.command(
+    epilog="Example: drorch policy grants lamdong-land | psql -h db1 -U postgres land",
+    short_help="Print what makes the account that a policy needs.",
+)
 @click.argument("name", shell_complete=complete_source)
 @click.option("--ask", is_flag=True, help="Log in as the policy says and ask the server what must be granted.")
 @click.option("--connect", "url", metavar="URL", help="The same, as an administrator: postgresql://USER@HOST/DB")
@@ -194,7 +204,10 @@ def _asked(promise: SourcePromise, url: str | None, password: Callable[[], str] 
     return grants_text(promise, facts)
 
 
-@command.command(epilog="Example: drorch policy schema > policies/schema.json")
+@command.command(
+    epilog="Example: drorch policy schema > policies/schema.json",
+    short_help="Print the JSON Schema of policy files, for editors.",
+)
 @click.option("--settings", "of_settings", is_flag=True, help="The schema of drorch.yaml instead.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file.")
 @common_options

@@ -18,7 +18,9 @@ def command() -> None:
     """Try a store, and print the bucket policies that part the roles."""
 
 
-@command.command(epilog="Example: drorch store validate hanoi --as writer")
+@command.command(
+    epilog="Example: drorch store validate hanoi --as writer", short_help="Try every promise that drorch relies on."
+)
 @click.argument("name", shell_complete=complete_store)
 @click.option(
     "--as", "role", type=click.Choice(["maintainer", "writer"]), default="maintainer", help="Whose credential this is."
@@ -55,7 +57,11 @@ def _lines(name: str, findings: Sequence[Finding], failed: Sequence[Finding]) ->
     return [*lines, f"OK  {name} keeps all {len(findings)} promises"]
 
 
-@command.command("bucket-policy", epilog="Example: drorch store bucket-policy writer")
+@command.command(
+    "bucket-policy",
+    epilog="Example: drorch store bucket-policy writer",
+    short_help="Print the policy of one role, to be filled in.",
+)
 @click.argument("role", type=click.Choice(["writer", "maintainer", "drill", "auditor", "bucket"]))
 @common_options
 def bucket_policy(role: str, invocation: Invocation) -> int:
