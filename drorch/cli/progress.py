@@ -70,7 +70,7 @@ class Bars:
             bar = self._bars.get(shown)
             if bar is None:
                 bar = self._bars[shown] = (progress, progress.add_task(shown[:_LABEL_WIDTH].ljust(_LABEL_WIDTH)))
-            bar[0].update(bar[1], completed=done, total=total)
+            bar[0].update(bar[1], completed=done, total=None if total is None else max(total, done))
 
 
 def observer(output: Output, title: str) -> Bars | None:

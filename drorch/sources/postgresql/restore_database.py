@@ -127,7 +127,7 @@ class DatabaseRestore:
 
     def _after_the_rows(self, session: Session, streams: Sequence[StoredStream]) -> None:
         waiting = sum(len(some) for some in self._later.values())
-        self._progress.begin("indexes, constraints and rights", waiting, "statements")
+        self._progress.begin("keys, indexes, rights", waiting, "statements")
         self._replay(session, decode_entries(self._later[entries.DATA]))
         sizes = {
             self._numbers[names]: stream.size_bytes
