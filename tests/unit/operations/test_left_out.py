@@ -3,7 +3,12 @@ from drorch.sources.interface import Json
 
 
 def test_only_what_is_missing_is_listed_in_a_fixed_order() -> None:
-    facts: dict[str, Json] = {"tables": 3, "left_out": ["subscription s"], "excluded_data": ["audit.log", "audit.old"], "roles": ["x"]}
+    facts: dict[str, Json] = {
+        "tables": 3,
+        "left_out": ["subscription s"],
+        "excluded_data": ["audit.log", "audit.old"],
+        "roles": ["x"],
+    }
     found = left_out(facts, {"blanked_secrets": ["USER MAPPING u"], "snapshot_held_seconds": 3})
     assert [(one.kind, one.names) for one in found] == [
         ("excluded_data", ("audit.log", "audit.old")),
