@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -22,7 +23,7 @@ class SnapshotContent:
         self._entries: dict[str, Entry] = {}
         self._streams: list[StoredStream] = []
         for entry in reader.entries():
-            self._entries[entry.name] = entry
+            self._entries[entry.name] = replace(entry, buckets=None)  # half of what fifty thousand entries weigh
             self._streams.append(_stored(entry))
         self._facts = MappingProxyType(dict(reader.body.facts))
 

@@ -10,9 +10,8 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from drorch.clock import Clock
@@ -26,6 +25,7 @@ from drorch.format.objects import digest_of
 from drorch.format.pack import ListedPack, PackList
 from drorch.format.tree import Reference
 from drorch.ids import Digest, LaneId, RunId
+from drorch.repository.aside import Aside, Slip
 from drorch.repository.beginning import NO_PACK, RunMaterial, places, store_time
 from drorch.repository.containers import SMALL_STREAM_BYTES, ContainerWriter
 from drorch.repository.lane import SecondCopy
@@ -122,7 +122,8 @@ class RunWriter:
         self._clock = clock
         self._random_bytes = random_bytes
         self._lock = threading.Lock()
-        self._entries: dict[int, partial[Entry]] = {}
+        self._entries: dict[int, tuple[Entry, Slip | None]] = {}
+        self._aside = Aside()
         self._packs: dict[int, ListedPack] = {}
         self._segments = _Segments(last_at=clock.monotonic_seconds())
         self._totals = StreamTotals()
@@ -270,6 +271,7 @@ class RunWriter:
                     self._leave_to_the_next_run()
             finally:
                 self._material.index.close()
+                self._aside.close()
 
     def _leave_to_the_next_run(self) -> None:
         """Say in the index what was stored since the last segment; only saves work, so a store that fails may."""
@@ -306,8 +308,7 @@ class RunWriter:
         return tree, bytes(held)
 
     def _remember(self, stream: StreamToStore, counts: StreamCounts, tree: Reference | None) -> None:
-        entry = partial(
-            Entry,
+        entry = Entry(
             name=stream.name,
             kind=stream.kind,
             size_bytes=counts.size_bytes,
@@ -315,12 +316,12 @@ class RunWriter:
             tree=tree,
             row_format=stream.row_format,
             rows=counts.rows,
-            buckets=counts.buckets,
             canonical_columns=stream.canonical_columns,
             attributes=stream.attributes,
         )
+        buckets = None if counts.buckets is None else self._aside.put(counts.buckets)
         with self._lock:
-            self._entries[stream.ordinal] = entry
+            self._entries[stream.ordinal] = entry, buckets
 
     def _write_entries(self) -> tuple[Reference | None, int]:
         """Write the entries stream, in the order of the ordinals; return its tree and size."""
@@ -328,8 +329,10 @@ class RunWriter:
             return None, 0
         writer = TreeWriter(self._sink, self._take_line(), ENTRIES_ORDINAL)
         size = 0
-        for ordinal, entry in sorted(self._entries.items()):
-            raw = entry(contained=self._container.place_of(ordinal)).encode()
+        for ordinal in sorted(self._entries):
+            entry, slip = self._entries[ordinal]
+            buckets = None if slip is None else self._aside.get(slip)
+            raw = replace(entry, contained=self._container.place_of(ordinal), buckets=buckets).encode()
             size += len(raw)
             writer.write(raw)
         reference = writer.finish()
