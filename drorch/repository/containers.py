@@ -10,12 +10,13 @@ from drorch.format.tree import Reference
 from drorch.repository.streams import StreamTotals, TreeWriter
 
 SMALL_STREAM_BYTES = CONTAINED_LIMIT_BYTES
+MOST_WAITING_BYTES = 8 * 2**20
 
 
 class ContainerWriter:
     """One container stream. Streams that are not small are announced too (``skip``), so that order can be kept.
 
-    Bytes wait in memory only until every earlier ordinal is settled.
+    Bytes wait in memory only until every earlier ordinal is settled, at most about ``MOST_WAITING_BYTES`` of them.
     """
 
     def __init__(self, open_tree: Callable[[], TreeWriter]) -> None:
@@ -24,6 +25,7 @@ class ContainerWriter:
         self._lock = threading.Lock()
         self._waiting: dict[int, bytes | None] = {}
         self._places: dict[int, Contained] = {}
+        self._waiting_bytes = 0
         self._next = 0
         self._offset = 0
 
@@ -40,6 +42,12 @@ class ContainerWriter:
         return self._places.get(ordinal)
 
     @property
+    def has_room(self) -> bool:
+        """Whether a small stream may still wait here; while an early one is slow to come, later ones pile up."""
+        with self._lock:
+            return self._waiting_bytes < MOST_WAITING_BYTES
+
+    @property
     def totals(self) -> StreamTotals:
         """What became of the container's chunks."""
         return StreamTotals() if self._tree is None else self._tree.totals
@@ -51,8 +59,10 @@ class ContainerWriter:
     def _settle(self, ordinal: int, content: bytes | None) -> None:
         with self._lock:
             self._waiting[ordinal] = content
+            self._waiting_bytes += len(content or b"")
             while self._next in self._waiting:
                 ready = self._waiting.pop(self._next)
+                self._waiting_bytes -= len(ready or b"")
                 if ready is not None:
                     self._append(self._next, ready)
                 self._next += 1

@@ -9,8 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +18,6 @@ from drorch.errors import Bug, DrorchError
 from drorch.format import names
 from drorch.format.digests import StreamCounts, StreamDigest
 from drorch.format.entries import Entry
-from drorch.format.index import IndexSegment
 from drorch.format.manifest import Manifest, Needs, Result, SealedBody
 from drorch.format.objects import digest_of
 from drorch.format.pack import ListedPack, PackList
@@ -32,14 +30,13 @@ from drorch.repository.lane import SecondCopy
 from drorch.repository.needs import NeedsCollector
 from drorch.repository.packing import PackIdentity, PackLine, ShippedPack, Shipper
 from drorch.repository.sealing import SALT_BYTES, Sealer
+from drorch.repository.segments import SegmentWriter
 from drorch.repository.streams import StreamSink, StreamTotals, TreeWriter
 from drorch.repository.trees import NodeStore
 from drorch.storage.interface import Bytes
 
 CONTAINER_ORDINAL = 2**31
 ENTRIES_ORDINAL = 2**32 - 1
-SEGMENT_PACKS = 64
-SEGMENT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,16 +93,6 @@ class CommittedSnapshot:
     dropped: Mapping[str, DrorchError]
 
 
-@dataclass(slots=True)
-class _Segments:
-    """Packs that are acknowledged and not yet in an index segment."""
-
-    waiting: list[ShippedPack] = field(default_factory=list)
-    written: int = 0
-    bytes: int = 0
-    last_at: float = 0.0
-
-
 class RunWriter:
     """One run. ``store`` may be called from several threads, each with streams of its own; everything else from one."""
 
@@ -125,7 +112,7 @@ class RunWriter:
         self._entries: dict[int, tuple[Entry, Slip | None]] = {}
         self._aside = Aside()
         self._packs: dict[int, ListedPack] = {}
-        self._segments = _Segments(last_at=clock.monotonic_seconds())
+        self._segments = SegmentWriter(material, monotonic_seconds=clock.monotonic_seconds, random_bytes=random_bytes)
         self._totals = StreamTotals()
         self._lines: queue.SimpleQueue[PackLine] = queue.SimpleQueue()
         self._all_lines: list[PackLine] = []
@@ -148,6 +135,8 @@ class RunWriter:
         rows_key = self.rows_key if stream.rows_digest else None
         digest = StreamDigest(stream.row_format, stream.canonical_columns, rows_key)
         tree, small = self._feed(stream, digest, pieces)
+        if small and not self._container.has_room:
+            tree, small = self._open_tree(stream.ordinal, small), b""
         reference = None if tree is None else tree.finish()
         if tree is not None:
             self._give_back(tree)
@@ -168,7 +157,7 @@ class RunWriter:
             line.flush()
         self._sink.nodes.flush()
         self._shipper.finish()
-        self._write_segment(last=True)
+        self._segments.put(last=True)
         body = SealedBody(
             facts=summary.facts,
             entries=entries,
@@ -186,7 +175,7 @@ class RunWriter:
         manifest = self._manifest(summary, totals.bytes)
         second = SecondCopy(run_record=material.run_record, pack_list=pack_list)
         decided = material.lane.commit(manifest, sealed, second, material.replicas)
-        small_objects = 3 + bool(pack_list) + self._segments.written
+        small_objects = 3 + bool(pack_list) + self._segments.count
         return CommittedSnapshot(
             run=material.run,
             lane=material.lane.lane,
@@ -267,24 +256,11 @@ class RunWriter:
             has_ended = self._shipper.wait(self._patience_seconds)
             self._pool.shutdown(wait=True, cancel_futures=True)
             try:
-                if has_ended:
-                    self._leave_to_the_next_run()
+                if has_ended and not self._shipper.has_failed:
+                    self._segments.leave_rest(self._patience_seconds)
             finally:
                 self._material.index.close()
                 self._aside.close()
-
-    def _leave_to_the_next_run(self) -> None:
-        """Say in the index what was stored since the last segment; only saves work, so a store that fails may."""
-        if self._shipper.has_failed:
-            return
-
-        def leave() -> None:
-            with suppress(DrorchError):
-                self._write_segment(last=True)
-
-        leaving = threading.Thread(target=leave, name="leave", daemon=True)
-        leaving.start()
-        leaving.join(self._patience_seconds)
 
     # -- one stream
 
@@ -301,11 +277,16 @@ class RunWriter:
                 continue
             held += piece
             if len(held) >= SMALL_STREAM_BYTES:
-                self._container.skip(stream.ordinal)
-                tree = TreeWriter(self._sink, self._take_line(), stream.ordinal)
-                tree.write(held)
+                tree = self._open_tree(stream.ordinal, held)
                 held = bytearray()
         return tree, bytes(held)
+
+    def _open_tree(self, ordinal: int, front: Bytes) -> TreeWriter:
+        """Return the tree of a stream that does not go into the container, with its first bytes."""
+        self._container.skip(ordinal)
+        tree = TreeWriter(self._sink, self._take_line(), ordinal)
+        tree.write(front)
+        return tree
 
     def _remember(self, stream: StreamToStore, counts: StreamCounts, tree: Reference | None) -> None:
         entry = Entry(
@@ -364,32 +345,7 @@ class RunWriter:
     def _on_shipped(self, shipped: ShippedPack) -> None:
         with self._lock:
             self._packs[shipped.pack.ordinal] = ListedPack(shipped.pack.digest, shipped.pack.size_bytes)
-            self._segments.waiting.append(shipped)
-        self._write_segment(last=False)
-
-    def _write_segment(self, *, last: bool) -> None:
-        """Put an index segment when one is due, so that a run that dies leaves its packs to the next one."""
-        now = self._clock.monotonic_seconds()
-        with self._lock:
-            segments = self._segments
-            due = len(segments.waiting) >= SEGMENT_PACKS or now - segments.last_at >= SEGMENT_SECONDS or last
-            if not due or not segments.waiting:
-                return
-            taken, segments.waiting = segments.waiting, []
-            number, segments.written, segments.last_at = segments.written, segments.written + 1, now
-        material = self._material
-        segment = IndexSegment(
-            context=material.context,
-            number=number,
-            packs=tuple(shipped.pack for shipped in taken),
-            entries=tuple(entry for shipped in taken for entry in shipped.entries),
-        )
-        name = names.index_segment(material.lane.lane, material.run, number)
-        raw = segment.seal(material.lane_keys.index_key, self._random_bytes(SALT_BYTES))
-        material.replicas.put_once(name, raw)
-        with self._lock:
-            segments.bytes += len(raw)
-        material.index.add_own_run(material.run, [(name, segment)])
+        self._segments.add(shipped)
 
     # -- parts
 

@@ -15,7 +15,7 @@ import pytest
 from drorch.errors import DrorchError, StoreFull, StoreUnavailable
 from drorch.ids import RunId
 from drorch.operations.choose import choose
-from drorch.repository import packing, writer
+from drorch.repository import packing, segments
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.opening import Replica, Repository
 from drorch.storage.filesystem import FilesystemStore
@@ -46,7 +46,7 @@ def streams(day: int) -> dict[str, bytes]:
 def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
     """More packs, each with an index segment of its own: more places to die at."""
     monkeypatch.setattr(packing, "PACK_TARGET_BYTES", 80_000)
-    monkeypatch.setattr(writer, "SEGMENT_PACKS", 1)
+    monkeypatch.setattr(segments, "SEGMENT_PACKS", 1)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import pytest
 
 from drorch.errors import NothingDone, ObjectConflict, RunVoided
 from drorch.ids import LaneId, RunId
-from drorch.repository import packing, sweeper, writer
+from drorch.repository import packing, segments, sweeper
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.opening import Replica, Repository, open_repository
 from drorch.repository.sweeper import SweepReport
@@ -35,7 +35,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """One call of a run at a time, and an index segment for every pack."""
     monkeypatch.setattr(packing, "UPLOADS", 1)
     monkeypatch.setattr(packing, "PACK_TARGET_BYTES", 80_000)
-    monkeypatch.setattr(writer, "SEGMENT_PACKS", 1)
+    monkeypatch.setattr(segments, "SEGMENT_PACKS", 1)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from drorch.ids import LaneId, RunId
-from drorch.repository import packing, sweeper, writer
+from drorch.repository import packing, segments, sweeper
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.data_checker import Depth
 from drorch.repository.opening import Replica, Repository
@@ -47,7 +47,7 @@ class RepositoryMachine(RuleBasedStateMachine):
         self.streams: Streams = {}
         self.patches = [
             patch.object(packing, "PACK_TARGET_BYTES", 60_000),
-            patch.object(writer, "SEGMENT_PACKS", 1),
+            patch.object(segments, "SEGMENT_PACKS", 1),
         ]
         for one in self.patches:
             one.start()

@@ -13,7 +13,7 @@ from drorch.format import names
 from drorch.format.objects import ObjectType
 from drorch.format.packsets import sign_pack_sets
 from drorch.ids import RunId
-from drorch.repository import packing, writer
+from drorch.repository import packing, segments
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.copier import CopyReport, catch_up
 from drorch.repository.opening import Replica, Repository
@@ -39,7 +39,7 @@ HOUSEHOLD = Household()
 def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
     """More packs, and an index segment for each."""
     monkeypatch.setattr(packing, "PACK_TARGET_BYTES", 80_000)
-    monkeypatch.setattr(writer, "SEGMENT_PACKS", 1)
+    monkeypatch.setattr(segments, "SEGMENT_PACKS", 1)
 
 
 def streams(day: int) -> dict[str, bytes]:

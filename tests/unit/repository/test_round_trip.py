@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
 from pathlib import Path
 
+from drorch.ids import RunId
+from drorch.repository.beginning import RunPlace, begin_run
+from drorch.repository.containers import MOST_WAITING_BYTES
+from drorch.repository.reader import SnapshotReader
+from drorch.repository.writer import RunWriter, StreamToStore
 from drorch.storage.memory import MemoryStore
-from tests.support.repositories import Household, ManualClock, back_up, counting_random, read_back, snapshots
+from tests.support.repositories import Household, ManualClock, back_up, counting_random, read_back, snapshots, summary
 
 
 def _streams(rows: int = 30_000) -> dict[str, bytes]:
@@ -56,3 +62,35 @@ def test_a_change_stores_what_changed() -> None:
     committed = back_up(repository, changed, random_bytes=random_bytes)
     assert 0 < committed.totals.new_bytes < 5_000
     assert read_back(repository, snapshots(repository)[1]) == changed
+
+
+def test_small_streams_do_not_pile_up_behind_one_that_is_slow() -> None:
+    """The first stream comes last: what waits for it is bounded, the rest gets trees of its own; all comes back."""
+    repository = Household().create(MemoryStore(ManualClock()))
+    noise = random.Random(1)
+    contents = {f"{number:03}": noise.randbytes(60_000) for number in range(200)}
+    clock, random_bytes = ManualClock(), counting_random()
+    material = begin_run(
+        repository,
+        Household().host,
+        RunPlace(source="land"),
+        run=RunId(random_bytes(16)),
+        cache=None,
+        clock=clock,
+        random_bytes=random_bytes,
+    )
+    writer = RunWriter(material, clock=clock, random_bytes=random_bytes, compression_level=1, seal_threads=1)
+    with closing(writer):
+        for ordinal, (name, content) in [*list(enumerate(contents.items()))[1:], (0, ("000", contents["000"]))]:
+            stream = StreamToStore(
+                ordinal=ordinal, name=name, kind=2, row_format=0, canonical_columns={}, attributes={}
+            )
+            writer.store(stream, [content])
+        writer.commit(summary())
+    (snapshot,) = snapshots(repository)
+    with closing(SnapshotReader(repository, snapshot.link, [Household().custodian])) as reader:
+        entries = list(reader.entries())
+    waited = sum(entry.size_bytes for entry in entries if entry.contained is not None)
+    assert waited < MOST_WAITING_BYTES + 200_000
+    assert any(entry.tree is not None for entry in entries)
+    assert read_back(repository, snapshot) == contents

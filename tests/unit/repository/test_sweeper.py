@@ -10,7 +10,7 @@ import pytest
 from drorch.errors import ChainBroken, StoreUnavailable
 from drorch.format import names
 from drorch.ids import RunId
-from drorch.repository import packing, sweeper, writer
+from drorch.repository import packing, segments, sweeper
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.opening import Replica, Repository
 from drorch.repository.sweeper import SweepPlan, SweepReport
@@ -30,7 +30,7 @@ LATER = EPOCH + timedelta(days=30)
 @pytest.fixture(autouse=True)
 def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "PACK_TARGET_BYTES", 80_000)
-    monkeypatch.setattr(writer, "SEGMENT_PACKS", 1)
+    monkeypatch.setattr(segments, "SEGMENT_PACKS", 1)
 
 
 class Lane:
