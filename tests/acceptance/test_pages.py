@@ -116,9 +116,10 @@ def told(desk: Desk) -> dict[Command, Answer]:
         if "secrets/" in command.text:
             desk.write(README)
         answers[command] = desk.run(command)
-    same = equal("postgresql", *(socket_url(server, "land") for server in (desk.production, desk.bare)),
-                 programs=desk.production.programs)  # fmt: skip
-    assert same.startswith("equal")
+    for name, answer in ((command.text, answers[command]) for command in README_COMMANDS):
+        assert answer.code == 0, f"{name}\n{answer.out}\n{answer.err}"
+    words = [socket_url(server, "land") for server in (desk.production, desk.bare)]
+    assert equal("postgresql", *words, programs=desk.production.programs).startswith("equal")
     desk.bare.run("drop database land")
     desk.bare.run("drop role land_app, drorch_backup")
     for command in OPERATIONS_COMMANDS:
