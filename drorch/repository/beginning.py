@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from drorch.clock import Clock
-from drorch.errors import FormatUnsupported, IntegrityError, KeyMissing, ObjectMissing, SettingsInvalid, StoreError
+from drorch.errors import (
+    FormatUnsupported,
+    IntegrityError,
+    KeyMissing,
+    ObjectMissing,
+    SettingsInvalid,
+    StoreError,
+    StoreMissing,
+)
 from drorch.format import names
 from drorch.format.index import IndexSegment
 from drorch.format.keys import HostKey, LaneKeys, RunKeys, lane_for, run_record
@@ -78,6 +86,9 @@ def begin_run(
     _check_may_write(repository, key)
     lane, lane_secret = lane_for(key.key_id, host.lane_master, place.source, place.generation)
     replicas = Replicas(repository.replicas, repository.unusable)
+    for replica in repository.replicas:
+        if replica.name in repository.short_of_trust:
+            replicas.drop(replica, _short_of_trust(replica, repository))
     writer = LaneWriter(repository.trust, lane, key, clock)
     head = writer.settle(replicas)
     run_keys = RunKeys(random_bytes(32), lane_secret)
@@ -112,6 +123,15 @@ def begin_run(
         material.index.close()
         raise
     return material
+
+
+def _short_of_trust(replica: Replica, repository: Repository) -> StoreError:
+    return StoreMissing(
+        f"{replica.name} lacks the last trust records",
+        expected=names.trust(repository.trust.number),
+        found="an older one as its last",
+        hint=f"`drorch copy --to {replica.name}` brings it up",
+    )
 
 
 def _learned(material: RunMaterial, clock: Clock) -> RunMaterial:

@@ -26,12 +26,14 @@ class Replica:
 class Repository:
     """A repository whose trust chain was verified; ``replicas`` hold byte-identical objects.
 
-    ``unusable`` says which stores were left out because they do not answer or are not a good copy, and why.
+    ``unusable`` says which stores were left out because they do not answer or are not a good copy, and why. ``short_of_trust`` are those
+    that can be read, but lack the last trust records: what is signed by keys of those could not be read from them alone.
     """
 
     trust: TrustChain
     replicas: tuple[Replica, ...]
     unusable: Mapping[str, DrorchError] = field(default_factory=dict)
+    short_of_trust: frozenset[str] = frozenset()
 
 
 def read_trust(store: ObjectStore) -> tuple[bytes, ...]:
@@ -83,7 +85,10 @@ def open_repository(replicas: Sequence[Replica], expected_root: bytes | None) ->
                 found=f"a different trust record in {replica.store.address}",
             )
     return Repository(
-        trust=TrustChain.verify(longest, expected_root), replicas=tuple(good), unusable=MappingProxyType(unusable)
+        trust=TrustChain.verify(longest, expected_root),
+        replicas=tuple(good),
+        unusable=MappingProxyType(unusable),
+        short_of_trust=frozenset(name for name, chain in chains.items() if len(chain) < len(longest)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,17 @@ def retire_first(repository: Repository, store: FaultyStore) -> None:
         key=household.maintainer,
     )
     store.put_if_absent(names.retire_list(lane, 0), retire_list)
+
+
+def test_a_store_without_the_last_trust_record_takes_no_part(
+    repository: Repository, stores: tuple[FaultyStore, FaultyStore]
+) -> None:
+    """The host that writes may stand only in that record: alone, the store could not say who it is."""
+    trust = repository.trust
+    second = replace(trust.last, number=1, previous=trust.last_digest).sign([Household().root], EPOCH)
+    stores[0].put_if_absent(names.trust(1), second)
+    opened = open_repository(repository.replicas, repository.trust.root_digest.raw)
+    assert opened.short_of_trust == {"store1"}
+    committed = back_up(opened, STREAMS, random_bytes=counting_random("first"))
+    assert committed.copies == ("store0",)
+    assert "drorch copy" in committed.dropped["store1"].hint
