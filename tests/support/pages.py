@@ -1,6 +1,7 @@
 """The commands of our pages, taken out of them and run: fenced blocks ``console`` with ``$ `` in front of each command.
 
-Words behind ``console`` say more: ``bare`` runs without any drorch.yaml, ``exit=70`` expects that code.
+Words behind ``console`` say more: ``bare`` runs without any drorch.yaml, ``exit=70`` expects that code, ``terminal`` shows
+the answer as it is on a terminal.
 Files are blocks whose first line is ``# /etc/drorch/...``.
 """
 
@@ -25,6 +26,7 @@ class Command:
     text: str
     shown: tuple[str, ...]
     is_bare: bool
+    is_for_people: bool
     expect: int
 
 
@@ -42,6 +44,7 @@ def commands(page: Path) -> Iterator[Command]:
                 text="\n".join(lines[:length]),
                 shown=tuple(lines[length:]),
                 is_bare="bare" in more.split(),
+                is_for_people="terminal" in more.split(),
                 expect=int(code[1]) if code else 0,
             )
 
