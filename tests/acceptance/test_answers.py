@@ -27,7 +27,7 @@ from tests.support.installations import (
 )
 
 SCHEMAS = {path.name.removesuffix(".schema.json"): path for path in (ROOT / "docs/json").glob("*.schema.json")}
-ON_REQUEST = {"log"}  # keys that an option adds
+ON_REQUEST = {"log", "authenticated"}  # keys that an option adds
 Ask = Callable[[Installation, Town, Path], Answer]
 
 
