@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.installations import ACCOUNT, Custodian, Installation, land_policy, new_installation, socket_url
+from tests.support.installations import Custodian, Installation, land_policy, new_installation, socket_url
 from tests.support.postgresql import BACKUP_PASSWORD, SUPERUSER_PASSWORD, Server
 from tests.support.postgresql_zoo import psql
 
+ACCOUNT = "drorch_asked"  # dropping what it owns takes its grants on every database of the server
 SCRIPT = """
 create table open_to_all (a int);
 create table guarded (a int); alter table guarded enable row level security;
@@ -24,7 +25,7 @@ def land(custodian: Custodian, postgresql_15: Server, tmp_path: Path) -> tuple[I
     database = postgresql_15.new_database(SCRIPT, prefix="asked")
     installation.secret("land", BACKUP_PASSWORD)
     installation.secret("admin", SUPERUSER_PASSWORD)
-    installation.policy("land", land_policy(postgresql_15, database))
+    installation.policy("land", land_policy(postgresql_15, database, user=ACCOUNT))
     return installation, postgresql_15, database
 
 
@@ -43,7 +44,7 @@ def test_an_administrator_gets_what_this_server_needs_and_it_is_enough(
     url = socket_url(server, database)
     text = installation.drorch("policy", "grants", "land", "--connect", url).out
     assert f"CREATE ROLE {ACCOUNT} LOGIN;" in text
-    assert "--   public.guarded\nALTER ROLE drorch_backup BYPASSRLS;" in text
+    assert f"--   public.guarded\nALTER ROLE {ACCOUNT} BYPASSRLS;" in text
     assert "open_to_all" not in text
     assert "11 to 13" not in text  # this server's version is known
     psql(server, database, f"{text}\nalter role {ACCOUNT} password '{BACKUP_PASSWORD}';")
@@ -74,7 +75,7 @@ def test_another_database_is_refused(land: tuple[Installation, Server, str]) -> 
 def test_many_databases_have_no_one_address(land: tuple[Installation, Server, str]) -> None:
     installation, server, _database = land
     (installation.base / "policies" / "d.csv").write_text("id,db\na,one\nb,two\n")
-    text = land_policy(server, '"{db}"', name="many").replace("source:", "for_each: d.csv\nsource:")
+    text = land_policy(server, '"{db}"', name="many", user=ACCOUNT).replace("source:", "for_each: d.csv\nsource:")
     installation.policy("many", text)
     refused = installation.drorch("policy", "grants", "many", "--connect", socket_url(server, "one"), expect=2)
     refused.told("--connect with many/NAME, or --ask")
@@ -82,7 +83,7 @@ def test_many_databases_have_no_one_address(land: tuple[Installation, Server, st
 
 def test_without_a_question_no_server_is_asked(land: tuple[Installation, Server, str]) -> None:
     installation, server, database = land
-    installation.policy("land", land_policy(server, database, port="1"))
+    installation.policy("land", land_policy(server, database, port="1", user=ACCOUNT))
     text = installation.drorch("policy", "grants", "land").out
     assert "-- PostgreSQL 11 to 13, instead of that:" in text
     assert "guarded" not in text

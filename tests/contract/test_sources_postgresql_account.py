@@ -17,7 +17,7 @@ from tests.support.memory_content import SilentObserver, read_capture
 from tests.support.postgresql import BACKUP_PASSWORD, Server
 from tests.support.postgresql_zoo import assert_same_contents, make_zoo, psql, schema_difference
 
-ACCOUNT = "drorch_backup"
+ACCOUNT = "drorch_reader"  # dropping what it owns takes its grants on every database of the server
 
 
 def make_account(server: Server, database: str, private: Path) -> PostgresqlLocation:
