@@ -22,7 +22,7 @@ from drorch.errors import (
 )
 from drorch.format import names
 from drorch.format.index import IndexSegment
-from drorch.format.keys import HostKey, LaneKeys, RunKeys, lane_for, run_record
+from drorch.format.keys import HostKey, LaneKeys, RunKeys, RunRecord, lane_for, run_record
 from drorch.format.objects import MAJOR, OBJECT_LIMIT_BYTES, ObjectType, digest_of
 from drorch.format.pack import ListedPack, PackList
 from drorch.format.record import RecordContext
@@ -316,8 +316,35 @@ def _adopt(material: RunMaterial, run: RunId, clock: Clock) -> None:
             put_or_compare(replica, name, raw)
 
     replicas.each(put_missing)
+    if missing and not _put_second_copies(material, run, raw):
+        index.forget_run(run)
+        return
     index.keep_listed(run, verified.packs)
     index.rely_on(run, digest_of(raw), places(replicas))
+
+
+def _put_second_copies(material: RunMaterial, run: RunId, pack_list: bytes) -> bool:
+    """Put record and list of a crashed run a second time, as alternates: it has no commit that would carry them.
+
+    Return whether the run record is good in every store; where it is not, the run's packs are worth nothing.
+    """
+    trust, lane = material.repository.trust, material.lane.lane
+    allowed = trust.allowed(ObjectType.RUN_RECORD, lane)
+    name = names.run_record(lane, run)
+    damaged: list[str] = []
+
+    def put(replica: Replica) -> None:
+        record = replica.store.read(name, limit_bytes=OBJECT_LIMIT_BYTES)
+        try:
+            RunRecord.verify(record, repository=trust.repository, lane=lane, run=run, allowed=allowed)
+        except IntegrityError:
+            damaged.append(replica.name)
+            return
+        for first, content in ((name, record), (names.pack_list(lane, run), pack_list)):
+            put_or_compare(replica, names.alternate(first, 1), content)
+
+    material.replicas.each(put)
+    return not damaged
 
 
 def _verified_list(material: RunMaterial, run: RunId, raw: bytes) -> PackList | None:

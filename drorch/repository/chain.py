@@ -78,12 +78,12 @@ def read_chain(store: ObjectStore, trust: TrustChain, lane: LaneId) -> tuple[Cha
 def read_good_part(store: ObjectStore, trust: TrustChain, lane: LaneId) -> ChainPart:
     """Return the links of ``lane`` up to where it ends or is broken: what stands before a damage is as good as ever.
 
-    Raises what the store raises.
+    They come without second copies, which would be most of what ten thousand links weigh (``read_link`` gives them). Raises what the store raises.
     """
     links: list[ChainLink] = []
     problem: DrorchError | None = None
     try:
-        links.extend(follow(store, trust, lane))
+        links.extend(replace(link, second_copies=None) for link in follow(store, trust, lane))
     except IntegrityError as error:
         problem = error
     return ChainPart(links=tuple(links[: vouched_for(trust, lane, links)]), problem=problem)

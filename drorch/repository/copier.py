@@ -38,6 +38,7 @@ from drorch.repository.chain import MANIFEST_LIMIT_BYTES, ChainLink, LinkState, 
 from drorch.repository.lane import Head
 from drorch.repository.opening import Replica
 from drorch.repository.runs import SecondCopies
+from drorch.repository.spares import LaneSpares
 from drorch.storage.interface import ObjectStore
 
 Progress = Callable[[int], None]
@@ -127,7 +128,7 @@ class _Lane:
         self._trust = carrier.trust
         self._lane = lane
         self._doubtful = doubtful
-        self._spares: dict[RunId, SecondCopies] = {}
+        self._spares = LaneSpares(carrier.sources, carrier.trust, lane)
         self._present: set[str] = set()
         self._segments: dict[RunId, list[str]] = {}
         self._given_up: dict[RunId, bytes] = {}
@@ -141,7 +142,6 @@ class _Lane:
             raise there.problem
         self._require_same_history(known, there.links, self._carrier.target.name)
         pending = list(self._pending(known, there.links))
-        self._spares = {link.manifest.run: link.second_copies for link in known if link.second_copies is not None}
         if pending:
             self._look()
         head = there.links[-1] if there.links else None
@@ -272,8 +272,7 @@ class _Lane:
         def verify(raw: bytes) -> object:
             return RunRecord.verify(raw, repository=self._trust.repository, lane=self._lane, run=run, allowed=allowed)
 
-        spare = self._spares.get(run)
-        return self._read_or_spare(names.run_record(self._lane, run), verify, spare.run_record if spare else None)
+        return self._read_or_spare(names.run_record(self._lane, run), verify, run, lambda spare: spare.run_record)
 
     def _pack_list(self, need: Needs) -> tuple[bytes, Sequence[ListedPack]]:
         allowed = self._trust.allowed(ObjectType.PACK_LIST, self._lane)
@@ -286,17 +285,20 @@ class _Lane:
                 raw, repository=self._trust.repository, lane=self._lane, run=need.run, allowed=allowed
             )
 
-        spare = self._spares.get(need.run)
-        raw = self._read_or_spare(name, verify, spare.pack_list if spare else None)
+        raw = self._read_or_spare(name, verify, need.run, lambda spare: spare.pack_list)
         packs = verify(raw).packs
         if max(need.ordinals, default=0) >= len(packs):
             raise ObjectCorrupt(f"{name} lists fewer packs than the manifest needs", found=f"{len(packs)} packs")
         return raw, packs
 
-    def _read_or_spare(self, name: str, verify: Callable[[bytes], object], spare: bytes | None) -> bytes:
+    def _read_or_spare(
+        self, name: str, verify: Callable[[bytes], object], run: RunId, choose: Callable[[SecondCopies], bytes | None]
+    ) -> bytes:
         try:
             return self._carrier.read(name, verify)
         except (IntegrityError, ObjectMissing):
+            spares = self._spares.of(run)
+            spare = None if spares is None else choose(spares)
             if not spare:
                 raise
             verify(spare)

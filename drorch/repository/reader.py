@@ -7,7 +7,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 
 from drorch.errors import IntegrityError, ObjectCorrupt, StoreError
@@ -20,11 +19,12 @@ from drorch.format.record import RecordContext
 from drorch.format.signing import SigningPublic
 from drorch.format.tree import LeafEntry, Reference
 from drorch.ids import KeyId, LaneId, RepositoryId, RunId
-from drorch.repository.chain import ChainLink, read_good_part
+from drorch.repository.chain import ChainLink
 from drorch.repository.copies import Copies, Fault
 from drorch.repository.fetching import LaneFetcher
 from drorch.repository.opening import Repository
-from drorch.repository.runs import RunDirectory, SecondCopies
+from drorch.repository.runs import RunDirectory
+from drorch.repository.spares import LaneSpares
 from drorch.repository.walking import leaf_entries, plain_chunks
 from drorch.storage.interface import ObjectStore
 
@@ -94,7 +94,7 @@ class SnapshotReader:
             recipients=recipients,
             pack_list_digests={need.run: need.pack_list_digest for need in link.manifest.needs},
             further=further_keys(repository, self._copies, link.lane),
-            spares=LaneSpares(repository, link).of,
+            spares=LaneSpares(repository.replicas, repository.trust, link.lane).of,
         )
         keys = self._runs.keys(link.manifest.run)
         self.lane_keys = LaneKeys.derive(keys.lane_secret)
@@ -162,30 +162,3 @@ def _read_bundle(
 ) -> tuple[SealedAgain, ...]:
     raw = store.read(copy, limit_bytes=OBJECT_LIMIT_BYTES)
     return read_key_bundle(raw, repository=repository, number=number, allowed=allowed)
-
-
-class LaneSpares:
-    """Second copies of run records and pack lists: those in the commit of the snapshot, and, once more is asked for, of its whole lane."""
-
-    def __init__(self, repository: Repository, link: ChainLink) -> None:
-        self._repository = repository
-        self._link = link
-        self._lock = threading.Lock()
-        self._all: dict[RunId, SecondCopies] | None = None
-
-    def of(self, run: RunId) -> SecondCopies | None:
-        """Return what the commit of ``run`` carries; ``None`` when there is none that is good."""
-        own = self._link.second_copies
-        if own is not None and own.run == run:
-            return own
-        with self._lock:
-            if self._all is None:
-                self._all = dict(self._of_lane())
-            return self._all.get(run)
-
-    def _of_lane(self) -> Iterator[tuple[RunId, SecondCopies]]:
-        for replica in self._repository.replicas:
-            with suppress(StoreError):
-                for link in read_good_part(replica.store, self._repository.trust, self._link.lane).links:
-                    if link.second_copies is not None:
-                        yield link.second_copies.run, link.second_copies

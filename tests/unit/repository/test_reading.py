@@ -107,3 +107,8 @@ def test_what_is_nowhere_is_missing_and_what_is_nowhere_good_is_unavailable() ->
         store.put_if_absent("a", b"much too long")
     with pytest.raises(ChunkUnavailable):
         copies.first_good("a", lambda store, name: store.read(name, limit_bytes=10))
+
+
+def test_a_long_lane_is_listed_without_its_second_copies(repository: Repository) -> None:
+    """Ten thousand links with them would weigh a quarter of a gigabyte."""
+    assert [one.link.second_copies for one in snapshots(repository)] == [None, None]

@@ -169,3 +169,29 @@ def test_a_store_without_the_last_trust_record_takes_no_part(
     committed = back_up(opened, STREAMS, random_bytes=counting_random("first"))
     assert committed.copies == ("store0",)
     assert "drorch copy" in committed.dropped["store1"].hint
+
+
+def test_record_and_list_of_a_dead_run_that_is_relied_on_exist_twice(
+    repository: Repository, stores: tuple[FaultyStore, FaultyStore]
+) -> None:
+    die_before_the_pack_list(repository, stores, "first")
+    committed = back_up(repository, STREAMS, random_bytes=counting_random("second"))
+    assert committed.totals.new_bytes < 100_000
+    for store in stores:
+        firsts = [stat.name for stat in store.list_objects("l/") if "/q/" in stat.name or "/r/" in stat.name]
+        store.delete([name for name in firsts if "~" not in name])
+    assert [read_back(repository, one) for one in snapshots(repository)] == [STREAMS]
+
+
+def test_a_dead_run_whose_record_is_damaged_is_not_relied_on(
+    repository: Repository, stores: tuple[FaultyStore, FaultyStore]
+) -> None:
+    die_before_the_pack_list(repository, stores, "first")
+    (record,) = [stat.name for stat in stores[1].list_objects("l/") if "/r/" in stat.name]
+    stores[1].delete([record])
+    stores[1].put_if_absent(record, b"damaged")
+    committed = back_up(repository, STREAMS, random_bytes=counting_random("second"))
+    assert committed.copies == ("store0", "store1")
+    assert committed.totals.known_bytes == 0
+    single = alone(repository, repository.replicas[1])
+    assert [read_back(single, one) for one in snapshots(single)] == [STREAMS]
