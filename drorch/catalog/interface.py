@@ -31,6 +31,7 @@ from drorch.catalog.records import (
     RunOutcome,
     RunRecord,
     RunState,
+    SeenDatabase,
     Severity,
     SnapshotRecord,
     SnapshotResult,
@@ -52,6 +53,7 @@ __all__ = [
     "RunOutcome",
     "RunRecord",
     "RunState",
+    "SeenDatabase",
     "Severity",
     "SnapshotRecord",
     "SnapshotResult",
@@ -113,6 +115,13 @@ class History(Protocol):
 
     def newest_run_by_source(self, *, operation: str) -> Mapping[str, RunRecord]:
         """Return the run of ``operation`` that started last, for every source that ever had one."""
+        ...
+
+    def bad_tries_by_source(self, *, operation: str, ignoring: Collection[str] = ()) -> Mapping[str, int]:
+        """Return for every source how many runs ended badly after its last good one; zero is left out.
+
+        ``COMPLETE`` and ``PARTIAL`` are good; errors whose slug is among ``ignoring`` do not count.
+        """
         ...
 
     def append_log(self, run_id: str, lines: Iterable[LogLine]) -> None:
@@ -232,6 +241,28 @@ class Sources(Protocol):
 
     def sources(self, *, policy: str | None = None) -> tuple[SourceRecord, ...]:
         """Return the known sources, by address."""
+        ...
+
+    def record_databases(self, asked_by: str, server: str, names: Collection[str], *, at: datetime) -> None:
+        """Record what a server named when it was asked for ``asked_by``: what it named before and does not now is gone.
+
+        A database that comes back is there again. Only for an answer; a server that could not be asked says nothing.
+        """
+        ...
+
+    def seen_databases(self, *, asked_by: str | None = None) -> tuple[SeenDatabase, ...]:
+        """Return every database that was ever named, those that are gone included, by ``asked_by`` and name."""
+        ...
+
+    def rename_source(self, address: str, was: str) -> None:
+        """Record that ``address`` goes on in the lane of ``was``; raise ``Bug`` when either is not as it must be.
+
+        ``was`` must be known and is retired by it; ``address`` must be new.
+        """
+        ...
+
+    def former_names(self) -> Mapping[str, str]:
+        """Return for each source that was renamed the name from which its lane is derived: its first."""
         ...
 
     def claim_source(self, claim: SourceClaim, *, is_alive: IsAlive) -> None:

@@ -208,6 +208,18 @@ class SourceRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeenDatabase:
+    """A database that a server named when it was asked for ``asked_by``, a policy; ``gone_at`` is when it first did not any more."""
+
+    asked_by: str
+    server: str
+    name: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    gone_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaneHead:
     """The newest manifest of a lane that was ever seen in a store."""
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, select, update
 
 from drorch.catalog import tables
 from drorch.catalog.database import Database
@@ -15,6 +15,8 @@ from drorch.catalog.records import EventRecord, LogLine, RunOutcome, RunRecord, 
 from drorch.catalog.rows import NoSuchId, add_if_absent, columns_of, only_id_with, records, values_of
 from drorch.errors import Bug, UsageInvalid
 
+_GOOD = (RunState.COMPLETE, RunState.PARTIAL)
+_BAD = (RunState.FAILED, RunState.CRASHED, RunState.INTERRUPTED, RunState.VOID)
 LOG_LINE_LENGTH = 4_000  # a server's message may be as long as it likes; the catalog stays small
 
 
@@ -108,6 +110,30 @@ class SqlHistory(Database):
         with self.reading() as connection:
             found = records(connection, RunRecord, _runs().where(runs.c.run_id.in_(select(newest).select_from(each))))
         return {run.source: run for run in found}
+
+    def bad_tries_by_source(self, *, operation: str, ignoring: Collection[str] = ()) -> Mapping[str, int]:
+        """See ``History``."""
+        runs = tables.runs
+        good = runs.alias()
+        last_good = (
+            select(good.c.source, func.max(good.c.started_at).label("at"))
+            .where(good.c.operation == operation, good.c.state.in_(_GOOD))
+            .group_by(good.c.source)
+            .subquery()
+        )
+        query = (
+            select(runs.c.source, func.count())
+            .select_from(runs.outerjoin(last_good, runs.c.source == last_good.c.source))
+            .where(
+                runs.c.operation == operation,
+                runs.c.state.in_(_BAD),
+                or_(last_good.c.at.is_(None), runs.c.started_at > last_good.c.at),
+                or_(runs.c.error_slug.is_(None), runs.c.error_slug.not_in(ignoring)),
+            )
+            .group_by(runs.c.source)
+        )
+        with self.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def append_log(self, run_id: str, lines: Iterable[LogLine]) -> None:
         """See ``History``."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +14,7 @@ from sqlalchemy import Connection, Select, delete, insert, select
 from drorch.catalog import tables
 from drorch.catalog.database import Database
 from drorch.catalog.interface import IsAlive
-from drorch.catalog.records import PolicyText, SourceClaim, SourceRecord
+from drorch.catalog.records import PolicyText, SeenDatabase, SourceClaim, SourceRecord, SourceState
 from drorch.catalog.rows import add_if_absent, columns_of, put, records, values_of
 from drorch.errors import Bug, NothingDone
 
@@ -69,6 +72,46 @@ class SqlSources(Database):
         with self.reading() as connection:
             return records(connection, SourceRecord, query)
 
+    def record_databases(self, asked_by: str, server: str, names: Collection[str], *, at: datetime) -> None:
+        """See ``Sources``."""
+        seen = tables.seen_databases
+        named = {unicodedata.normalize("NFC", name) for name in names}
+        with self.writing() as connection:
+            query = _databases().where(seen.c.asked_by == asked_by).with_for_update()
+            known = {one.name: one for one in records(connection, SeenDatabase, query)}
+            missing = [one for one in known.values() if one.name not in named and one.gone_at is None]
+            put(connection, seen, [replace(one, gone_at=at) for one in missing])
+            first = {name: one.first_seen_at for name, one in known.items()}
+            put(connection, seen, [_seen(asked_by, server, name, first.get(name, at), at) for name in sorted(named)])
+
+    def seen_databases(self, *, asked_by: str | None = None) -> tuple[SeenDatabase, ...]:
+        """See ``Sources``."""
+        seen = tables.seen_databases.c
+        query = _databases().order_by(seen.asked_by, seen.name)
+        if asked_by is not None:
+            query = query.where(seen.asked_by == asked_by)
+        with self.reading() as connection:
+            return records(connection, SeenDatabase, query)
+
+    def rename_source(self, address: str, was: str) -> None:
+        """See ``Sources``."""
+        sources, names = tables.sources, tables.former_names
+        with self.writing() as connection:
+            query = select(*columns_of(SourceRecord, sources)).where(sources.c.address.in_([address, was]))
+            found = {record.address: record for record in records(connection, SourceRecord, query.with_for_update())}
+            if set(found) != {was}:
+                raise Bug("a source takes a new name once, from one that is known", found=f"{was} -> {address}")
+            first = connection.scalar(select(names.c.was).where(names.c.address == was))
+            policy = address.partition("/")[0]
+            renamed = replace(found[was], address=address, policy=policy, state=SourceState.ACTIVE)
+            put(connection, sources, [replace(found[was], state=SourceState.RETIRED), renamed])
+            connection.execute(insert(names).values(address=address, was=first or was))
+
+    def former_names(self) -> Mapping[str, str]:
+        """See ``Sources``."""
+        with self.reading() as connection:
+            return {row.address: row.was for row in connection.execute(select(tables.former_names))}
+
     def claim_source(self, claim: SourceClaim, *, is_alive: IsAlive) -> None:
         """See ``Sources``."""
         with self.writing() as connection:
@@ -92,6 +135,14 @@ class SqlSources(Database):
         query = select(*columns_of(SourceClaim, tables.claims)).order_by(tables.claims.c.source)
         with self.reading() as connection:
             return records(connection, SourceClaim, query)
+
+
+def _databases() -> Select[Any]:
+    return select(*columns_of(SeenDatabase, tables.seen_databases))
+
+
+def _seen(asked_by: str, server: str, name: str, first: datetime, at: datetime) -> SeenDatabase:
+    return SeenDatabase(asked_by=asked_by, server=server, name=name, first_seen_at=first, last_seen_at=at, gone_at=None)
 
 
 def _policies() -> Select[Any]:

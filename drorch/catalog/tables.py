@@ -10,7 +10,7 @@ from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, PrimaryKeyC
 from drorch.catalog.columns import BigNumber, Choice, JsonText, Moment, NormalText
 from drorch.catalog.records import CopyState, RunState, Severity, SnapshotResult, SourceState
 
-HEAD = "0001"  # the newest migration; a catalog of another revision is migrated, or refused when newer
+HEAD = "0002"  # the newest migration; a catalog of another revision is migrated, or refused when newer
 VERSION_TABLE = "catalog_version"
 
 metadata = MetaData(
@@ -153,6 +153,24 @@ sources = Table(
     Column("first_used_at_ms", Moment, key="first_used_at", nullable=False),
     Column("state", Choice(SourceState), nullable=False),
     Column("last_seen_at_ms", Moment, key="last_seen_at", nullable=False),
+)
+
+seen_databases = Table(  # by whom a server was asked: two accounts may see different databases
+    "seen_databases",
+    metadata,
+    Column("asked_by", NormalText, primary_key=True),
+    Column("name", NormalText, primary_key=True),
+    Column("server", NormalText, nullable=False),
+    Column("first_seen_at_ms", Moment, key="first_seen_at", nullable=False),
+    Column("last_seen_at_ms", Moment, key="last_seen_at", nullable=False),
+    Column("gone_at_ms", Moment, key="gone_at"),
+)
+
+former_names = Table(  # of sources that were renamed: their lane is derived from the name that they had
+    "former_names",
+    metadata,
+    Column("address", NormalText, primary_key=True),
+    Column("was", NormalText, nullable=False),
 )
 
 claims = Table(

@@ -18,6 +18,7 @@ from drorch.catalog.interface import (
     LaneHead,
     LogLine,
     RunState,
+    SeenDatabase,
     SnapshotRecord,
     SnapshotResult,
     SourceState,
@@ -683,3 +684,87 @@ class TestReopening:
 
     def test_the_address_says_where_it_is(self, place: CatalogPlace, catalog: Catalog) -> None:
         assert catalog.address == place.where
+
+
+class TestDatabasesOfServers:
+    SERVER = "postgresql://legacy.example/"
+
+    def test_what_a_server_named_before_and_does_not_now_is_gone(self, catalog: Catalog) -> None:
+        catalog.record_databases("district-land", self.SERVER, ["land_d2", "land_d1"], at=START)
+        catalog.record_databases("district-land", self.SERVER, ["land_d1", "land_d3"], at=after(60))
+        found = {one.name: one for one in catalog.seen_databases(asked_by="district-land")}
+        assert list(found) == ["land_d1", "land_d2", "land_d3"]
+        assert (found["land_d1"].first_seen_at, found["land_d1"].last_seen_at) == (START, after(60))
+        assert (found["land_d2"].last_seen_at, found["land_d2"].gone_at) == (START, after(60))
+        assert found["land_d3"] == SeenDatabase(
+            asked_by="district-land",
+            server=self.SERVER,
+            name="land_d3",
+            first_seen_at=after(60),
+            last_seen_at=after(60),
+            gone_at=None,
+        )
+
+    def test_gone_is_told_from_when_it_first_was_and_ends_when_it_comes_back(self, catalog: Catalog) -> None:
+        for seconds, names in ((0, ["land"]), (60, []), (120, [])):
+            catalog.record_databases("p", self.SERVER, names, at=after(seconds))
+        assert [one.gone_at for one in catalog.seen_databases()] == [after(60)]
+        catalog.record_databases("p", self.SERVER, ["land"], at=after(180))
+        assert [(one.gone_at, one.first_seen_at) for one in catalog.seen_databases()] == [(None, START)]
+
+    def test_what_one_was_told_takes_nothing_from_another(self, catalog: Catalog) -> None:
+        catalog.record_databases("one", self.SERVER, ["land", "hr"], at=START)
+        catalog.record_databases("two", self.SERVER, ["hr"], at=after(60))
+        assert [(one.asked_by, one.name, one.gone_at) for one in catalog.seen_databases()] == [
+            ("one", "hr", None),
+            ("one", "land", None),
+            ("two", "hr", None),
+        ]
+
+    def test_a_name_is_one_however_its_letters_are_composed(self, catalog: Catalog) -> None:
+        catalog.record_databases("p", self.SERVER, ["sổ"], at=START)
+        catalog.record_databases("p", self.SERVER, [unicodedata.normalize("NFD", "sổ")], at=after(60))
+        assert [(one.name, one.gone_at) for one in catalog.seen_databases()] == [("sổ", None)]
+
+
+class TestNewNames:
+    def test_a_renamed_source_goes_on_and_the_old_name_is_retired(self, catalog: Catalog) -> None:
+        old = a_source()
+        catalog.put_source(old)
+        catalog.rename_source("merged/land_d595", old.address)
+        assert catalog.source("merged/land_d595") == replace(old, address="merged/land_d595", policy="merged")
+        assert catalog.source(old.address) == replace(old, state=SourceState.RETIRED)
+        assert catalog.former_names() == {"merged/land_d595": old.address}
+
+    def test_a_second_new_name_leads_back_to_the_first(self, catalog: Catalog) -> None:
+        catalog.put_source(a_source(address="one", policy="one"))
+        catalog.rename_source("two", "one")
+        catalog.rename_source("three", "two")
+        assert catalog.former_names() == {"two": "one", "three": "one"}
+
+    @pytest.mark.parametrize(("address", "was"), [("known", "also"), ("new", "unknown")])
+    def test_what_makes_no_sense_is_refused(self, catalog: Catalog, address: str, was: str) -> None:
+        for name in ("known", "also"):
+            catalog.put_source(a_source(address=name, policy=name))
+        with pytest.raises(Bug):
+            catalog.rename_source(address, was)
+        assert catalog.former_names() == {}
+
+
+class TestBadTries:
+    def test_only_what_failed_after_the_last_good_run_counts(self, catalog: Catalog) -> None:
+        def ran(source: str, seconds: float, state: RunState, slug: str | None = None) -> None:
+            run = a_run(source=source, started_at=after(seconds))
+            catalog.begin_run(run)
+            catalog.end_run(run.run_id, an_outcome(state, error_slug=slug, ended_at=after(seconds + 1)))
+
+        ran("a", 0, RunState.FAILED, "source-login")
+        ran("a", 10, RunState.COMPLETE)
+        ran("a", 20, RunState.FAILED, "source-login")
+        ran("a", 30, RunState.CRASHED)
+        ran("a", 40, RunState.FAILED, "nothing-done")
+        ran("b", 0, RunState.FAILED, "source-login")
+        ran("c", 0, RunState.FAILED, "source-login")
+        ran("c", 10, RunState.PARTIAL)
+        assert catalog.bad_tries_by_source(operation="backup", ignoring=["nothing-done"]) == {"a": 2, "b": 1}
+        assert catalog.bad_tries_by_source(operation="restore") == {}

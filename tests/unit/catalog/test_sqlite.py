@@ -21,6 +21,7 @@ from sqlalchemy import event
 from drorch.catalog.interface import Catalog
 from drorch.catalog.sql import SqlCatalog
 from drorch.catalog.sqlite import open_sqlite, set_sqlite_aside
+from drorch.catalog.tables import HEAD
 from drorch.errors import CatalogError, CatalogTooNew
 from tests.support.catalogs import START, a_copy, a_run, a_snapshot
 
@@ -122,7 +123,7 @@ class TestRefusals:
         connection.close()
         with pytest.raises(CatalogTooNew, match="newer drorch") as refusal:
             open_sqlite(path)
-        assert (refusal.value.expected, refusal.value.found) == ("revision 0001 or older", "revision 0999")
+        assert (refusal.value.expected, refusal.value.found) == (f"revision {HEAD} or older", "revision 0999")
         assert "use the newer drorch" in refusal.value.hint
         assert [entry.name for entry in path.parent.iterdir()] == ["catalog.db"]
 
