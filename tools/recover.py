@@ -535,15 +535,15 @@ class Entry(NamedTuple):
 Pieces = Iterator[tuple[int, bytes | Refused]]  # a length, and so many bytes or why they are lost
 
 
-def read_places(at: Cursor, run: bytes, count: int) -> tuple[Place, ...]:
-    """A place, and with ``count`` 2 that of the twin if there is one."""
-    places = [Place(run, at.number(4), at.number(4), at.number(4)) for _ in range(count)]
+def read_places(at: Cursor, run: bytes) -> tuple[Place, ...]:
+    """A place, and that of the twin if there is one."""
+    places = [Place(run, at.number(4), at.number(4), at.number(4)) for _ in range(2)]
     return tuple(place for place in places if place.ordinal != 2**32 - 1)
 
 
 def read_reference(raw: bytes, what: str) -> Child:
     at = Cursor(raw, what)
-    places, chunk_id, level, size = read_places(at, at.take(16), 2), at.take(32), at.number(1), at.number(8)
+    places, chunk_id, level, size = read_places(at, at.take(16)), at.take(32), at.number(1), at.number(8)
     if level > MAX_LEVEL or at.left() or size > MAX_STREAM:
         raise Refused(f"{what}: a reference is malformed")
     return Child(size, chunk_id, places, level)
@@ -555,17 +555,17 @@ def read_node(raw: bytes, node: Child) -> list[Child]:
     version, level, runs = at.number(1), at.number(1), [at.take(16) for _ in range(at.number(2))]
     children: list[Child] = []
 
-    def below(size: int, places: int) -> Child:
+    def below(size: int) -> Child:
         chunk_id, index = at.take(32), at.number(2)
-        return Child(size, chunk_id, read_places(at, runs[index] if index < len(runs) else b"", places), level - 1)
+        return Child(size, chunk_id, read_places(at, runs[index] if index < len(runs) else b""), level - 1)
 
     for _ in range(at.number(4)):
         if level:
-            children.append(below(at.number(8), 2))
+            children.append(below(at.number(8)))
             continue
         bases, size = at.number(1), at.number(4)
-        first = below(size, 1)
-        children.append(first._replace(bases=tuple(below(-1, 1) for _ in range(bases))))
+        first = below(size)
+        children.append(first._replace(bases=tuple(below(-1) for _ in range(bases))))
         if bases > MAX_BASES or size > MAX_CHUNK:
             raise Refused(f"{at.what}: an entry is over the limit")
     if (version, level) != (1, node.level) or at.left() or node.size not in (-1, sum(each.size for each in children)):
@@ -678,10 +678,17 @@ class Lane:
         if self.pairs:
             self._walk(past_damage=past_damage)
 
-    def _signed(self, name: str, kind: int, known: range, spare: Iterable[Copy] = ()) -> Signed | None:
-        """The first genuine copy of a signed object of this lane."""
-        place = (self.trust.repository, self.lane)
-        check = partial(genuine, kind=kind, name=name, place=place, known=known, pairs=self.pairs)
+    def _signed(
+        self, name: str, kind: int, known: range, spare: Iterable[Copy] = (), digest: bytes | None = None
+    ) -> Signed | None:
+        """The first genuine copy of a signed object of this lane, with that digest if one is given."""
+
+        def check(raw: bytes) -> Signed:
+            found = genuine(raw, kind, name, (self.trust.repository, self.lane), known, self.pairs)
+            if digest not in (None, found.digest):
+                raise Refused(f"{name}: is not the manifest that its commit names")
+            return found
+
         return first_good(name, chain(self.store.copies(name), spare), check)
 
     def _walk(self, *, past_damage: bool) -> None:
@@ -720,13 +727,11 @@ class Lane:
         name = f"{self.folder}/m/{number:012d}"
         state, wanted, second = self._read_commit(f"{name}.c", number)
         spare: dict[int, list[Copy]] = {p: [(f"the copy in {name}.c", partial(second.one, p))] for p in second.found}
-        found = self._signed(name, 7, MANIFEST, spare.get(1, ()))
+        found = self._signed(name, 7, MANIFEST, spare.get(1, ()), wanted)
         if not found:
             raise Refused(f"{name} is missing")
         if found.fields.number(16, 8) != number or previous not in (None, found.fields.one(17, 32)):
             raise Refused(f"{name}: does not follow the manifest before it")
-        if wanted not in (None, found.digest):
-            raise Refused(f"{name}: is not the manifest that its commit names")
         run = found.fields.one(18, 16)
         self._spare |= {(run, part): copies for part, copies in spare.items()}
         needs = {

@@ -15,6 +15,7 @@ from drorch.format.tree import STREAM_LIMIT_BYTES, Reference
 
 # The numbers of ``sources.interface``, which this layer does not import; a test compares them.
 KINDS = range(1, 6)
+DEFINING_KINDS = frozenset({1, 4})  # schema and roles: without them rows are hard to use, so writers store them twice
 ROW_FORMAT_NONE = 0
 ROW_FORMAT_LINES = 1
 ROW_FORMAT_PREFIXED = 2

@@ -29,7 +29,7 @@ class IndexPack:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class IndexEntry:
     """A chunk or node that was stored, and where."""
 

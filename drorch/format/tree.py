@@ -16,7 +16,7 @@ PLACE_BYTES = 12
 REFERENCE_BYTES = 81
 NO_TWIN = b"\xff" * PLACE_BYTES
 NODE_LIMIT_BYTES = 2**20
-MOST_LEVELS = 8
+TOP_LEVEL = 8
 MOST_BASES = 4
 LEAST_ENTRIES = 16
 MOST_ENTRIES = 4_096
@@ -25,7 +25,7 @@ NODE_VERSION = 1
 
 _PLACE = struct.Struct(">III")
 _REFERENCE = struct.Struct(">16s12s12s32sBQ")
-_CHUNK = struct.Struct(">32sH12s")
+_CHUNK = struct.Struct(">32sH12s12s")
 _LEAF_HEAD = struct.Struct(">BI")
 _INNER = struct.Struct(">Q32sH12s12s")
 _NODE_HEAD = struct.Struct(">BBH")
@@ -90,10 +90,10 @@ class Reference:
         if len(raw) != REFERENCE_BYTES:
             raise ObjectCorrupt("a reference is damaged", expected=f"{REFERENCE_BYTES} bytes", found=f"{len(raw)}")
         run, place, twin, chunk, level, plain_bytes = _REFERENCE.unpack(raw)
-        if level > MOST_LEVELS or not 0 < plain_bytes <= STREAM_LIMIT_BYTES:
+        if level > TOP_LEVEL or not 0 < plain_bytes <= STREAM_LIMIT_BYTES:
             raise ObjectCorrupt(
                 "a reference is damaged",
-                expected="at most 8 levels and 2^62 bytes",
+                expected="at most level 8 and 2^62 bytes",
                 found=f"level {level}, {plain_bytes} bytes",
             )
         return cls(RunId(run), Place.decode(place), decode_twin(twin), ChunkId(chunk), level, plain_bytes)
@@ -101,11 +101,12 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class ChunkPlace:
-    """One chunk and where its record lies."""
+    """One chunk and where its record lies; ``twin`` is where a second record of it lies, in another pack."""
 
     chunk_id: ChunkId
     run: RunId
     place: Place
+    twin: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ def encode_node(level: int, entries: Sequence[LeafEntry] | Sequence[InnerEntry])
         parts.append(_encode_leaf(entry, runs) if isinstance(entry, LeafEntry) else _encode_inner(entry, runs))
     head = _NODE_HEAD.pack(NODE_VERSION, level, len(runs))
     node = b"".join((head, *(run.raw for run in runs), u32(len(parts)), *parts))
-    if not parts or level > MOST_LEVELS or len(node) > NODE_LIMIT_BYTES:
+    if not parts or level > TOP_LEVEL or len(node) > NODE_LIMIT_BYTES:
         raise Bug(f"a node of {len(parts)} entries, {len(node)} bytes, level {level}")
     return node
 
@@ -257,7 +258,7 @@ class TreeBuilder:
         return None
 
     def _add(self, level: int, entry: LeafEntry | InnerEntry) -> None:
-        if level > MOST_LEVELS + 1:  # the entry of a top node of the last level goes nowhere
+        if level > TOP_LEVEL + 1:  # the entry of a top node of the last level goes nowhere
             raise Bug("a tree of too many levels")
         if level == len(self._levels):
             self._levels.append(_Level())
@@ -288,7 +289,7 @@ def _encode_leaf(entry: LeafEntry, runs: dict[RunId, int]) -> bytes:
     if not 0 < entry.plain_length <= CHUNK_LIMIT_BYTES or len(entry.bases) > MOST_BASES:
         raise Bug("a leaf entry out of bounds")
     chunks = [
-        _CHUNK.pack(one.chunk_id.raw, runs.setdefault(one.run, len(runs)), one.place.encode())
+        _CHUNK.pack(one.chunk_id.raw, runs.setdefault(one.run, len(runs)), one.place.encode(), encode_twin(one.twin))
         for one in (entry.chunk, *entry.bases)
     ]
     return b"".join((u8(len(entry.bases)), u32(entry.plain_length), *chunks))
@@ -312,8 +313,8 @@ def _decode_node(view: memoryview) -> Node:
         raise FormatUnsupported("a tree node of another form", expected="form 1", found=f"form {version}")
     count_at = _NODE_HEAD.size + run_count * _RUN_BYTES
     entries_at = count_at + 4
-    if level > MOST_LEVELS or len(view) > NODE_LIMIT_BYTES or entries_at > len(view):
-        raise ObjectCorrupt("a tree node is damaged", expected="at most 8 levels and 1 MiB", found=f"level {level}")
+    if level > TOP_LEVEL or len(view) > NODE_LIMIT_BYTES or entries_at > len(view):
+        raise ObjectCorrupt("a tree node is damaged", expected="at most level 8 and 1 MiB", found=f"level {level}")
     runs = [RunId(bytes(view[start : start + _RUN_BYTES])) for start in range(_NODE_HEAD.size, count_at, _RUN_BYTES)]
     count = int.from_bytes(view[count_at:entries_at], "big")
     if not 1 <= count <= MOST_ENTRIES:
@@ -334,8 +335,8 @@ def _decode_leaves(view: memoryview, position: int, count: int, runs: Sequence[R
         position += _LEAF_HEAD.size
         chunks = []
         for _ in range(1 + bases):
-            chunk, index, place = _CHUNK.unpack_from(view, position)
-            chunks.append(ChunkPlace(ChunkId(chunk), _run(runs, index), Place.decode(place)))
+            chunk, index, place, twin = _CHUNK.unpack_from(view, position)
+            chunks.append(ChunkPlace(ChunkId(chunk), _run(runs, index), Place.decode(place), decode_twin(twin)))
             position += _CHUNK.size
         entries.append(LeafEntry(chunks[0], plain_length, tuple(chunks[1:])))
     _check_end(view, position)

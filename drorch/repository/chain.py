@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TypeVar
@@ -105,27 +106,34 @@ def follow(store: ObjectStore, trust: TrustChain, lane: LaneId) -> Iterator[Chai
 
 
 def read_link(store: ObjectStore, trust: TrustChain, lane: LaneId, sequence: int) -> ChainLink | None:
-    """Return one link, or ``None`` when neither manifest nor commit is there. A damaged manifest is taken from its commit."""
+    """Return one link, or ``None`` when neither manifest nor commit is there.
+
+    A manifest that is damaged, or is that of a run which lost the number (FORMAT 8), is taken from its alternates or from its commit.
+    """
     commit, damage = _read_commit(store, trust, lane, sequence)
     name = names.manifest(lane, sequence)
     try:
-        link = first_verified(store, name, MANIFEST_LIMIT_BYTES, lambda raw: _verified(trust, lane, sequence, raw))
+        link = first_verified(
+            store, name, MANIFEST_LIMIT_BYTES, lambda raw: _counting(_verified(trust, lane, sequence, raw), commit)
+        )
     except (ObjectMissing, IntegrityError) as error:
         if commit is None:
             if isinstance(error, ObjectMissing) and not damage:
                 return None
             raise _unreadable(name, error) from error
         return _decided(_from_second_copy(trust, lane, sequence, commit, error), commit)
-    if commit is None:
-        return replace(link, damage=link.damage or damage)
-    if commit.manifest_digest != link.digest:
-        other = ObjectCorrupt(
-            f"{name} is not the manifest that its commit names",
-            expected=str(commit.manifest_digest),
-            found=str(link.digest),
-        )
-        link = _from_second_copy(trust, lane, sequence, commit, other)
-    return _decided(link, commit)
+    return replace(link, damage=link.damage or damage) if commit is None else _decided(link, commit)
+
+
+def manifests_of(
+    store: ObjectStore, trust: TrustChain, lane: LaneId, sequence: int
+) -> Iterator[tuple[bytes, Manifest]]:
+    """Yield every genuine manifest that stands under a number or its alternates: while none is decided any may come to count."""
+    name = names.manifest(lane, sequence)
+    for candidate in (name, *(names.alternate(name, number) for number in range(1, ALTERNATES + 1))):
+        with suppress(ObjectMissing, IntegrityError):
+            raw = store.read(candidate, limit_bytes=MANIFEST_LIMIT_BYTES)
+            yield raw, _verified(trust, lane, sequence, raw).manifest
 
 
 def read_commit(store: ObjectStore, trust: TrustChain, lane: LaneId, sequence: int) -> bytes:
@@ -175,6 +183,17 @@ def _verified(trust: TrustChain, lane: LaneId, sequence: int, raw: bytes) -> Cha
     return ChainLink(lane=lane, manifest=manifest, digest=digest_of(raw), state=LinkState.UNDECIDED)
 
 
+def _counting(link: ChainLink, commit: Commit | None) -> ChainLink:
+    """Return ``link`` when it is the one that the commit names; raise ``ObjectCorrupt``."""
+    if commit is not None and commit.manifest_digest != link.digest:
+        raise ObjectCorrupt(
+            f"manifest {link.sequence} is not the one that its commit names",
+            expected=str(commit.manifest_digest),
+            found=str(link.digest),
+        )
+    return link
+
+
 def _read_commit(store: ObjectStore, trust: TrustChain, lane: LaneId, sequence: int) -> tuple[Commit | None, str]:
     """Return the commit; or ``None`` and what is wrong with it, nothing when it is absent."""
     allowed = trust.allowed(ObjectType.COMMIT, lane)
@@ -193,16 +212,10 @@ def _read_commit(store: ObjectStore, trust: TrustChain, lane: LaneId, sequence: 
 def _from_second_copy(trust: TrustChain, lane: LaneId, sequence: int, commit: Commit, error: DrorchError) -> ChainLink:
     if not commit.manifest:
         raise _unreadable(names.manifest(lane, sequence), error)
-    return replace(_verified(trust, lane, sequence, commit.manifest), damage=str(error))
+    return replace(_counting(_verified(trust, lane, sequence, commit.manifest), commit), damage=str(error))
 
 
 def _decided(link: ChainLink, commit: Commit) -> ChainLink:
-    if commit.manifest_digest != link.digest:
-        raise ObjectCorrupt(
-            f"the commit of manifest {link.sequence} of lane {link.lane} is for another manifest",
-            expected=str(link.digest),
-            found=str(commit.manifest_digest),
-        )
     if commit.state is not CommitState.COMMITTED:
         return replace(link, state=LinkState.VOID)
     second = SecondCopies(run=link.manifest.run, run_record=commit.run_record, pack_list=commit.pack_list or None)

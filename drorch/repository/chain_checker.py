@@ -158,9 +158,18 @@ class ChainChecker:
             if commit is None or commit.manifest_digest == manifest.digest:
                 self._compare_copy(name, _bytes(raw), commit)
                 return manifest
-            raise _other_manifest(name, commit, manifest)
+            return self._that_counts(name, sequence, manifest, commit)
         except DrorchError as error:
             return self._from_commit(name, sequence, error, commit)
+
+    def _that_counts(self, name: str, sequence: int, other: Manifest, commit: Commit) -> Manifest:
+        """Return the manifest that the commit names, where ``name`` holds that of a run which lost the number (FORMAT 12)."""
+        if not commit.manifest or digest_of(commit.manifest) != commit.manifest_digest:
+            raise _other_manifest(name, commit, other)
+        manifest = self._verified(sequence, commit.manifest)
+        text = f"two runs took number {sequence}; that of run {other.run.short} lost it and does not count"
+        self._place.report(Kind.UNDECIDED, name, text, level=Level.NOTE)
+        return manifest
 
     def _from_commit(self, name: str, sequence: int, error: DrorchError, commit: Commit | None) -> Manifest | None:
         if commit is None or not commit.manifest:

@@ -133,6 +133,7 @@ class _Lane:
         self._segments: dict[RunId, list[str]] = {}
         self._given_up: dict[RunId, bytes] = {}
         self._lost: set[str] = set()
+        self._outrun: set[int] = set()
 
     def copy(self) -> None:
         """Copy what the target lacks, in the order of the chain."""
@@ -141,6 +142,7 @@ class _Lane:
         if there.problem is not None:
             raise there.problem
         self._require_same_history(known, there.links, self._carrier.target.name)
+        self._outrun = {other.sequence for one, other in zip(known, there.links, strict=False) if _outran(one, other)}
         pending = list(self._pending(known, there.links))
         if pending:
             self._look()
@@ -167,12 +169,13 @@ class _Lane:
 
     def _require_same_history(self, known: Sequence[ChainLink], links: Sequence[ChainLink], name: str) -> None:
         for one, other in zip(known, links, strict=False):
-            if one.digest != other.digest:
+            if one.digest != other.digest and not _outran(one, other):
                 raise ChainBroken(
                     f"{name} holds another history of lane {self._lane}",
                     expected=f"manifest {one.sequence} with digest {str(one.digest)[:16]}",
                     found=str(other.digest)[:16],
-                    hint="two machines wrote to one lane, or a store was altered; nothing of this lane was copied",
+                    hint="two machines wrote to one lane, or a store was altered; nothing of this lane was copied."
+                    " docs/OPERATIONS.md says how to go on",
                 )
 
     def _pending(self, known: Sequence[ChainLink], there: Sequence[ChainLink]) -> Iterator[ChainLink]:
@@ -203,7 +206,8 @@ class _Lane:
         carrier, sequence = self._carrier, link.sequence
         commit_name = names.commit(self._lane, sequence)
         commit = carrier.read(commit_name, lambda raw: self._commit(raw, link))
-        carrier.put(names.manifest(self._lane, sequence), self._manifest(link, commit))
+        name = names.manifest(self._lane, sequence)
+        carrier.put(names.alternate(name, 1) if sequence in self._outrun else name, self._manifest(link, commit))
         self._require_not_retired(link)
         carrier.put(commit_name, commit)
         if link.state is LinkState.COMMITTED:
@@ -351,6 +355,15 @@ def retired(store: ObjectStore, trust: TrustChain, lane: LaneId) -> dict[RunId, 
         for run, bitmap in packs.items():
             found[run] = united(found.get(run, b""), bitmap)
         number += 1
+
+
+def _outran(decided: ChainLink, other: ChainLink) -> bool:
+    """Say whether ``other`` is the manifest of a run that lost its number to another, which it could not see.
+
+    The one that counts comes beside it as an alternate, and the commit says which it is. Should that run wake up, it finds the commit there
+    and knows that it is void; was it quicker, then its commit stands and there are two histories.
+    """
+    return decided.digest != other.digest and other.state is LinkState.UNDECIDED
 
 
 def _decided(links: Sequence[ChainLink]) -> tuple[ChainLink, ...]:

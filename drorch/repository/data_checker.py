@@ -265,9 +265,9 @@ class DataChecker:
         top = InnerEntry(reference.plain_bytes, reference.chunk_id, reference.run, reference.place, reference.twin)
         used: set[tuple[RunId, int]] = set()
         for run, place in self._places(reader, top, reference.level):
-            used.add((run, place.ordinal))
-        for run, ordinal in used:
-            needs.add(run, ordinal)
+            if (run, place.ordinal) not in used:
+                used.add((run, place.ordinal))
+                needs.add(run, place)
         return used
 
     def _places(self, reader: SnapshotReader, child: InnerEntry, level: int) -> Iterator[tuple[RunId, Place]]:
@@ -286,6 +286,8 @@ class DataChecker:
             for entry in node.entries:
                 for chunk in (entry.chunk, *entry.bases):
                     yield chunk.run, chunk.place
+                    if chunk.twin is not None:
+                        yield chunk.run, chunk.twin
             return
         for inner in node.entries:
             yield from self._places(reader, inner, level - 1)

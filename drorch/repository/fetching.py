@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from drorch.errors import ChunkUnavailable, DrorchError, IntegrityError, ObjectCorrupt
 from drorch.format import names
+from drorch.format.compression import CODEC_DELTA
 from drorch.format.record import decode_content, open_record
 from drorch.format.tree import ChunkPlace, LeafEntry, Place
 from drorch.ids import ChunkId, LaneId, RunId
@@ -101,17 +102,12 @@ class LaneFetcher:
         return [self._from_span(span, raw, entry) for entry in span.entries]
 
     def chunk(self, entry: LeafEntry) -> bytes:
-        """Return the plain bytes of one entry, read by itself from the first good copy."""
+        """Return the plain bytes of one entry, read by itself from the first good copy, or from its twin's."""
         return self._chain((entry.chunk, *entry.bases), None)
 
     def node(self, run: RunId, place: Place, twin: Place | None, identity: ChunkId) -> bytes:
         """Return a tree node from its place, or from its twin's when that one is no good."""
-        try:
-            return self._chain((ChunkPlace(identity, run, place),), None)
-        except DrorchError:
-            if twin is None:
-                raise
-            return self._chain((ChunkPlace(identity, run, twin),), None)
+        return self._chain((ChunkPlace(identity, run, place, twin),), None)
 
     def _from_span(self, span: Span, raw: memoryview, entry: LeafEntry) -> bytes:
         place = entry.chunk.place
@@ -125,10 +121,18 @@ class LaneFetcher:
         """Decode ``chunks[0]`` through the bases that follow it; ``raw`` is its record when that was read already."""
         wanted, bases = chunks[0], chunks[1:]
         base_plain = self._base(bases) if bases else None
-        opened = self._runs.opened(wanted.run)
         if raw is not None:
-            return self._decode(opened, wanted, raw, base_plain)
-        place = wanted.place
+            return self._decode(self._runs.opened(wanted.run), wanted, raw, base_plain)
+        try:
+            return self._at(wanted.place, wanted, base_plain)
+        except DrorchError:
+            if wanted.twin is None:
+                raise
+            return self._at(wanted.twin, wanted, base_plain)
+
+    def _at(self, place: Place, wanted: ChunkPlace, base_plain: bytes | None) -> bytes:
+        """Read and decode the record that lies at ``place``, from the first copy of its pack in which it is good."""
+        opened = self._runs.opened(wanted.run)
         name = self._pack_name(wanted.run, place.ordinal)
 
         def read(store: ObjectStore, copy: str) -> bytes:
@@ -163,6 +167,10 @@ class LaneFetcher:
             raise ObjectCorrupt(
                 "a record holds another chunk", expected=str(wanted.chunk_id), found=str(header.chunk_id)
             )
+        if header.codec != CODEC_DELTA:
+            base_plain = None  # a twin may be whole where the first record is a delta
+        elif base_plain is None:
+            raise ObjectCorrupt("a delta whose base the tree does not name", found=str(header.chunk_id))
         return decode_content(header, content, base_plain, opened.lane_keys.chunk_id_key)
 
     def _pack_name(self, run: RunId, ordinal: int) -> str:

@@ -199,7 +199,7 @@ class LaneIndex:
     def find(self, chunk: ChunkId) -> Known | None:
         """Return where the chunk lies, in this run's packs or in a pack that is present; ``None`` when unknown.
 
-        A tree node whose second copy is not there is unknown: a run that died between the two left it so.
+        What has a twin that is not there is unknown: a run that died between the two left it so, or the twin was lost.
         """
         with self._lock:
             pending = self._pending.get(chunk.raw)
@@ -233,7 +233,9 @@ class LaneIndex:
     def _put_away(self) -> None:
         """Move what is pending into the file; where that fails the chunks are unknown from now on, and stored again."""
         try:
-            self._connection.executemany("insert or ignore into fresh values (?, ?, ?, ?, ?, ?, ?)", self._pending_rows)
+            self._connection.executemany(
+                "insert or replace into fresh values (?, ?, ?, ?, ?, ?, ?)", self._pending_rows
+            )
         except sqlite3.Error:
             self.spoil()
         self._pending.clear()

@@ -27,7 +27,7 @@ from drorch.format.packsets import overlap, read_pack_sets, united
 from drorch.format.signing import SigningKey
 from drorch.format.trust import NO_PREVIOUS, TrustChain
 from drorch.ids import Digest, LaneId, RunId
-from drorch.repository.chain import ChainLink, LinkState, read_commit, read_link
+from drorch.repository.chain import ChainLink, LinkState, manifests_of, read_commit, read_link
 from drorch.repository.opening import Replica
 from drorch.repository.replicas import Replicas, put_or_compare
 from drorch.storage.interface import ObjectStore
@@ -78,7 +78,7 @@ class LaneWriter:
             links[replica.name] = self._last_link(replica.store)
 
         replicas.each(look)
-        newest = max((_head(links[replica.name]) for replica in replicas.alive), key=lambda head: head.sequence)
+        newest = _head(max((links[replica.name] for replica in replicas.alive), key=_how_far))
         for replica in replicas.alive:
             if _head(links[replica.name]) != newest:
                 replicas.drop(replica, _behind(replica, _head(links[replica.name]), newest))
@@ -113,7 +113,7 @@ class LaneWriter:
 
         def decide(replica: Replica) -> None:
             if overlap(needed, self.retired(replica.store)):
-                self._decide(replica, replace(commit, state=CommitState.VOID))
+                self._decide(replica, replace(commit, state=CommitState.VOID, pack_list=b"", run_record=b""))
                 raise _voided(replica)
             self._put_commit(replica, manifest.sequence, content)
 
@@ -166,7 +166,11 @@ class LaneWriter:
         """
         needed = {need.run: need.bitmap for need in link.manifest.needs}
         if commit is None or overlap(needed, self.retired(replica.store)):
-            void = Commit(sequence=link.sequence, manifest_digest=link.digest, state=CommitState.VOID)
+            manifests = (raw for raw, _ in manifests_of(replica.store, self.trust, self.lane, link.sequence))
+            manifest = next((raw for raw in manifests if digest_of(raw) == link.digest), b"")
+            void = Commit(
+                sequence=link.sequence, manifest_digest=link.digest, state=CommitState.VOID, manifest=manifest
+            )
             self._decide(replica, void)
         else:
             replica.store.put_if_absent(names.commit(self.lane, link.sequence), commit)
@@ -220,6 +224,11 @@ class LaneWriter:
             put_or_compare(replica, names.commit(self.lane, sequence), content)
         except ObjectConflict as error:
             raise _voided(replica) from error
+
+
+def _how_far(link: ChainLink | None) -> tuple[int, bool]:
+    """Of two manifests of one number the decided one goes further: the other may still lose the number (FORMAT 12)."""
+    return (0, False) if link is None else (link.sequence, link.state is not LinkState.UNDECIDED)
 
 
 def _head(link: ChainLink | None) -> Head:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from drorch.format.tree import Place
 from drorch.ids import RunId
 
 MOST_RUNS = 1_024
@@ -25,16 +26,22 @@ class NeedsCollector:
                 self._admitted.add(run)
             return run in self._admitted
 
-    def add(self, run: RunId, ordinal: int) -> None:
-        """Note that pack ``ordinal`` of ``run`` is needed."""
+    def add(self, run: RunId, *places: Place | None) -> None:
+        """Note that the packs of ``run`` in which ``places`` lie are needed: a chunk's, and its twin's if it has one."""
         with self._lock:
             bitmap = self._bitmaps.setdefault(run, bytearray())
-            position = ordinal >> 3
-            if position >= len(bitmap):
-                bitmap.extend(bytes(position + 1 - len(bitmap)))
-            bitmap[position] |= 0x80 >> (ordinal & 7)
+            for place in places:
+                if place is not None:
+                    _set(bitmap, place.ordinal)
 
     def bitmaps(self) -> dict[RunId, bytes]:
         """Return a bitmap for each run, in the order of the runs' ids (FORMAT.md section 8, field 32)."""
         with self._lock:
             return {run: bytes(bitmap) for run, bitmap in sorted(self._bitmaps.items())}
+
+
+def _set(bitmap: bytearray, ordinal: int) -> None:
+    position = ordinal >> 3
+    if position >= len(bitmap):
+        bitmap.extend(bytes(position + 1 - len(bitmap)))
+    bitmap[position] |= 0x80 >> (ordinal & 7)

@@ -8,9 +8,10 @@ restore reads long runs. The ``Shipper`` numbers packs, uploads them in the back
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from drorch.errors import Interrupted
 from drorch.format import names
@@ -37,7 +38,7 @@ class PackIdentity:
     run_record: bytes
 
     def builder(self, copy: int) -> PackBuilder:
-        """Return an empty pack; ``copy`` is 1 for the second copy of tree packs."""
+        """Return an empty pack; ``copy`` is 1 for packs of twins."""
         return PackBuilder(self.repository, self.lane, self.run, self.run_record, copy)
 
 
@@ -172,6 +173,7 @@ class Shipper:
 class PackLine:
     """The pack that one thread is filling; not shared between threads."""
 
+    copies: ClassVar[int] = 1
     shipper: Shipper
     copy: int = 0
     _builder: PackBuilder | None = None
@@ -185,6 +187,13 @@ class PackLine:
             self._builder = self.shipper.identity.builder(self.copy)
         offset = self._builder.add(record)
         return Place(ordinal=self._ordinal, offset=offset, length=len(record))
+
+    def keep(self, records: Sequence[bytes], entry_at: Callable[[Place, Place | None], IndexEntry]) -> IndexEntry:
+        """Place the one record of a chunk, and note for the index what it is."""
+        (record,) = records
+        entry = entry_at(self.place(record), None)
+        self.describe(entry)
+        return entry
 
     def describe(self, entry: IndexEntry) -> None:
         """Note what the last placed record holds, for the index; ships the pack when it is full."""

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from functools import partial
 
 from drorch.format.chunking import Chunker, ChunkerParameters
 from drorch.format.index import IndexEntry
@@ -18,9 +19,9 @@ from drorch.format.tree import ChunkPlace, LeafEntry, Reference
 from drorch.ids import ChunkId, RunId
 from drorch.repository.index import Known, LaneIndex
 from drorch.repository.needs import NeedsCollector
-from drorch.repository.packing import PackLine
 from drorch.repository.sealing import Sealer
 from drorch.repository.trees import NodeStore, StreamTree
+from drorch.repository.twins import Line
 from drorch.storage.interface import Bytes
 
 WINDOW_CHUNKS = 6
@@ -51,7 +52,7 @@ class _Slot:
     identity: ChunkId
     plain_length: int
     known: Known | None = None
-    sealed: Future[bytes] | None = None
+    sealed: Future[tuple[bytes, ...]] | None = None
     same_as: _Slot | None = None
 
 
@@ -71,7 +72,7 @@ class StreamSink:
 class TreeWriter:
     """Writes one stream that lies in a tree of its own. Used by one thread."""
 
-    def __init__(self, sink: StreamSink, line: PackLine, ordinal: int) -> None:
+    def __init__(self, sink: StreamSink, line: Line, ordinal: int) -> None:
         self.totals = StreamTotals()
         self._sink = sink
         self.line = line
@@ -103,18 +104,24 @@ class TreeWriter:
         sink = self._sink
         identity = chunk_id(sink.sealer.chunk_id_key, KIND_CHUNK, plain)
         known = sink.index.find(identity)
-        if known is not None and not sink.needs.admits(known.run):
+        if known is not None and not self._may_reuse(known):
             known = None
         slot = _Slot(identity, len(plain), known=known)
         if slot.known is None:
             slot.same_as = self._sealing.get(identity.raw)
             if slot.same_as is None:
                 self._sealing[identity.raw] = slot
-                slot.sealed = sink.pool.submit(
-                    sink.sealer.seal, KIND_CHUNK, identity, plain, self._ordinal, self._offset
-                )
+                slot.sealed = sink.pool.submit(self._seal, identity, plain, self._offset)
         self._offset += len(plain)
         return slot
+
+    def _may_reuse(self, known: Known) -> bool:
+        """A chunk that must stand twice and stands once is stored afresh, like one whose run is one too many."""
+        return (known.twin is not None or self.line.copies == 1) and self._sink.needs.admits(known.run)
+
+    def _seal(self, identity: ChunkId, plain: Bytes, offset: int) -> tuple[bytes, ...]:
+        seal = self._sink.sealer.seal
+        return tuple(seal(KIND_CHUNK, identity, plain, self._ordinal, offset) for _ in range(self.line.copies))
 
     def _settle(self, slot: _Slot) -> None:
         """Place the chunk if it is new, and append it to the tree."""
@@ -127,15 +134,11 @@ class TreeWriter:
             self.totals.known_bytes += slot.plain_length
         known = slot.same_as.known if slot.same_as is not None else slot.known
         assert known is not None
-        self._sink.needs.add(known.run, known.place.ordinal)
-        self._tree.add(LeafEntry(ChunkPlace(slot.identity, known.run, known.place), slot.plain_length))
+        self._sink.needs.add(known.run, known.place, known.twin)
+        self._tree.add(LeafEntry(ChunkPlace(slot.identity, known.run, known.place, known.twin), slot.plain_length))
 
-    def _place(self, slot: _Slot, record: bytes) -> Known:
-        place = self.line.place(record)
-        entry = IndexEntry(
-            chunk_id=slot.identity, kind=KIND_CHUNK, plain_length=slot.plain_length, place=place, twin=None
-        )
+    def _place(self, slot: _Slot, records: tuple[bytes, ...]) -> Known:
+        entry = self.line.keep(records, partial(IndexEntry, slot.identity, KIND_CHUNK, slot.plain_length))
         self._sink.index.add_fresh(entry, self._sink.run)
-        self.line.describe(entry)
         del self._sealing[slot.identity.raw]
-        return Known(self._sink.run, place, None)
+        return Known(self._sink.run, entry.place, entry.twin)

@@ -9,8 +9,8 @@ Deleted are packs and index segments. Manifests, commits, run records and pack l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -18,13 +18,13 @@ from drorch.clock import Clock
 from drorch.errors import ChainBroken, IntegrityError, ObjectMissing
 from drorch.format import names
 from drorch.format.manifest import bitmap_of
-from drorch.format.objects import FRAME_BYTES, OBJECT_LIMIT_BYTES, ObjectType
+from drorch.format.objects import FRAME_BYTES, OBJECT_LIMIT_BYTES, ObjectType, digest_of
 from drorch.format.pack import PackHeader, PackList, pack_header_length
 from drorch.format.packsets import ordinals, sign_pack_sets, united, without
 from drorch.format.signing import SigningKey
 from drorch.format.trust import TrustChain
 from drorch.ids import Digest, LaneId, RunId
-from drorch.repository.chain import ChainLink, LinkState, read_good_part
+from drorch.repository.chain import ChainLink, LinkState, manifests_of, read_good_part
 from drorch.repository.opening import Replica
 from drorch.storage.interface import ObjectStat, PutOutcome
 
@@ -147,7 +147,16 @@ def _all_links(replica: Replica, trust: TrustChain, lane: LaneId, at_least: int)
             found=f"{len(part.links)}",
             hint="`drorch verify` says what is missing",
         )
-    return part.links
+    return (*part.links, *_rivals(replica, trust, part.links))
+
+
+def _rivals(replica: Replica, trust: TrustChain, links: Sequence[ChainLink]) -> Iterator[ChainLink]:
+    """Yield the other manifests of a number that is not decided: ``drorch copy`` may be about to make one of them count."""
+    for link in links:
+        if link.state is LinkState.UNDECIDED:
+            for raw, manifest in manifests_of(replica.store, trust, link.lane, link.sequence):
+                if digest_of(raw) != link.digest:
+                    yield replace(link, manifest=manifest, digest=digest_of(raw))
 
 
 def _pack_list(replica: Replica, trust: TrustChain, lane: LaneId, run: RunId) -> tuple[Digest, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 
 from drorch.errors import Bug
 from drorch.format.index import IndexEntry
@@ -12,20 +13,19 @@ from drorch.format.tree import LeafEntry, Place, Reference, TreeBuilder
 from drorch.ids import ChunkId, RunId
 from drorch.repository.index import Known, LaneIndex
 from drorch.repository.needs import NeedsCollector
-from drorch.repository.packing import PackLine
 from drorch.repository.sealing import Sealer
+from drorch.repository.twins import TwinLines
 
 
 @dataclass(slots=True, kw_only=True)
 class NodeStore:
-    """Where tree nodes go: two lines of packs of their own, shared by all streams of a run."""
+    """Where tree nodes go: two lines of packs, shared by all streams of a run."""
 
     run: RunId
     sealer: Sealer
     index: LaneIndex
     needs: NeedsCollector
-    first: PackLine
-    second: PackLine
+    lines: TwinLines
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def put(self, level: int, node: bytes) -> tuple[RunId, Place, Place | None, ChunkId]:
@@ -36,24 +36,14 @@ class NodeStore:
             known = self.index.find(identity)
             if known is None or known.twin is None or not self.needs.admits(known.run):
                 known = self._store(identity, node)
-        self.needs.add(known.run, known.place.ordinal)
-        if known.twin is not None:
-            self.needs.add(known.run, known.twin.ordinal)
+        self.needs.add(known.run, known.place, known.twin)
         return known.run, known.place, known.twin, identity
 
-    def flush(self) -> None:
-        """Ship what is left in the two lines."""
-        with self._lock:
-            self.first.flush()
-            self.second.flush()
-
     def _store(self, identity: ChunkId, node: bytes) -> Known:
-        places = [line.place(self.sealer.seal(KIND_NODE, identity, node, 0, 0)) for line in (self.first, self.second)]
-        entry = IndexEntry(chunk_id=identity, kind=KIND_NODE, plain_length=len(node), place=places[0], twin=places[1])
+        records = [self.sealer.seal(KIND_NODE, identity, node, 0, 0) for _ in range(self.lines.copies)]
+        entry = self.lines.keep(records, partial(IndexEntry, identity, KIND_NODE, len(node)))
         self.index.add_fresh(entry, self.run)
-        self.first.describe(entry)
-        self.second.ship_when_full()
-        return Known(self.run, places[0], places[1])
+        return Known(self.run, entry.place, entry.twin)
 
 
 class StreamTree:

@@ -17,7 +17,7 @@ from drorch.clock import Clock
 from drorch.errors import Bug, DrorchError
 from drorch.format import names
 from drorch.format.digests import StreamCounts, StreamDigest
-from drorch.format.entries import Entry
+from drorch.format.entries import DEFINING_KINDS, Entry
 from drorch.format.manifest import Manifest, Needs, Result, SealedBody
 from drorch.format.objects import digest_of
 from drorch.format.pack import ListedPack, PackList
@@ -33,6 +33,7 @@ from drorch.repository.sealing import SALT_BYTES, Sealer
 from drorch.repository.segments import SegmentWriter
 from drorch.repository.streams import StreamSink, StreamTotals, TreeWriter
 from drorch.repository.trees import NodeStore
+from drorch.repository.twins import TwinLines
 from drorch.storage.interface import Bytes
 
 CONTAINER_ORDINAL = 2**31
@@ -120,6 +121,7 @@ class RunWriter:
         self._pool = ThreadPoolExecutor(seal_threads, thread_name_prefix="seal")
         self._sealer = self._make_sealer(compression_level)
         self._shipper = self._make_shipper()
+        self._twin_lines = TwinLines(self._shipper)
         self._sink = self._make_sink()
         self._container = ContainerWriter(lambda: TreeWriter(self._sink, self._new_line(), CONTAINER_ORDINAL))
         self._closed = False
@@ -136,7 +138,7 @@ class RunWriter:
         digest = StreamDigest(stream.row_format, stream.canonical_columns, rows_key)
         tree, small = self._feed(stream, digest, pieces)
         if small and not self._container.has_room:
-            tree, small = self._open_tree(stream.ordinal, small), b""
+            tree, small = self._open_tree(stream, small), b""
         reference = None if tree is None else tree.finish()
         if tree is not None:
             self._give_back(tree)
@@ -155,7 +157,7 @@ class RunWriter:
         entries, entries_size = self._write_entries()
         for line in self._all_lines:
             line.flush()
-        self._sink.nodes.flush()
+        self._twin_lines.flush()
         self._shipper.finish()
         self._segments.put(last=True)
         body = SealedBody(
@@ -267,7 +269,11 @@ class RunWriter:
     def _feed(
         self, stream: StreamToStore, digest: StreamDigest, pieces: Iterable[Bytes]
     ) -> tuple[TreeWriter | None, bytes]:
-        """Digest and store the pieces; a stream that ends below ``SMALL_STREAM_BYTES`` is returned whole instead."""
+        """Digest and store the pieces; a stream that ends below ``SMALL_STREAM_BYTES`` is returned whole instead.
+
+        Not one without which the others are hard to use: that lies in a tree of its own, whose chunks stand twice.
+        """
+        least = 1 if stream.kind in DEFINING_KINDS else SMALL_STREAM_BYTES
         held = bytearray()
         tree: TreeWriter | None = None
         for piece in pieces:
@@ -276,15 +282,16 @@ class RunWriter:
                 tree.write(piece)
                 continue
             held += piece
-            if len(held) >= SMALL_STREAM_BYTES:
-                tree = self._open_tree(stream.ordinal, held)
+            if len(held) >= least:
+                tree = self._open_tree(stream, held)
                 held = bytearray()
         return tree, bytes(held)
 
-    def _open_tree(self, ordinal: int, front: Bytes) -> TreeWriter:
+    def _open_tree(self, stream: StreamToStore, front: Bytes) -> TreeWriter:
         """Return the tree of a stream that does not go into the container, with its first bytes."""
-        self._container.skip(ordinal)
-        tree = TreeWriter(self._sink, self._take_line(), ordinal)
+        self._container.skip(stream.ordinal)
+        line = self._twin_lines if stream.kind in DEFINING_KINDS else self._take_line()
+        tree = TreeWriter(self._sink, line, stream.ordinal)
         tree.write(front)
         return tree
 
@@ -308,7 +315,7 @@ class RunWriter:
         """Write the entries stream, in the order of the ordinals; return its tree and size."""
         if not self._entries:
             return None, 0
-        writer = TreeWriter(self._sink, self._take_line(), ENTRIES_ORDINAL)
+        writer = TreeWriter(self._sink, self._twin_lines, ENTRIES_ORDINAL)
         size = 0
         for ordinal in sorted(self._entries):
             entry, slip = self._entries[ordinal]
@@ -336,7 +343,8 @@ class RunWriter:
 
     def _give_back(self, tree: TreeWriter) -> None:
         self._take_totals(tree.totals)
-        self._lines.put(tree.line)
+        if isinstance(tree.line, PackLine):
+            self._lines.put(tree.line)
 
     def _take_totals(self, totals: StreamTotals) -> None:
         with self._lock:
@@ -382,8 +390,7 @@ class RunWriter:
             sealer=self._sealer,
             index=material.index,
             needs=self._needs,
-            first=PackLine(self._shipper, copy=0),
-            second=PackLine(self._shipper, copy=1),
+            lines=self._twin_lines,
         )
         return StreamSink(
             run=material.run,

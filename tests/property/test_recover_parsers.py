@@ -15,7 +15,7 @@ from tests.support.forge import RecipientKey, one
 from tools import recover
 
 KEYS = recover.RunKeys(bytes(48), bytes(32), bytes(32))
-NODE = bytes([1, 0, 0, 1]) + bytes(16) + bytes([0, 0, 0, 1, 0, 0, 0, 0, 9]) + bytes(32 + 2 + 12)
+NODE = bytes([1, 0, 0, 1]) + bytes(16) + bytes([0, 0, 0, 1, 0, 0, 0, 0, 9]) + bytes(32 + 2 + 24)
 ENTRY = one(1, b"a") + one(2, 2, 8) + one(3, 0, 64) + one(6, bytes(32)) + one(7, 1, 8) + one(11, b"{}")
 REFERENCE = bytes(16 + 12 + 12 + 32 + 1 + 8)
 FRAME = zstandard.ZstdCompressor(write_checksum=True).compress(b"abc")

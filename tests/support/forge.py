@@ -127,6 +127,7 @@ class Known:
     place: bytes
     plain: bytes
     bases: tuple[Known, ...] = ()
+    twin: bytes = NO_TWIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,9 +372,14 @@ class _Run:
         earlier = self.forge.by_position.get((key, index))
         if chunk_id not in self.forge.known:
             base = earlier if earlier and len(earlier.bases) < self.forge.delta_depth else None
-            _, place = self.add("delta" if base and self.forge.delta_packs else "data", 1, plain, ordinal, offset, base)
+            group, twin = "delta" if base and self.forge.delta_packs else "data", NO_TWIN
+            if ordinal == ENTRIES_ORDINAL:
+                group, (_, twin) = "tree", self.add("twin", 1, plain, ordinal, offset, base)
+            _, place = self.add(group, 1, plain, ordinal, offset, base)
             bases = (base, *base.bases) if base else ()
-            self.forge.known[chunk_id] = Known(chunk_id=chunk_id, run=self.run, place=place, plain=plain, bases=bases)
+            self.forge.known[chunk_id] = Known(
+                chunk_id=chunk_id, run=self.run, place=place, plain=plain, bases=bases, twin=twin
+            )
         self.forge.by_position[key, index] = self.forge.known[chunk_id]
         return self.forge.known[chunk_id]
 
@@ -388,8 +394,9 @@ class _Run:
             entries += unsigned(len(known.bases), 8) + unsigned(len(known.plain), 32)
             for each in (known, *known.bases):
                 runs += [each.run] if each.run not in runs else []
-                entries += each.chunk_id + unsigned(runs.index(each.run), 16) + each.place
+                entries += each.chunk_id + unsigned(runs.index(each.run), 16) + each.place + each.twin
                 self.need(each.run, each.place)
+                self.need(each.run, each.twin)
         return self.node(0, runs, len(chunks), entries, sum(len(known.plain) for known in chunks))
 
     def inner(self, level: int, children: list[Node]) -> Node:
@@ -497,8 +504,8 @@ class _Run:
     def _put_commit(self, sequence: int, manifest: bytes, state: int) -> None:
         fields = one(16, sequence, 64) + one(17, sha256(manifest)) + one(18, state, 8)
         lists = one(2, self.pack_list) if self.packs else b""
-        attachment = one(1, manifest) + lists + one(3, self.record) if state == COMMITTED else b""
-        self._put(f"m/{sequence:012d}.c", self._signed(8, f"m/{sequence:012d}.c", fields, attachment))
+        copies = one(1, manifest) + (lists + one(3, self.record) if state == COMMITTED else b"")
+        self._put(f"m/{sequence:012d}.c", self._signed(8, f"m/{sequence:012d}.c", fields, copies))
 
 
 def build_repository(directory: Path, *, snapshots: Sequence[Mapping[str, bytes | Stream]], **options: object) -> Forge:

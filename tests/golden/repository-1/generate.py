@@ -1,6 +1,6 @@
 """What wrote this golden repository: ``python tests/golden/repository-1/generate.py TARGET``.
 
-It was run once, when format major 1 was fixed. The objects are never written again: a reader that stops reading them is
+It was run when format major 1 was fixed. After the first release the objects are never written again: a reader that stops reading them is
 wrong, whatever the reason. (HPKE and ML-DSA are randomised, so a second run gives other bytes of the same shape.)
 """
 

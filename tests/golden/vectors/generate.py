@@ -102,7 +102,7 @@ def derived() -> Any:
 
 def structures() -> Any:
     """Encodings that have no randomness."""
-    chunk = ChunkPlace(ChunkId(fixed("chunk")), values.RUN, Place(1, 2, 3))
+    chunk = ChunkPlace(ChunkId(fixed("chunk")), values.RUN, Place(1, 2, 3), Place(7, 8, 9))
     base = ChunkPlace(ChunkId(fixed("base")), values.OTHER_RUN, Place(4, 5, 6))
     entry = Entry(
         name="table/public.thửa_đất",

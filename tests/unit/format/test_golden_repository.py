@@ -81,7 +81,12 @@ class Repository:
         if top.twin is not None:
             assert decode_node(self.plain(ChunkPlace(top.chunk_id, top.run, top.twin))) == node
         if isinstance(node, LeafNode):
-            yield from (self.plain(entry.chunk, entry.bases) for entry in node.entries)
+            for entry in node.entries:
+                chunk = entry.chunk
+                yield self.plain(chunk, entry.bases)
+                if chunk.twin is not None:
+                    assert chunk.twin.ordinal != chunk.place.ordinal
+                    assert self.plain(ChunkPlace(chunk.chunk_id, chunk.run, chunk.twin), entry.bases) != b""
         else:
             assert isinstance(node, InnerNode)
             for child in node.entries:
@@ -112,8 +117,8 @@ def test_manifests_follow_each_other_and_say_what_they_are(repository, snapshot)
         commit = repository.commit(sequence)
         assert commit.manifest_digest == manifest.digest
         assert commit.state.name.lower() == snapshot["state"]
+        assert commit.manifest == read(names.manifest(LANE, sequence))
         if commit.state is CommitState.COMMITTED:
-            assert commit.manifest == read(names.manifest(LANE, sequence))
             assert commit.run_record == read(names.run_record(LANE, manifest.run))
 
 
@@ -125,6 +130,8 @@ def test_every_stream_is_read_back(repository, snapshot):
     run_keys, context = repository.keys(manifest.run), repository.context(manifest.run)
     body = SealedBody.open(run_keys.run_key, context, manifest.sealed_body)
     assert body.entries is not None
+    (leaf,) = [decode_node(repository.plain(ChunkPlace(body.entries.chunk_id, body.entries.run, body.entries.place)))]
+    assert all(entry.chunk.twin is not None for entry in leaf.entries if isinstance(leaf, LeafNode))
     found = {}
     for entry in parse_entries(repository.pieces(body.entries)):
         content = repository.content(entry, body)
