@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from drorch.errors import ChainBroken, ChunkUnavailable, DrorchError, SnapshotUnknown, TrustMismatch
 from drorch.format import names
@@ -18,6 +20,7 @@ from drorch.format.packsets import sign_pack_sets
 from drorch.operations.choose import choose
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.opening import Replica, Repository, open_repository
+from drorch.repository.reader import SnapshotReader
 from drorch.storage.filesystem import FilesystemStore
 from drorch.storage.interface import ObjectStore
 from drorch.storage.memory import MemoryStore
@@ -150,8 +153,67 @@ def test_what_exists_twice_in_one_store_costs_nothing(kept: Kept) -> None:
             flipped = bytes([kept.objects[name][40] ^ 1])
             altered = kept.objects[name][:40] + flipped + kept.objects[name][41:]
             assert kept.read_all(damaged(kept.store(), name, altered)) == 3, name
-    survivors = [kept.read_all(damaged(kept.store(), name, None)) for name in kept.objects if "/p/" in name]
-    assert survivors.count(3) >= 6  # both packs of tree nodes of each run
+
+
+def streams_left(repository: Repository) -> tuple[dict[str, set[str]], int]:
+    """Return what can still be read of each snapshot, and how many streams cannot; their names must all be there."""
+    left: dict[str, set[str]] = {}
+    lost = 0
+    for one in snapshots(repository):
+        with closing(SnapshotReader(repository, one.link, [HOUSEHOLD.custodian])) as reader:
+            entries = list(reader.entries())
+            for entry in entries:
+                try:
+                    content = b"".join(reader.stream(entry))
+                except ChunkUnavailable:
+                    lost += 1
+                else:
+                    assert blake3(content).digest() == entry.bytes_digest
+                    left.setdefault(str(one.link.manifest.run), set()).add(entry.name)
+    return left, lost
+
+
+@pytest.mark.parametrize("content", [None, b"DRORCH\x04"], ids=["gone", "altered"])
+def test_a_pack_that_is_lost_costs_the_rows_that_lay_in_it_and_no_name(kept: Kept, content: bytes | None) -> None:
+    """Each pack in turn: entries, trees and definitions have twins, so every snapshot can say what it held."""
+    every, _ = streams_left(kept.open(kept.store()))
+    outcomes = []
+    for name in (name for name in kept.objects if "/p/" in name):
+        left, lost = streams_left(kept.open(damaged(kept.store(), name, content)))
+        assert left.keys() == every.keys()
+        assert all("schema" in names for names in left.values())
+        assert sum(map(len, every.values())) == sum(map(len, left.values())) + lost
+        outcomes.append(lost)
+    assert outcomes.count(0) == 6  # in each run one pack of nodes, entries and definitions, and one of their twins
+    assert 0 < max(outcomes) <= 4  # the steady table is in all three snapshots
+    assert len(outcomes) > 9
+
+
+def test_two_packs_that_hold_the_same_are_both_needed_and_both_checked(kept: Kept) -> None:
+    """What the needs left out would not be copied, and would be swept."""
+    packs = [name for name in kept.objects if "/p/" in name]
+    for name in packs:
+        report = check(kept.open(damaged(kept.store(), name, None)), CheckRequest())
+        assert [finding.name for finding in report.errors] == [name]
+        assert report.errors[0].snapshots
+
+
+def test_a_chunk_whose_twin_was_lost_is_stored_twice_again(kept: Kept) -> None:
+    for name in (name for name in kept.objects if "/p/" in name):
+        store = damaged(kept.store(), name, None)
+        made = back_up(kept.open(store), streams(3), random_bytes=counting_random("4"))
+        added = [stat.name for stat in store.list_objects("") if "/p/" in stat.name and stat.name not in kept.objects]
+        for one in added:
+            left, lost = streams_left(kept.open(damaged(copy_of(store), one, None)))
+            assert len(left[str(made.run)]) + lost >= len(streams(3))
+            assert "schema" in left[str(made.run)]
+
+
+def copy_of(store: MemoryStore) -> MemoryStore:
+    copy = MemoryStore(ManualClock())
+    for stat in list(store.list_objects("")):
+        copy.put_if_absent(stat.name, store.read(stat.name, limit_bytes=10**8))
+    return copy
 
 
 def test_one_damaged_commit_costs_one_snapshot(kept: Kept) -> None:

@@ -21,6 +21,7 @@ from drorch.repository.reader import SnapshotReader
 from drorch.repository.writer import CommittedSnapshot, RunSummary, RunWriter, StreamToStore
 from drorch.storage.interface import ObjectStore
 
+KINDS = {"schema": 1, "roles": 4}  # of the streams that writers store twice; all others are tables
 EPOCH = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
 
 
@@ -137,7 +138,12 @@ def back_up(
     ) as writer:
         for ordinal, (name, content) in enumerate(streams.items()):
             stream = StreamToStore(
-                ordinal=ordinal, name=name, kind=2, row_format=0, canonical_columns={}, attributes={"n": ordinal}
+                ordinal=ordinal,
+                name=name,
+                kind=KINDS.get(name, 2),
+                row_format=0,
+                canonical_columns={},
+                attributes={"n": ordinal},
             )
             writer.store(stream, pieces(content))
         before_commit()
