@@ -235,3 +235,12 @@ class Target(Protocol):
         Killed anywhere, the name holds the old content or the new, never a mixture. Raises ``TargetError``.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramEnd:
+    """How a program that was waited for ended: its exit code (negative: a signal), and its last words, without secrets."""
+
+    code: int
+    in_time: bool
+    lines: tuple[str, ...] = ()
