@@ -1,0 +1,281 @@
+"""One capture of file trees: the survey when the streams are asked for, then contents, then the listing."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from drorch.clock import Clock, to_milliseconds
+from drorch.errors import Bug, Interrupted, SourceUnsupported
+from drorch.sources.files.findings import Findings
+from drorch.sources.files.lines import CONTENT_PREFIX, LISTING, Heading, Kind, Line, Place, encode_heading, encode_line
+from drorch.sources.files.memory import Memory
+from drorch.sources.files.names import bytes_of, shown, text_of
+from drorch.sources.files.patterns import Patterns
+from drorch.sources.files.reading import Directories, FileReader, Gone, Reading, Unreadable
+from drorch.sources.files.spool import Spool
+from drorch.sources.files.survey import CONTENT_BYTES, DONE, LINK, TO_READ, Content, Survey
+from drorch.sources.files.walking import Walk
+from drorch.sources.interface import Bytes, Json, StreamKind, StreamSpec
+
+LISTING_PIECE_BYTES: Final = 2**18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What the policy asks for. ``roots`` are relative to ``base``."""
+
+    base: bytes
+    roots: tuple[bytes, ...]
+    exclude: tuple[str, ...] = ()
+    one_file_system: bool = True
+    immutable: bool = False
+    reread_within: int = 30
+    content_bytes: int = CONTENT_BYTES
+
+
+class FilesCapture:
+    """See ``Capture``. The streams are read one after the other: contents in their order, the listing last."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        *,
+        memory: Memory,
+        held: Callable[[str], bool],
+        temporary: Path,
+        clock: Clock,
+        token: str,
+    ) -> None:
+        self._scope = scope
+        self._memory = memory
+        self._clock = clock
+        self._stopped = threading.Event()
+        self._findings = Findings()
+        self._directories = Directories(scope.base)
+        self._reader = FileReader(self._directories, self._check)
+        self._spool, self._results = Spool(temporary), Spool(temporary)
+        self._survey = Survey(
+            walk=Walk(
+                base=scope.base,
+                roots=scope.roots,
+                exclude=Patterns(scope.exclude),
+                one_file_system=scope.one_file_system,
+                check=self._check,
+            ),
+            memory=memory,
+            reader=self._reader,
+            spool=self._spool,
+            findings=self._findings,
+            held=held,
+            token=token,
+            within=scope.reread_within,
+            content_bytes=scope.content_bytes,
+        )
+        self._lost_firsts: set[bytes] = set()
+        self._sizes: dict[str, int] = {}
+        self._streams: list[StreamSpec] | None = None
+        self._restore_point = clock.now()
+
+    @property
+    def facts(self) -> Mapping[str, Json]:
+        """See ``Capture``; counts are complete when the listing is."""
+        scope, counts = self._scope, self._survey.counts
+        return {
+            "engine": "files",
+            "base": shown(scope.base),
+            "paths": [shown(root) for root in scope.roots],
+            "exclude": list(scope.exclude),
+            "one_file_system": scope.one_file_system,
+            "immutable": scope.immutable,
+            "files": counts.files,
+            "directories": counts.directories,
+            "symlinks": counts.symlinks,
+            "hard_links": counts.hard_links,
+            "file_bytes": counts.bytes,
+            "unchanged_files": counts.unchanged,
+            "with_xattrs": counts.with_xattrs,
+            "owners": sorted(f"{uid}:{gid}" for uid, gid in counts.owners)[:100],
+        }
+
+    @property
+    def restore_point(self) -> datetime:
+        """See ``Capture``: when the walk began. Every file is as it was then or later."""
+        return self._restore_point
+
+    @property
+    def parallel(self) -> int:
+        """See ``Capture``."""
+        return 1
+
+    def ask(self, sql: str) -> str:
+        """See ``Asks``: a tree answers no queries."""
+        raise SourceUnsupported(
+            "a file tree answers no queries", found=sql[:80], hint="take `probes:` out of the policy"
+        )
+
+    def streams(self) -> Sequence[StreamSpec]:
+        """See ``Capture``; the walk is made here."""
+        if self._streams is None:
+            self._survey.run()
+            carried = [_content(name, is_carried=True) for name in self._survey.carried]
+            fresh = [_content(one.name, one.estimated_bytes) for one in self._survey.contents]
+            listing = StreamSpec(
+                name=LISTING, kind=StreamKind.SCHEMA, estimated_bytes=self._spool.size_bytes, comes_last=True
+            )
+            self._streams = [*carried, *fresh, listing]
+        return self._streams
+
+    def open(self, stream: StreamSpec) -> AbstractContextManager[Iterator[Bytes]]:
+        """See ``Capture``."""
+        if stream.name == LISTING:
+            return _closing(self._listing())
+        wanted = stream.name.removeprefix(CONTENT_PREFIX)
+        return _closing(self._content(next(one for one in self._survey.contents if one.name == wanted)))
+
+    def closing_facts(self) -> Mapping[str, Json]:
+        """See ``Capture``."""
+        counts = self._survey.counts
+        incomplete = self._findings.incomplete()
+        return {
+            **self._findings.facts(),
+            **({"incomplete": incomplete} if incomplete else {}),
+            "files": counts.files,
+            "read_again": counts.reread,
+        }
+
+    def abort(self) -> None:
+        """See ``Capture``."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._directories.close()
+        self._spool.close()
+        self._results.close()
+
+    def _check(self) -> None:
+        if self._stopped.is_set():
+            raise Interrupted("the capture was stopped")
+
+    def _content(self, content: Content) -> Iterator[Bytes]:
+        """Yield the bytes of one content stream; what became of each of its files goes to the results."""
+        offset, left = 0, content.files
+        for raw in self._spool.lines(content.start):
+            if left and raw.startswith(TO_READ):
+                left -= 1
+                path = bytes_of(json.loads(raw[1:])["path"])
+                offset += yield from self._file(path, content.name, offset)
+            if not left:
+                break
+        self._sizes[content.name] = offset
+
+    def _file(self, path: bytes, content: str, offset: int) -> Generator[Bytes, None, int]:
+        """Yield a file's bytes, note what became of it, and return how many bytes that were."""
+        reading, yielded = Reading(), 0
+        now_ns = to_milliseconds(self._clock.now()) * 1_000_000
+        line: Line | None = None
+        try:
+            for piece in self._reader.read(path, reading):
+                yielded += len(piece)
+                yield piece
+            line = self._read(path, reading, Place(content, offset + reading.start), now_ns)
+        except Gone:
+            self._findings.gone_while_read.add(path)
+            self._lost_firsts.add(path)
+            self._survey.counts.files -= 1
+        except Unreadable as error:
+            self._findings.unread.add(path, str(error))
+            self._lost_firsts.add(path)
+            line = Line(path=path, kind=Kind.ABSENT, why=f"unreadable: {error}")
+        self._results.add(b"\n" if line is None else encode_line(line))
+        return yielded
+
+    def _read(self, path: bytes, reading: Reading, at: Place, now_ns: int) -> Line:
+        """Remember what was read, and return its line."""
+        assert reading.status is not None
+        assert reading.metadata is not None
+        if reading.is_unsettled:
+            self._findings.changed_while_read.add(path)
+        place = at if reading.size else None
+        before = self._memory.find(path) if self._scope.immutable else None
+        if before is not None and before.sha256 != reading.sha256:
+            self._findings.immutable_broken.add(
+                path, "changed"
+            )  # not remembered: it is told again until somebody decides
+        elif not reading.is_unsettled:
+            self._memory.put(path, reading.status, reading.sha256, reading.size, place, now_ns)
+        self._survey.count(reading.metadata.uid, reading.metadata.gid, reading.metadata.xattrs)
+        return Line(
+            path=path,
+            kind=Kind.FILE,
+            metadata=reading.metadata,
+            size=reading.size,
+            sha256=reading.sha256,
+            place=place,
+            is_unsettled=reading.is_unsettled,
+        )
+
+    def _listing(self) -> Iterator[Bytes]:
+        """Yield the listing, and keep the memory when it has been taken."""
+        missing = [one.name for one in self._survey.contents if one.name not in self._sizes]
+        if missing:
+            raise Bug(f"the listing was opened before {missing[0]} had ended")
+        waiting = bytearray(encode_heading(Heading(base=self._scope.base, paths=self._scope.roots)))
+        results = self._results.lines()
+        for raw in self._spool.lines():
+            self._check()
+            waiting += self._finished(raw, results)
+            if len(waiting) >= LISTING_PIECE_BYTES:
+                yield waiting
+                waiting = bytearray()
+        yield waiting
+        if self._scope.immutable:
+            for path in self._memory.unseen():
+                self._findings.immutable_broken.add(path, "gone")
+        self._memory.keep(self._sizes, forget=not self._scope.immutable)
+
+    def _finished(self, raw: bytes, results: Iterator[bytes]) -> bytes:
+        kind, line = raw[:1], raw[1:]
+        if kind == DONE:
+            return line
+        if kind == TO_READ:
+            result = next(results)
+            return b"" if result == b"\n" else result
+        assert kind == LINK
+        return self._link(line) if self._lost_firsts else line
+
+    def _link(self, line: bytes) -> bytes:
+        """Return the line of a further hard link; when the first name was lost, this one has no content either."""
+        found = json.loads(line)
+        if bytes_of(found["same_as"]) not in self._lost_firsts:
+            return line
+        path = bytes_of(found["path"])
+        self._findings.unread.add(path, f"it is the same file as {text_of(bytes_of(found['same_as']))}")
+        return encode_line(Line(path=path, kind=Kind.ABSENT, why="unreadable: another name of it was"))
+
+
+def _content(name: str, estimated_bytes: int = 0, *, is_carried: bool = False) -> StreamSpec:
+    return StreamSpec(
+        name=CONTENT_PREFIX + name,
+        kind=StreamKind.FILE,
+        estimated_bytes=estimated_bytes,
+        is_lasting=True,
+        is_carried=is_carried,
+    )
+
+
+@contextmanager
+def _closing(pieces: Iterator[Bytes]) -> Iterator[Iterator[Bytes]]:
+    try:
+        yield pieces
+    finally:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()

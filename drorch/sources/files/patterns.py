@@ -1,0 +1,45 @@
+"""Patterns of paths, as .gitignore has them: ``*.tmp``, ``cache/`` (a directory), ``/a/b`` (from the top), ``**``, ``!keep``."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from pathspec import GitIgnoreSpec
+
+from drorch.errors import UsageInvalid
+from drorch.sources.files.names import text_of
+
+
+class Patterns:
+    """A list of patterns; the last one that fits decides."""
+
+    def __init__(self, patterns: Sequence[str], *, any_normal_form: bool = False) -> None:
+        """Take the patterns; raise ``UsageInvalid`` for what is none.
+
+        With ``any_normal_form`` a name fits however its accents are composed: what a person types is seldom what a scanner wrote.
+        """
+        self._normal = any_normal_form
+        try:
+            self._spec = GitIgnoreSpec.from_lines(
+                unicodedata.normalize("NFC", one) if any_normal_form else one for one in patterns
+            )
+        except (ValueError, re.error) as error:
+            raise _unfit(str(error)) from error
+        for text, pattern in zip(patterns, self._spec.patterns, strict=True):
+            if pattern.include is None:  # a comment, or a bracket that is never closed: it would fit nothing, silently
+                raise _unfit(text)
+
+    def fit(self, path: bytes, *, is_directory: bool = False) -> bool:
+        """Whether a relative path, or a directory above it, is meant."""
+        text = text_of(path)
+        if self._normal:
+            text = unicodedata.normalize("NFC", text)
+        return self._spec.match_file(text + "/" if is_directory else text)
+
+
+def _unfit(found: str) -> UsageInvalid:
+    return UsageInvalid(
+        "not a pattern of paths", expected="as in .gitignore: *.tmp, cache/, /a/b, **, !keep", found=found[:200]
+    )

@@ -1,0 +1,193 @@
+"""Walk the tree once: what is as it was, what is to be read, and in which content stream each file is going to lie."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from drorch.errors import CaptureFailed
+from drorch.sources.files.attributes import kind_left_out, metadata_of, path_in, read_xattrs
+from drorch.sources.files.findings import Findings
+from drorch.sources.files.lines import Kind, Line, encode_line
+from drorch.sources.files.memory import Memory, Remembered, is_due, looks_of
+from drorch.sources.files.names import shown
+from drorch.sources.files.reading import FileReader, Gone, Unreadable
+from drorch.sources.files.spool import Spool
+from drorch.sources.files.walking import Found, Walk, reason
+
+CONTENT_BYTES: Final = 2**30
+DONE: Final = b"="  # a line of the listing
+TO_READ: Final = b"?"  # the path of a file that is still to be read
+LINK: Final = b"&"  # a line of the listing, of a further name of a file that is in the list already
+EMPTY_SHA256: Final = hashlib.sha256().digest()
+
+
+@dataclass(slots=True, kw_only=True)
+class Content:
+    """A content stream that is to be made, of the files to be read from ``start`` of the spool on."""
+
+    name: str
+    start: int
+    files: int = 0
+    estimated_bytes: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Counts:
+    """What the tree holds. ``bytes`` are those of its files, each hard link counted once."""
+
+    files: int = 0
+    directories: int = 0
+    symlinks: int = 0
+    hard_links: int = 0
+    bytes: int = 0
+    unchanged: int = 0
+    reread: int = 0
+    with_xattrs: int = 0
+    owners: set[tuple[int, int]] = field(default_factory=set)
+
+
+@dataclass(slots=True, kw_only=True)
+class Survey:
+    """One walk. ``held`` says of a content stream whether it can be had again; ``within`` in how many runs each file is read."""
+
+    walk: Walk
+    memory: Memory
+    reader: FileReader
+    spool: Spool
+    findings: Findings
+    held: Callable[[str], bool]
+    token: str
+    within: int
+    content_bytes: int = CONTENT_BYTES
+    counts: Counts = field(default_factory=Counts)
+    contents: list[Content] = field(default_factory=list)
+    carried: dict[str, None] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Fill the spool, the counts, ``contents`` and ``carried``; raises ``CaptureFailed`` when the base cannot be read."""
+        try:
+            for found in self.walk.names():
+                self._note(found)
+        except OSError as error:
+            raise CaptureFailed(f"{shown(self.walk.base)} cannot be read", found=reason(error)) from error
+
+    def _note(self, found: Found) -> None:
+        mode = found.status.st_mode
+        left_out = kind_left_out(mode)
+        if found.is_elsewhere:
+            self.findings.other_file_systems.add(found.path)
+            self._done(Line(path=found.path, kind=Kind.ABSENT, why="other file system"))
+        elif left_out:
+            self.findings.not_kept.add(found.path, left_out)
+            self._done(Line(path=found.path, kind=Kind.ABSENT, why=left_out))
+        elif stat.S_ISDIR(mode):
+            self._note_directory(found)
+        elif stat.S_ISLNK(mode):
+            self._note_symlink(found)
+        else:
+            self._note_file(found)
+
+    def _note_directory(self, found: Found) -> None:
+        self.counts.directories += 1
+        why = f"unreadable: {found.failure}" if found.failure else ""
+        if found.failure:
+            self.findings.unread.add(found.path, found.failure)
+        xattrs = self._xattrs(found)
+        if xattrs is not None:
+            self._done(
+                Line(path=found.path, kind=Kind.DIRECTORY, metadata=metadata_of(found.status, xattrs), why=why), found
+            )
+
+    def _note_symlink(self, found: Found) -> None:
+        try:
+            to = os.readlink(found.name, dir_fd=found.directory)
+        except OSError:
+            self.findings.gone_while_read.add(found.path)
+            return
+        xattrs = self._xattrs(found)
+        if xattrs is not None:
+            self.counts.symlinks += 1
+            metadata = metadata_of(found.status, xattrs)
+            self._done(Line(path=found.path, kind=Kind.SYMLINK, metadata=metadata, to=to), found)
+
+    def _note_file(self, found: Found) -> None:
+        status = found.status
+        self.counts.files += 1
+        if status.st_nlink > 1:
+            first = self.memory.first_of(status, found.path)
+            if first is not None:
+                self.counts.hard_links += 1
+                self.spool.add(LINK + encode_line(Line(path=found.path, kind=Kind.FILE, same_as=first)))
+                return
+        self.counts.bytes += status.st_size
+        remembered = self.memory.find(found.path)
+        if status.st_size and (remembered is None or not self._is_unchanged(found, remembered)):
+            self._is_to_be_read(found)
+            return
+        xattrs = self._xattrs(found)
+        if xattrs is None:
+            return
+        place = None
+        if status.st_size and remembered is not None and remembered.place is not None:
+            place = remembered.place
+            self.carried[place.content] = None
+            self.counts.unchanged += 1
+        line = Line(
+            path=found.path,
+            kind=Kind.FILE,
+            metadata=metadata_of(status, xattrs),
+            size=status.st_size,
+            sha256=remembered.sha256 if place is not None and remembered is not None else EMPTY_SHA256,
+            place=place,
+        )
+        self._done(line, found)
+
+    def _is_unchanged(self, found: Found, remembered: Remembered) -> bool:
+        if remembered.looks != looks_of(found.status):
+            return False
+        if remembered.place is None or not self.held(remembered.place.content):
+            return False
+        if not is_due(found.path, self.memory.runs, self.within):
+            return True
+        self.counts.reread += 1
+        try:
+            is_same = self.reader.digest(found.path) == remembered.sha256
+        except (Gone, Unreadable):
+            return False  # it is told when it is to be stored
+        if not is_same:
+            self.findings.changed_unnoticed.add(found.path)
+        return is_same
+
+    def _is_to_be_read(self, found: Found) -> None:
+        start = self.spool.add(TO_READ + encode_line(Line(path=found.path, kind=Kind.ABSENT)))
+        if not self.contents or self.contents[-1].estimated_bytes >= self.content_bytes:
+            self.contents.append(Content(name=f"{self.token}-{len(self.contents)}", start=start))
+        self.contents[-1].files += 1
+        self.contents[-1].estimated_bytes += found.status.st_size
+
+    def _xattrs(self, found: Found) -> dict[bytes, bytes] | None:
+        """Return the attributes; none of a name that went meanwhile, and of one whose attributes cannot be read: then it is told."""
+        try:
+            return read_xattrs(path_in(found.directory, found.name))
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                self.findings.gone_while_read.add(found.path)
+                return None
+            self.findings.unread.add(found.path, f"its attributes: {reason(error)}")
+            return {}
+
+    def _done(self, line: Line, found: Found | None = None) -> None:
+        self.spool.add(DONE + encode_line(line))
+        if found is not None and line.metadata is not None:
+            self.count(line.metadata.uid, line.metadata.gid, line.metadata.xattrs)
+
+    def count(self, uid: int, gid: int, xattrs: Mapping[bytes, bytes]) -> None:
+        """Count what a restore will have to be able to set."""
+        self.counts.owners.add((uid, gid))
+        self.counts.with_xattrs += bool(xattrs)
