@@ -53,7 +53,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pty": (),
     "random": (),
     "secrets": ("drorch.wiring",),
-    "subprocess": ("drorch.sources.subprocesses", "drorch.sandbox"),
+    "subprocess": ("drorch.repository.row_workers", "drorch.sources.subprocesses", "drorch.sandbox"),
     "sys.stderr": ("drorch.cli",),
     "sys.stdout": ("drorch.cli",),
     "time": ("drorch.clock",),

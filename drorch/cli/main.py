@@ -5,6 +5,7 @@ Subcommands are imported only when they are called, so that ``drorch --help`` st
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import re
@@ -20,6 +21,9 @@ import click
 from drorch import __version__
 from drorch.cli.output import Output
 from drorch.errors import Bug, DrorchError, Interrupted, Terminated, UsageInvalid
+
+# A row is an object to the collector, and a backup sees millions: at Python's own threshold of 700 it takes a tenth of the time.
+GARBAGE_THRESHOLD = (100_000, 20, 20)
 
 # command -> module and one line of help; the order is that of a first week with drorch
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -89,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     os.umask(0o077)
+    gc.set_threshold(*GARBAGE_THRESHOLD)
     signal.signal(signal.SIGTERM, _on_terminate)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:

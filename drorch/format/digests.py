@@ -25,7 +25,7 @@ from drorch.format.fields import Bytes
 BUCKETS = 256
 _SUM_BYTES = 32
 _MODULUS = 2**256
-_FLUSH_ROWS = 2**16  # hashes that wait to be added up: 5 MiB at most
+_FLUSH_ROWS = 2**13  # hashes that wait to be added up: half a MiB, which stays in the processor's cache
 _FLOAT4 = struct.Struct(">f")
 _LEAST_NORMAL = 2.0**-126
 
@@ -98,12 +98,6 @@ class _RowCount:
         return None
 
 
-class _Rows(Protocol):
-    def feed(self, piece: Bytes) -> None: ...
-
-    def finish(self) -> None: ...
-
-
 class _Lines:
     """Rows that end with a line feed and hold no other."""
 
@@ -167,18 +161,62 @@ class _Prefixed:
             )
 
 
-class StreamDigest:
-    """Counts one stream, fed in pieces of any size."""
+class RowDigester(Protocol):
+    """Counts and digests the rows of one stream, here or in another process."""
+
+    def feed(self, piece: Bytes) -> None:
+        """Take the next bytes; ``piece`` may change afterwards."""
+        ...
+
+    def finish(self) -> tuple[int, bytes | None]:
+        """Return the rows and their buckets; raise ``CaptureFailed`` when the stream ends inside a row."""
+        ...
+
+
+class RowsHere:
+    """A ``RowDigester`` that works in the calling thread."""
 
     def __init__(self, row_format: int, canonical_columns: Mapping[int, str], rows_key: bytes | None) -> None:
         """``canonical_columns`` maps column positions to ``float4`` or ``float8``; it is used for lines only.
 
         Without a ``rows_key`` rows are counted and not digested.
         """
+        self._digest = _RowCount() if rows_key is None else _RowDigest(rows_key)
+        self._rows: _Lines | _Prefixed
+        if row_format == ROW_FORMAT_LINES:
+            is_digested = bool(canonical_columns) and rows_key is not None
+            self._rows = _Lines(self._digest, canonical_row(canonical_columns) if is_digested else None)
+        elif row_format == ROW_FORMAT_PREFIXED:
+            self._rows = _Prefixed(self._digest)
+        else:
+            raise Bug(f"row format {row_format}")
+
+    def feed(self, piece: Bytes) -> None:
+        """See ``RowDigester``."""
+        self._rows.feed(piece)
+
+    def finish(self) -> tuple[int, bytes | None]:
+        """See ``RowDigester``."""
+        self._rows.finish()
+        return self._digest.rows, self._digest.buckets()
+
+
+class StreamDigest:
+    """Counts one stream, fed in pieces of any size."""
+
+    def __init__(
+        self,
+        row_format: int,
+        canonical_columns: Mapping[int, str],
+        rows_key: bytes | None,
+        rows: RowDigester | None = None,
+    ) -> None:
+        """``rows`` digests the rows where it likes; else they are digested here, see ``RowsHere``."""
         self._size = 0
         self._bytes = blake3()
-        self._row_digest = _row_digest(row_format, rows_key)
-        self._rows = self._make_rows(row_format, canonical_columns)
+        if rows is None and row_format != ROW_FORMAT_NONE:
+            rows = RowsHere(row_format, canonical_columns, rows_key)
+        self._rows = rows
 
     def feed(self, piece: Bytes) -> None:
         """Take the next bytes; ``piece`` may change afterwards."""
@@ -189,31 +227,8 @@ class StreamDigest:
 
     def finish(self) -> StreamCounts:
         """Return what was counted; raise ``CaptureFailed`` when the stream ends inside a row."""
-        if self._rows is not None:
-            self._rows.finish()
-        digest = self._row_digest
-        return StreamCounts(
-            size_bytes=self._size,
-            rows=None if digest is None else digest.rows,
-            bytes_digest=self._bytes.digest(),
-            buckets=None if digest is None else digest.buckets(),
-        )
-
-    def _make_rows(self, row_format: int, canonical_columns: Mapping[int, str]) -> _Rows | None:
-        if self._row_digest is None:
-            return None
-        if row_format == ROW_FORMAT_LINES:
-            is_digested = bool(canonical_columns) and isinstance(self._row_digest, _RowDigest)
-            return _Lines(self._row_digest, canonical_row(canonical_columns) if is_digested else None)
-        if row_format == ROW_FORMAT_PREFIXED:
-            return _Prefixed(self._row_digest)
-        raise Bug(f"row format {row_format}")
-
-
-def _row_digest(row_format: int, rows_key: bytes | None) -> _RowDigest | _RowCount | None:
-    if row_format == ROW_FORMAT_NONE:
-        return None
-    return _RowCount() if rows_key is None else _RowDigest(rows_key)
+        rows, buckets = (None, None) if self._rows is None else self._rows.finish()
+        return StreamCounts(size_bytes=self._size, rows=rows, bytes_digest=self._bytes.digest(), buckets=buckets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,7 @@ class _Reader:
             row_format=stream.row_format.value,
             canonical_columns=stream.canonical_columns,
             attributes=stream.attributes,
+            estimated_bytes=stream.estimated_bytes,
             rows_digest=self._rows_digest,
         )
 

@@ -17,7 +17,7 @@ from drorch.clock import Clock
 from drorch.errors import Bug, DrorchError
 from drorch.format import names
 from drorch.format.digests import StreamCounts, StreamDigest
-from drorch.format.entries import DEFINING_KINDS, Entry
+from drorch.format.entries import DEFINING_KINDS, ROW_FORMAT_NONE, Entry
 from drorch.format.manifest import Manifest, Needs, Result, SealedBody
 from drorch.format.objects import digest_of
 from drorch.format.pack import ListedPack, PackList
@@ -29,6 +29,7 @@ from drorch.repository.containers import SMALL_STREAM_BYTES, ContainerWriter
 from drorch.repository.lane import SecondCopy
 from drorch.repository.needs import NeedsCollector
 from drorch.repository.packing import PackIdentity, PackLine, ShippedPack, Shipper
+from drorch.repository.row_workers import RowWorkers
 from drorch.repository.sealing import SALT_BYTES, Sealer
 from drorch.repository.segments import SegmentWriter
 from drorch.repository.streams import StreamSink, StreamTotals, TreeWriter
@@ -44,7 +45,7 @@ ENTRIES_ORDINAL = 2**32 - 1
 class StreamToStore:
     """One stream to be stored; the numbers are those of docs/FORMAT.md section 9, ``attributes`` becomes JSON.
 
-    Without ``rows_digest`` its rows are counted and not digested.
+    Without ``rows_digest`` its rows are counted and not digested. ``estimated_bytes`` decides where they are digested.
     """
 
     ordinal: int
@@ -53,6 +54,7 @@ class StreamToStore:
     row_format: int
     canonical_columns: Mapping[int, str]
     attributes: Mapping[str, Any]
+    estimated_bytes: int = 0
     rows_digest: bool = True
 
 
@@ -112,6 +114,7 @@ class RunWriter:
         self._lock = threading.Lock()
         self._entries: dict[int, tuple[Entry, Slip | None]] = {}
         self._aside = Aside()
+        self._row_workers = RowWorkers()
         self._packs: dict[int, ListedPack] = {}
         self._segments = SegmentWriter(material, monotonic_seconds=clock.monotonic_seconds, random_bytes=random_bytes)
         self._totals = StreamTotals()
@@ -134,8 +137,7 @@ class RunWriter:
 
     def store(self, stream: StreamToStore, pieces: Iterable[Bytes]) -> StreamCounts:
         """Store a whole stream and return what was counted; raises whatever ``pieces`` raises, and store errors."""
-        rows_key = self.rows_key if stream.rows_digest else None
-        digest = StreamDigest(stream.row_format, stream.canonical_columns, rows_key)
+        digest = self._digest_of(stream)
         tree, small = self._feed(stream, digest, pieces)
         if small and not self._container.has_room:
             tree, small = self._open_tree(stream, small), b""
@@ -249,12 +251,14 @@ class RunWriter:
         """
         self._patience_seconds = patience_seconds
         self._shipper.stop()
+        self._row_workers.close()
 
     def close(self) -> None:
         """End the run; what was not committed does not exist, its packs wait for the next run to take them over."""
         if not self._closed:
             self._closed = True
             self._shipper.stop()
+            self._row_workers.close()
             has_ended = self._shipper.wait(self._patience_seconds)
             self._pool.shutdown(wait=True, cancel_futures=True)
             try:
@@ -286,6 +290,13 @@ class RunWriter:
                 tree = self._open_tree(stream, held)
                 held = bytearray()
         return tree, bytes(held)
+
+    def _digest_of(self, stream: StreamToStore) -> StreamDigest:
+        form, columns = stream.row_format, stream.canonical_columns
+        if form == ROW_FORMAT_NONE or not stream.rows_digest:
+            return StreamDigest(form, columns, None)
+        away = self._row_workers.begin(form, columns, self.rows_key, stream.estimated_bytes)
+        return StreamDigest(form, columns, self.rows_key, away)
 
     def _open_tree(self, stream: StreamToStore, front: Bytes) -> TreeWriter:
         """Return the tree of a stream that does not go into the container, with its first bytes."""
