@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from drorch.repository.opening import Replica, Repository
     from drorch.sandbox.interface import ThrowAwayServer
     from drorch.settings import Settings
-    from drorch.sources.interface import Source, Target
+    from drorch.sources.interface import DatabaseServer, Source, Target
+    from drorch.sources.postgresql.location import PostgresqlLocation
     from drorch.sources.postgresql.source import PostgresqlSource as Postgresql
     from drorch.storage.interface import Finding as StoreFinding
     from drorch.storage.interface import ObjectStore
@@ -297,7 +298,6 @@ class Wiring:
         )
 
     def _postgresql(self, described: PostgresqlSource) -> Postgresql:
-        from drorch.sources.postgresql.location import PostgresqlLocation
         from drorch.sources.postgresql.options import CaptureOptions, RolesChoice
         from drorch.sources.postgresql.source import PostgresqlSource as Postgresql
         from drorch.sources.postgresql.tools import PostgresqlTools
@@ -308,19 +308,6 @@ class Wiring:
             "with_passwords": RolesChoice.WITH_PASSWORDS,
         }
         settings = self.settings
-        location = PostgresqlLocation(
-            database=described.database or "",
-            host=described.host,
-            port=described.port,
-            user=described.user,
-            password=self._password(described.password),
-            tls=described.tls,
-            tls_authority=self._path(described.tls_authority),
-            tls_certificate=self._path(described.tls_certificate),
-            tls_key=self._path(described.tls_key),
-            service=described.service,
-            password_file=self._path(described.password_file),
-        )
         options = CaptureOptions(
             jobs=described.jobs,
             lock_timeout_seconds=described.lock_timeout_seconds,
@@ -333,7 +320,39 @@ class Wiring:
             roles=roles[described.roles],
         )
         tools = PostgresqlTools(directory=settings.tools.postgresql)
-        return Postgresql(location, options, tools, self.clock, self.temporary())
+        return Postgresql(self._postgresql_location(described), options, tools, self.clock, self.temporary())
+
+    def _postgresql_location(self, described: PostgresqlSource) -> PostgresqlLocation:
+        from drorch.sources.postgresql.location import PostgresqlLocation
+
+        return PostgresqlLocation(
+            database=described.database or "",
+            host=described.host,
+            port=described.port,
+            user=described.user,
+            password=self._password(described.password),
+            tls=described.tls,
+            tls_authority=self._path(described.tls_authority),
+            tls_certificate=self._path(described.tls_certificate),
+            tls_key=self._path(described.tls_key),
+            service=described.service,
+            password_file=self._path(described.password_file),
+        )
+
+    def server(self, promise: SourcePromise) -> DatabaseServer:
+        """Return the server that a promise which needs discovery asks; raise ``SourceUnsupported`` for other engines."""
+        described = promise.source
+        if isinstance(described, PostgresqlSource):
+            from drorch.sources.postgresql.options import CaptureOptions
+            from drorch.sources.postgresql.server import PostgresqlServer
+
+            options = CaptureOptions(connect_timeout_seconds=self.settings.limits.connect_timeout_seconds)
+            return PostgresqlServer(self._postgresql_location(described), options, self.clock)
+        raise SourceUnsupported(
+            f"{promise.address}: this version does not look for databases of {described.engine}",
+            expected="postgresql",
+            found=described.engine,
+        )
 
     def postgresql_facts(
         self, promise: SourcePromise, url: str | None = None, password: Callable[[], str] | None = None

@@ -6,7 +6,10 @@ import click
 
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import wrapped
-from drorch.operations.listing import rebuild_catalog
+from drorch.errors import DrorchError
+from drorch.operations.listing import RepositoryListing, rebuild_catalog
+from drorch.operations.ownership import Ownership
+from drorch.wiring import Wiring, machine_id
 
 PARTIAL = 3
 
@@ -25,6 +28,7 @@ def rebuild(invocation: Invocation) -> int:
     """
     with invocation.wiring() as wiring:
         listing = rebuild_catalog(wiring.repository(), wiring.catalog())
+        _remember_own_sources(wiring, listing)
     problems = [
         {"store": problem.store, "lane": problem.lane, "error": problem.error.message} for problem in listing.problems
     ]
@@ -40,6 +44,18 @@ def rebuild(invocation: Invocation) -> int:
             lines += wrapped(f"  {problem['store']}: {problem['error']}", 4)
         invocation.output.lines(lines)
     return PARTIAL if problems else 0
+
+
+def _remember_own_sources(wiring: Wiring, listing: RepositoryListing) -> None:
+    """Know again which sources this machine feeds; one without a writer's key feeds none."""
+    try:
+        key = wiring.writing_key()
+    except DrorchError:
+        return
+    ownership = Ownership(
+        repository=wiring.repository(), host_key=key, catalog=wiring.catalog(), machine_id=machine_id()
+    )
+    ownership.remember_own([one.record for one in listing.snapshots], wiring.clock.now())
 
 
 @command.command(epilog="Example: drorch catalog upgrade", short_help="Bring the catalog up to this version.")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from drorch.clock import Clock
-from drorch.errors import DrorchError
+from drorch.errors import DrorchError, Interrupted, Terminated
 from drorch.ids import Digest
+from drorch.operations.interruption import Interruption
 from drorch.operations.left_out import LeftOut, left_out
 from drorch.operations.probes import ask_probes
 from drorch.quantities import format_size
@@ -20,6 +22,25 @@ from drorch.sources.interface import Bytes, Capture, Json, Observer, Source, Str
 
 INTERRUPTED_PATIENCE_SECONDS = 1.0
 
+
+class Steps(Protocol):
+    """Hears when a run waits for its source and when the source has answered; from the run's thread, quick."""
+
+    def waits(self) -> None:
+        """The source is being asked to begin."""
+        ...
+
+    def works(self) -> None:
+        """The source answered."""
+        ...
+
+
+class _QuietSteps:
+    def waits(self) -> None: ...
+    def works(self) -> None: ...
+
+
+QUIET_STEPS: Steps = _QuietSteps()
 
 _LARGEST = 20
 
@@ -64,13 +85,21 @@ class _Reader:
     """Feeds the streams of one capture to the run, several at once, and tells the observer how far it is."""
 
     def __init__(
-        self, capture: Capture, writer: RunWriter, observer: Observer, clock: Clock, *, rows_digest: bool
+        self,
+        capture: Capture,
+        writer: RunWriter,
+        observer: Observer,
+        clock: Clock,
+        *,
+        rows_digest: bool,
+        interruption: Interruption,
     ) -> None:
         self._capture = capture
         self._writer = writer
         self._observer = observer
         self._clock = clock
         self._rows_digest = rows_digest
+        self._interruption = interruption
         self._lock = threading.Lock()
         self._total = 0
         self.counted = _Counted()
@@ -82,7 +111,9 @@ class _Reader:
         pool = ThreadPoolExecutor(max(1, self._capture.parallel), thread_name_prefix="stream")
         futures = [pool.submit(self._store, ordinal, streams[ordinal]) for ordinal in order]
         try:
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            with self._interruption.cuts(self._cut):
+                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            self._interruption.require_none()
             for future in done:
                 future.result()
         except BaseException as error:
@@ -93,6 +124,11 @@ class _Reader:
             wait([future for future in futures if not future.cancelled()], timeout=patience)
             raise
         pool.shutdown()
+
+    def _cut(self) -> None:
+        """End what the streams do, from another thread."""
+        self._writer.stop(INTERRUPTED_PATIENCE_SECONDS)
+        self._capture.abort()
 
     def _store(self, ordinal: int, stream: StreamSpec) -> None:
         with self._capture.open(stream) as pieces:
@@ -146,6 +182,8 @@ def run(
     observer: Observer,
     tell: Callable[[str], None] = _unheard,
     rows_digest: bool = True,
+    steps: Steps = QUIET_STEPS,
+    interruption: Interruption | None = None,
 ) -> BackupReport:
     """Capture ``source`` and commit it as a snapshot of ``source_name``.
 
@@ -153,9 +191,12 @@ def run(
     before the database is touched. ``tell`` hears what the run's log is to keep. Without ``rows_digest`` rows are counted and not digested. Raises a ``SourceError`` or ``StoreError``; then nothing was committed.
     """
     started_at, started = clock.now(), clock.monotonic_seconds()
+    interruption = interruption or Interruption()
+    interruption.require_none()
     with closing(begin_run()) as writer, _stopping(writer):
-        with source.capture() as capture:
-            reader = _Reader(capture, writer, observer, clock, rows_digest=rows_digest)
+        interruption.require_none()
+        with _timed(source.capture(), steps) as capture:
+            reader = _Reader(capture, writer, observer, clock, rows_digest=rows_digest, interruption=interruption)
             answers = ask_probes(capture, probes)  # first: one that fails must not cost hours of reading
             streams = capture.streams()
             tell(_opened(capture, source.address))
@@ -179,6 +220,7 @@ def run(
         )
         for line in _read(summary, reader.counted):
             tell(line)
+        interruption.require_none()
         snapshot = writer.commit(summary)  # after the capture has ended: no lock or vacuum horizon waits for an upload
     duration = clock.monotonic_seconds() - started
     return BackupReport(
@@ -201,6 +243,15 @@ def run(
 
 
 @contextmanager
+def _timed(opening: AbstractContextManager[Capture], steps: Steps) -> Iterator[Capture]:
+    """Yield the capture, telling ``steps`` how long its server is waited for."""
+    steps.waits()
+    with opening as capture:
+        steps.works()
+        yield capture
+
+
+@contextmanager
 def _stopping(writer: RunWriter) -> Iterator[None]:
     try:
         yield
@@ -211,7 +262,8 @@ def _stopping(writer: RunWriter) -> Iterator[None]:
 
 def _patience(error: BaseException) -> float | None:
     """Return how long threads are waited for: whoever interrupts a run is not kept by a store that does not answer."""
-    return INTERRUPTED_PATIENCE_SECONDS if isinstance(error, KeyboardInterrupt | SystemExit) else None
+    ends = (KeyboardInterrupt, SystemExit, Interrupted, Terminated)
+    return INTERRUPTED_PATIENCE_SECONDS if isinstance(error, ends) else None
 
 
 def _weight(stream: StreamSpec) -> int:

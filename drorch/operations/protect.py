@@ -25,14 +25,16 @@ from drorch.catalog.interface import (
     SourceState,
 )
 from drorch.clock import Clock
-from drorch.errors import Bug, CatalogError, DrorchError, Interrupted, SourceForeign, Terminated
+from drorch.errors import Bug, CatalogError, DrorchError, Interrupted, Terminated
 from drorch.format.keys import HostKey
 from drorch.ids import Digest, RunId
 from drorch.operations import back_up
-from drorch.operations.back_up import BackupReport
+from drorch.operations.back_up import QUIET_STEPS, BackupReport, Steps
+from drorch.operations.interruption import Interruption
+from drorch.operations.ownership import Ownership, Standing
 from drorch.operations.run_log import RunLog, error_lines
 from drorch.quantities import format_duration, format_size
-from drorch.repository.beginning import RunMaterial, RunPlace, begin_run
+from drorch.repository.beginning import RunMaterial, begin_run
 from drorch.repository.opening import Repository
 from drorch.repository.writer import RunWriter
 from drorch.sources.interface import Observer, Source
@@ -63,6 +65,7 @@ class Protection:
     probes: Mapping[str, str]
     rows_digest: bool = True
     slot: datetime | None = None
+    was: str | None = None  # the name that the source had before, if its lane is to go on
 
 
 class Protector:
@@ -88,31 +91,37 @@ class Protector:
         self._cache = cache
         self._clock = clock
         self._random_bytes = random_bytes
+        self._prepared: set[Digest] = set()
+        self._ownership = Ownership(
+            repository=repository, host_key=host_key, catalog=catalog, machine_id=machine.machine_id
+        )
 
-    def run(self, protection: Protection, source: Source, observer: Observer) -> BackupReport:
+    def run(
+        self,
+        protection: Protection,
+        source: Source,
+        observer: Observer,
+        *,
+        steps: Steps = QUIET_STEPS,
+        interruption: Interruption | None = None,
+    ) -> BackupReport:
         """Back up ``source``; raises what the backup raises, after it was recorded.
 
         ``NothingDone`` when another run holds the source, ``SourceForeign`` when the source belongs to another machine.
         """
         now = self._clock.now()
-        self._catalog.recognise_crashed_runs(host=self._machine.host, is_alive=self._is_alive, now=now)
-        self._catalog.remember_policy(
-            PolicyText(
-                digest=str(protection.policy_digest),
-                name=protection.policy,
-                text=protection.policy_text,
-                first_seen_at=now,
-            )
-        )
+        self._prepare(protection, now)
         run = RunId(self._random_bytes(16))
-        generation = self._generation(protection)
         self._claim(protection, run, now)
         log = RunLog(self._catalog, str(run), self._clock)
         try:
             log.say(*self._beginning(protection, source))
-            report = self._back_up(protection, source, observer, run, generation, log)
+            standing = self._ownership.require_ours(protection.address, was=protection.was)
+            report = self._back_up(
+                protection, source, observer, run, standing, log, steps, interruption or Interruption()
+            )
         except BaseException as error:
-            ours = _as_ours(error)
+            ours = as_ours(error, OPERATION)
             with suppress(CatalogError):  # the run is found as crashed later on; what ended it must be told
                 self._catalog.end_run(str(run), RunOutcome.of_error(ours, ended_at=self._clock.now()))
                 log.tell_error(ours)
@@ -128,6 +137,29 @@ class Protector:
             raise
         return report
 
+    def fail(self, protection: Protection, error: DrorchError) -> None:
+        """Record a run that failed before it could begin: its server was found silent by others, or there is no room."""
+        now = self._clock.now()
+        self._prepare(protection, now)
+        run = str(RunId(self._random_bytes(16)))
+        self._catalog.begin_run(self._record_of(protection, run, now))
+        self._catalog.end_run(run, RunOutcome.of_error(error, ended_at=self._clock.now()))
+
+    def _prepare(self, protection: Protection, now: datetime) -> None:
+        """Do what is needed once for all sources of a policy."""
+        if protection.policy_digest in self._prepared:
+            return
+        self._catalog.recognise_crashed_runs(host=self._machine.host, is_alive=self._is_alive, now=now)
+        self._catalog.remember_policy(
+            PolicyText(
+                digest=str(protection.policy_digest),
+                name=protection.policy,
+                text=protection.policy_text,
+                first_seen_at=now,
+            )
+        )
+        self._prepared.add(protection.policy_digest)
+
     def _beginning(self, protection: Protection, source: Source) -> Iterator[str]:
         stores = ", ".join(replica.name for replica in self._repository.replicas)
         yield f"backup of {protection.address}: {source.address} -> {stores}"
@@ -135,36 +167,23 @@ class Protector:
         for name, error in self._repository.unusable.items():
             yield from error_lines(error, f"{name} is left out")
 
-    def _generation(self, protection: Protection) -> int:
-        known = self._catalog.source(protection.address)
-        if known is None:
-            return 0
-        if known.machine_id != self._machine.machine_id:
-            raise SourceForeign(
-                f"{protection.address} belongs to another machine",
-                expected=f"the machine that first backed it up, {known.machine_id[:8] or 'unknown'}",
-                found=f"this machine, {self._machine.machine_id[:8] or 'unknown'}",
-                hint="a copy of a machine or of its configuration must not feed the same lane; to move the source for good,"
-                " make a new host key and a new repository entry for this machine",
-            )
-        return known.generation
+    def _record_of(self, protection: Protection, run: str, now: datetime) -> RunRecord:
+        return RunRecord(
+            run_id=run,
+            source=protection.address,
+            policy=protection.policy,
+            operation=OPERATION,
+            started_at=now,
+            policy_digest=str(protection.policy_digest),
+            host=self._machine.host,
+            pid=self._machine.pid,
+            process_started=self._machine.process_started,
+            slot=protection.slot,
+        )
 
     def _claim(self, protection: Protection, run: RunId, now: datetime) -> None:
         machine = self._machine
-        self._catalog.begin_run(
-            RunRecord(
-                run_id=str(run),
-                source=protection.address,
-                policy=protection.policy,
-                operation=OPERATION,
-                started_at=now,
-                policy_digest=str(protection.policy_digest),
-                host=machine.host,
-                pid=machine.pid,
-                process_started=machine.process_started,
-                slot=protection.slot,
-            )
-        )
+        self._catalog.begin_run(self._record_of(protection, str(run), now))
         try:
             self._catalog.claim_source(
                 SourceClaim(
@@ -183,19 +202,27 @@ class Protector:
             raise
 
     def _back_up(
-        self, protection: Protection, source: Source, observer: Observer, run: RunId, generation: int, log: RunLog
+        self,
+        protection: Protection,
+        source: Source,
+        observer: Observer,
+        run: RunId,
+        standing: Standing,
+        log: RunLog,
+        steps: Steps,
+        interruption: Interruption,
     ) -> BackupReport:
         def begin() -> RunWriter:
             material = begin_run(
                 self._repository,
                 self._host_key,
-                RunPlace(source=protection.address, generation=generation),
+                standing.place,
                 run=run,
                 cache=self._cache,
                 clock=self._clock,
                 random_bytes=self._random_bytes,
             )
-            return self._writer(protection, material, generation)
+            return self._writer(protection, material, standing)
 
         return back_up.run(
             source_name=protection.address,
@@ -208,9 +235,11 @@ class Protector:
             observer=observer,
             tell=log.say,
             rows_digest=protection.rows_digest,
+            steps=steps,
+            interruption=interruption,
         )
 
-    def _writer(self, protection: Protection, material: RunMaterial, generation: int) -> RunWriter:
+    def _writer(self, protection: Protection, material: RunMaterial, standing: Standing) -> RunWriter:
         """Compare the lane with what the catalog remembers of it, and begin to write."""
         writer = RunWriter(
             material,
@@ -220,8 +249,9 @@ class Protector:
             seal_threads=SEAL_THREADS,
         )
         try:
+            self._ownership.require_unused(standing, protection.address, sequence=material.head.sequence)
             self._remember_heads(material)
-            self._remember_source(protection, material, generation)
+            self._remember_source(protection, material, standing)
         except BaseException:
             with closing(writer):
                 raise
@@ -237,15 +267,15 @@ class Protector:
                     LaneHead(store=replica.name, lane=lane, sequence=head.sequence, manifest_digest=str(head.digest))
                 )
 
-    def _remember_source(self, protection: Protection, material: RunMaterial, generation: int) -> None:
-        known = self._catalog.source(protection.address)
+    def _remember_source(self, protection: Protection, material: RunMaterial, standing: Standing) -> None:
+        known = standing.known
         now = self._clock.now()
         self._catalog.put_source(
             SourceRecord(
                 address=protection.address,
                 policy=protection.policy,
                 lane=str(material.lane.lane),
-                generation=generation,
+                generation=standing.place.generation,
                 machine_id=self._machine.machine_id,
                 first_used_at=now if known is None else known.first_used_at,
                 state=SourceState.ACTIVE,
@@ -322,7 +352,7 @@ def _ending(report: BackupReport) -> Iterator[str]:
     yield f"snapshot {snapshot.run.short}, {state}, {format_duration(report.duration_seconds)}"
 
 
-def _as_ours(error: BaseException) -> DrorchError:
+def as_ours(error: BaseException, operation: str) -> DrorchError:
     """Return an error as the catalog keeps it; the text of a foreign one could hold a secret."""
     if isinstance(error, DrorchError):
         return error
@@ -330,4 +360,4 @@ def _as_ours(error: BaseException) -> DrorchError:
         return Interrupted("interrupted")
     if isinstance(error, SystemExit):
         return Terminated("terminated")
-    return Bug(f"{type(error).__name__} during a backup")
+    return Bug(f"{type(error).__name__} during a {operation}")

@@ -212,6 +212,8 @@ class SourcePromise:
         if not isinstance(self.source, PostgresqlSource | MariadbSource) or not self.needs_discovery:
             raise Bug(f"{self.address} does not discover databases")
         name = source_name_of(database)
+        if self.source_name is not None:  # of a line of a list: two servers may have databases of one name
+            name = f"{self.source_name}.{name}"
         return replace(
             self,
             address=f"{self.policy_name}/{name}",

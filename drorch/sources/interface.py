@@ -97,6 +97,23 @@ class Asks(Protocol):
         ...
 
 
+class DatabaseServer(Protocol):
+    """A server of many databases, for policies that find theirs by asking it."""
+
+    @property
+    def address(self) -> str:
+        """What is shown to people: ``postgresql://db1.example/``; never a password. Two accounts see one address."""
+        ...
+
+    def databases(self) -> Sequence[str]:
+        """Log in and return the names of all databases that could hold somebody's data, sorted, each as a capture takes it.
+
+        Those of the engine itself and its templates are left out. Raises a ``SourceError``: a server that could not be asked never
+        gives an empty list.
+        """
+        ...
+
+
 class Capture(Asks, Protocol):
     """One consistent snapshot, open until the context that gave it ends."""
 

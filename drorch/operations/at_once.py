@@ -1,0 +1,124 @@
+"""Many jobs at once: so many in all, so many of one server, and none that waits for a dead server in the way of the others.
+
+Pure of what the jobs do. A job that waits for its server (it says so) holds a place for ``PATIENCE_SECONDS`` only; then
+another may start. When the server answers after all there is one job more than wanted, for a while.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+PATIENCE_SECONDS = 2.0
+MOST_WAITING = 32  # beyond the places: threads and sockets are not free
+_LOOK_SECONDS = 0.25
+
+Work = TypeVar("Work")
+Outcome = TypeVar("Outcome")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many jobs at once, in all and of one server."""
+
+    in_all: int
+    per_server: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job(Generic[Work]):
+    """``server`` is the same text for all jobs that one server must bear; empty means none."""
+
+    work: Work
+    server: str = ""
+
+
+class Place:
+    """What a running job holds; it says through it when it begins and ends to wait for its server."""
+
+    def __init__(self, monotonic_seconds: Callable[[], float]) -> None:
+        self._monotonic_seconds = monotonic_seconds
+        self._waiting_since: float | None = None
+
+    def waits(self) -> None:
+        """From now on the job waits for its server to answer."""
+        self._waiting_since = self._monotonic_seconds()
+
+    def works(self) -> None:
+        """The server answered."""
+        self._waiting_since = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the job counts against the places."""
+        since = self._waiting_since
+        return since is None or self._monotonic_seconds() - since < PATIENCE_SECONDS
+
+
+@dataclass(slots=True)
+class _Active(Generic[Work]):
+    job: Job[Work]
+    place: Place
+
+
+@dataclass(slots=True)
+class _End(Generic[Work, Outcome]):
+    active: _Active[Work]
+    outcome: list[Outcome] = field(default_factory=list)
+    error: BaseException | None = None
+
+
+def results(
+    jobs: Iterable[Job[Work]],
+    act: Callable[[Work, Place], Outcome],
+    *,
+    limits: Limits,
+    monotonic_seconds: Callable[[], float],
+) -> Iterator[tuple[Work, Outcome]]:
+    """Call ``act`` for each job in a thread of its own and yield what it returns, as they end; the first in line start first.
+
+    What ``act`` raises is raised here; jobs that run then go on in their threads, which hold up nobody's exit.
+    """
+    line, running = list(jobs), list[_Active[Work]]()
+    ended: queue.SimpleQueue[_End[Work, Outcome]] = queue.SimpleQueue()
+    while line or running:
+        for job in _startable(line, running, limits):
+            active = _Active(job, Place(monotonic_seconds))
+            running.append(active)
+            threading.Thread(target=_run, args=(active, act, ended), daemon=True, name="source").start()
+        try:
+            end = ended.get(timeout=_LOOK_SECONDS)
+        except queue.Empty:
+            continue
+        running.remove(end.active)
+        if end.error is not None:
+            raise end.error
+        yield end.active.job.work, end.outcome[0]
+
+
+def _run(
+    active: _Active[Work], act: Callable[[Work, Place], Outcome], ended: queue.SimpleQueue[_End[Work, Outcome]]
+) -> None:
+    end: _End[Work, Outcome] = _End(active)
+    try:
+        end.outcome.append(act(active.job.work, active.place))
+    except BaseException as error:  # noqa: BLE001 - it is raised where the results are asked for
+        end.error = error
+    ended.put(end)
+
+
+def _startable(line: list[Job[Work]], running: list[_Active[Work]], limits: Limits) -> Iterator[Job[Work]]:
+    """Take from ``line`` and yield what may start now; the caller adds each to ``running`` before it asks for the next."""
+    position = 0
+    while position < len(line):
+        held = sum(active.place.is_held for active in running)
+        if held >= limits.in_all or len(running) >= limits.in_all + MOST_WAITING:
+            return
+        server = line[position].server
+        if server and sum(active.job.server == server for active in running) >= limits.per_server:
+            position += 1
+            continue
+        yield line.pop(position)
