@@ -38,8 +38,12 @@ SHOWN_FAULTS = 5
 @click.option("--replace", is_flag=True, help="Restore beside what is there, check, then swap; the old one stays.")
 @click.option("--terminate-sessions", is_flag=True, help="With --replace: end the sessions that use the database.")
 @click.option("--create-roles", is_flag=True, help="Make missing roles, without login.")
+@click.option(
+    "--create-roles-with-logins", "create_logins", is_flag=True, help="And their members, logins and password hashes."
+)
 @click.option("--map-role", "map_roles", multiple=True, metavar="A=B", help="Give B what belonged to A.")
 @click.option("--no-owner", is_flag=True, help="Everything belongs to the restoring account; no grants.")
+@click.option("--map-tablespace", "map_tablespaces", multiple=True, metavar="A=B", help="Put in B what was in A.")
 @click.option("--allow-older", is_flag=True, help="Try a server that is older than the source.")
 @click.option("--locale", metavar="NAME", help="Use this locale when the source's is not there.")
 @click.option("--jobs", type=click.IntRange(1, 16), default=2, show_default=True, help="Tables at once.")
@@ -56,8 +60,10 @@ def command(
     replace: bool,
     terminate_sessions: bool,
     create_roles: bool,
+    create_logins: bool,
     map_roles: tuple[str, ...],
     no_owner: bool,
+    map_tablespaces: tuple[str, ...],
     allow_older: bool,
     locale: str | None,
     jobs: int,
@@ -77,8 +83,10 @@ def command(
         replace=replace,
         terminate_sessions=terminate_sessions,
         create_roles=create_roles,
-        map_roles=dict(_mapping(pair) for pair in map_roles),
+        create_logins=create_logins,
+        map_roles=dict(_mapping("--map-role", pair) for pair in map_roles),
         no_owner=no_owner,
+        map_tablespaces=dict(_mapping("--map-tablespace", pair) for pair in map_tablespaces),
         allow_older=allow_older,
         locale=locale,
         jobs=jobs,
@@ -102,10 +110,10 @@ def command(
     return 0
 
 
-def _mapping(pair: str) -> tuple[str, str]:
+def _mapping(option: str, pair: str) -> tuple[str, str]:
     old, equals, new = pair.partition("=")
     if not (old and equals and new):
-        raise UsageInvalid("not a mapping of roles", expected="--map-role OLD=NEW", found=pair)
+        raise UsageInvalid(f"{option} takes two names", expected=f"{option} OLD=NEW", found=pair)
     return old, new
 
 

@@ -200,14 +200,21 @@ class Content(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreChoices:
-    """What the operator decided. ``tables`` are ``schema.table`` names; empty means the whole snapshot."""
+    """What the operator decided. ``tables`` are ``schema.table`` names; empty means the whole snapshot.
+
+    ``create_logins`` (which implies ``create_roles``) also makes the accounts that may log in, with their password hashes if
+    the snapshot holds them. ``into_schema`` puts the tables beside the originals.
+    """
 
     tables: tuple[str, ...] = ()
     replace: bool = False
     terminate_sessions: bool = False
     create_roles: bool = False
+    create_logins: bool = False
     map_roles: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     no_owner: bool = False
+    map_tablespaces: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    into_schema: str | None = None
     allow_older: bool = False
     locale: str | None = None
     jobs: int = 2

@@ -161,9 +161,12 @@ revoke connect on database "{name}" from public;
 """
 
 
-def make_zoo(server: Server, *, with_xml: bool = True) -> str:
-    """Create a database with one of everything that the server's version has; return its name."""
-    server.run(ROLES)
+def make_zoo(server: Server, *, with_xml: bool = True, keeper: str = "zoo") -> str:
+    """Create a database with one of everything that the server's version has; return its name.
+
+    A test that drops the roles names its own ``keeper``: ``zoo_owner`` is then ``KEEPER_owner``.
+    """
+    server.run(kept_by(keeper, ROLES))
     name = server.new_database(prefix="zoo")
     sql = ZOO + "".join(
         more
@@ -172,8 +175,14 @@ def make_zoo(server: Server, *, with_xml: bool = True) -> str:
     )
     if not with_xml or not has_xml(server):
         sql = sql.replace(" x xml,", " x text,")
-    psql(server, name, sql + database_sql(name))
+    psql(server, name, kept_by(keeper, sql) + kept_by(keeper, database_sql("NAME")).replace("NAME", name))
     return name
+
+
+def kept_by(keeper: str, sql: str) -> str:
+    return sql.replace("zoo_", f"{keeper}_").replace(
+        "Vai trò đọc", "Vai trò đọc" if keeper == "zoo" else f"{keeper} đọc"
+    )
 
 
 def psql(server: Server, name: str, sql: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from drorch.sources.postgresql.entries import Entry, decode_entries
 from drorch.sources.postgresql.progress import Progress
-from drorch.sources.postgresql.replay import Replayer, RoleRules
+from drorch.sources.postgresql.replay import Replayer, ReplayRules
 from drorch.sources.postgresql.session import Session
 from drorch.sources.postgresql.workers import Work
 
@@ -14,7 +14,7 @@ _NONE: frozenset[int] = frozenset()
 _READS_ONLY = {"INDEX"}  # CREATE INDEX takes a SHARE lock: two on one table go together
 
 
-def build_work(lines: Sequence[bytes], sizes: Mapping[int, int], rules: RoleRules, progress: Progress) -> list[Work]:
+def build_work(lines: Sequence[bytes], sizes: Mapping[int, int], rules: ReplayRules, progress: Progress) -> list[Work]:
     """Return one piece of work a definition; ``sizes`` are the bytes of tables by the numbers of their entries.
 
     What a definition depends on is what it locks; what is not ready yet is what it waits for. ``lines`` are encoded:
@@ -28,7 +28,7 @@ def build_work(lines: Sequence[bytes], sizes: Mapping[int, int], rules: RoleRule
 
 
 def _work(
-    entry: Entry, line: bytes, ours: set[int], sizes: Mapping[int, int], rules: RoleRules, progress: Progress
+    entry: Entry, line: bytes, ours: set[int], sizes: Mapping[int, int], rules: ReplayRules, progress: Progress
 ) -> Work:
     locked = frozenset(number for number in entry.depends if number not in ours)
     is_shared = entry.kind in _READS_ONLY
@@ -42,7 +42,7 @@ def _work(
     )
 
 
-def _replaying(line: bytes, rules: RoleRules, progress: Progress) -> Callable[[Session], None]:
+def _replaying(line: bytes, rules: ReplayRules, progress: Progress) -> Callable[[Session], None]:
     def replay(session: Session) -> None:
         replayer = Replayer(session, rules)
         for entry in decode_entries([line]):

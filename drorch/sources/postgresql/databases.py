@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from drorch.errors import TargetRefused
-from drorch.sources.interface import Json
+from drorch.sources.interface import Json, RestoreChoices
 from drorch.sources.postgresql import facts as facts_module
 from drorch.sources.postgresql.naming import MARKER, marker, side_prefix
 from drorch.sources.postgresql.quoting import identifier, literal
@@ -73,10 +73,15 @@ def sessions_in(server: Session, name: str, *, but: Session | None = None) -> li
     return [f"pid {pid} ({application or 'unnamed'})" for pid, application in rows]
 
 
-def create_database(server: Session, name: str, facts: Mapping[str, Json], locale: str | None, short_id: str) -> None:
-    """Create ``name`` from ``template0`` with the encoding and locale of the source, or with ``locale``."""
+def create_database(
+    server: Session, name: str, facts: Mapping[str, Json], choices: RestoreChoices, short_id: str
+) -> None:
+    """Create ``name`` from ``template0`` with the encoding and locale of the source, or with those that were chosen."""
     options = ["template template0", f"encoding {literal(str(facts['encoding']))}"]
-    options += _locale_options(server.server_version, facts, locale)
+    options += _locale_options(server.server_version, facts, choices.locale)
+    tablespace = choices.map_tablespaces.get(str(facts.get("tablespace")))
+    if tablespace is not None:
+        options.append(f"tablespace {identifier(tablespace)}")
     server.run(f"create database {identifier(name)} {' '.join(options)}")
     server.run(f"comment on database {identifier(name)} is {literal(marker(short_id))}")
 
@@ -95,6 +100,14 @@ def _locale_options(version: int, facts: Mapping[str, Json], locale: str | None)
     if provider == "builtin":
         options.append(f"builtin_locale {literal(str(facts['locale']))}")
     return options
+
+
+def default_tablespace(server: Session, name: str) -> str | None:
+    """Return where database ``name`` puts what is put nowhere else."""
+    return server.value(
+        "select t.spcname from pg_catalog.pg_database d join pg_catalog.pg_tablespace t on t.oid = d.dattablespace where d.datname = $1",
+        name,
+    )
 
 
 def drop_leftovers(server: Session, name: str, is_empty: Callable[[str], bool]) -> list[str]:

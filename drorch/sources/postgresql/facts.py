@@ -11,6 +11,8 @@ from drorch.sources.postgresql.session import Session
 
 ENGINE = "postgresql"
 _THIS_DATABASE = "(select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())"
+_DEFAULT_TABLESPACE = """select t.spcname from pg_catalog.pg_tablespace t join pg_catalog.pg_database d on d.dattablespace = t.oid
+    where d.datname = pg_catalog.current_database()"""
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 
 
@@ -36,6 +38,7 @@ def database_facts(session: Session) -> dict[str, Json]:
         "extensions": _extensions(session),
         "roles": _roles(session),
         "tablespaces": _tablespaces(session),
+        "tablespace": printable(session.value(_DEFAULT_TABLESPACE) or ""),
         "collations": _collations(session),
         "switched_off": switched_off(session),
         "has_public_schema": session.value("select 1 from pg_catalog.pg_namespace where nspname = 'public'")
@@ -88,7 +91,11 @@ def _roles(session: Session) -> list[Json]:
                exists (select 1 from pg_catalog.pg_class where relowner = 10 and oid >= 16384)
             or exists (select 1 from pg_catalog.pg_proc where proowner = 10 and oid >= 16384)
             or exists (select 1 from pg_catalog.pg_type where typowner = 10 and oid >= 16384)
-            or exists (select 1 from pg_catalog.pg_namespace where nspowner = 10 and oid >= 16384))"""
+            or exists (select 1 from pg_catalog.pg_namespace where nspowner = 10 and oid >= 16384)
+            or exists (select 1 from pg_catalog.pg_foreign_server where srvowner = 10)
+            or exists (select 1 from pg_catalog.pg_event_trigger where evtowner = 10)
+            or exists (select 1 from pg_catalog.pg_publication where pubowner = 10)
+            or exists (select 1 from pg_catalog.pg_largeobject_metadata where lomowner = 10))"""
     )
     return [name for name in sorted(printable(name or "") for (name,) in rows) if not name.startswith("pg_")]
 

@@ -10,17 +10,10 @@ from drorch.sources.postgresql.entries import Entry
 from drorch.sources.postgresql.inventory import USER_SCHEMAS
 from drorch.sources.postgresql.quoting import literal, qualified
 from drorch.sources.postgresql.session import Row, Session
+from drorch.sources.postgresql.settings_sql import is_list_setting
 
 _SEQUENCES_AT_ONCE = 100  # one statement holds so many locks, and gives them back at its end
 _LARGE_OBJECTS_AT_ONCE = 1_000
-_LISTS = {  # settings whose value is a list of names: each name is an argument of its own
-    "local_preload_libraries",
-    "search_path",
-    "session_preload_libraries",
-    "shared_preload_libraries",
-    "temp_tablespaces",
-    "unix_socket_directories",
-}
 
 
 def refresh_entries(session: Session, views: Iterable[Entry], first_number: int) -> Iterator[Entry]:
@@ -151,6 +144,6 @@ def _setting(row: Row) -> tuple[str, str, dict[str, object]]:
     values: dict[str, object] = {"value": value}
     if role:
         values["role"] = role
-    if name.lower() in _LISTS:
+    if is_list_setting(name):
         values["is_list"] = True
     return "DATABASE SETTING", name, values

@@ -11,17 +11,18 @@ from drorch.sources.postgresql import entries
 from drorch.sources.postgresql.border import mapped_target
 from drorch.sources.postgresql.build import build_work
 from drorch.sources.postgresql.entries import Entry, decode_entries, encode_entry
+from drorch.sources.postgresql.failures import StatementRefused
 from drorch.sources.postgresql.inventory import exact_names
 from drorch.sources.postgresql.load import load_large_objects, table_work
 from drorch.sources.postgresql.progress import Progress
 from drorch.sources.postgresql.quoting import identifier, qualified
-from drorch.sources.postgresql.replay import Replayer, RoleRules, database_statements
+from drorch.sources.postgresql.reaching_out import Reach, analyzed_relations, switched_off
+from drorch.sources.postgresql.replay import Replayer, ReplayRules, database_statements, is_security_definer
 from drorch.sources.postgresql.role_names import named_roles
 from drorch.sources.postgresql.session import Lifeline, Session
 from drorch.sources.postgresql.workers import Work, run_all
 
 _RELATIONS = {"TABLE", "MATERIALIZED VIEW"}
-_REACHES_OUT = {"SUBSCRIPTION", "USER MAPPING"}
 
 
 @dataclass(kw_only=True)
@@ -40,6 +41,7 @@ class DatabaseRestore:
         self,
         content: Content,
         choices: RestoreChoices,
+        rules: ReplayRules,
         *,
         name: str,
         make: Callable[[], Session],
@@ -54,9 +56,10 @@ class DatabaseRestore:
         self._lifeline = lifeline
         self._progress = progress
         self._known_roles = known_roles
-        self._rules = RoleRules(mapping=choices.map_roles, no_owner=choices.no_owner)
+        self._rules = rules
         self._later: dict[str, list[bytes]] = {section: [] for section in _LATER}
         self._numbers: dict[tuple[str, str], int] = {}
+        self._reach = Reach()
         self._restored = Restored()
 
     def run(self) -> Restored:
@@ -89,10 +92,11 @@ class DatabaseRestore:
             return
         if self._choices.no_owner and self._is_left_out(entry):
             return
-        if entry.kind in _REACHES_OUT:
-            self._restored.by_hand.append(
-                f"{entry.kind.lower()} {entry.name}: restored without its password or connection"
-            )
+        self._reach.note(entry)
+        self._tell_of(entry)
+        if entry.kind == "MATERIALIZED VIEW DATA" and any(self._reach.reaches(number) for number in entry.depends):
+            self._restored.by_hand.append(f"materialized view not filled, it asks another server: {entry.sql}")
+            return
         if entry.section in self._later:
             self._later[entry.section].append(encode_entry(entry))  # as bytes: there may be 200,000
             return
@@ -108,6 +112,15 @@ class DatabaseRestore:
             self._restored.by_hand.append(f"{entry.label}: left out, no role {', '.join(sorted(missing))}")
             return True
         return False
+
+    def _tell_of(self, entry: Entry) -> None:
+        told = switched_off(entry)
+        if told:
+            self._restored.by_hand.append(told)
+        if self._rules.no_owner and is_security_definer(entry):
+            self._restored.by_hand.append(
+                f"{entry.alter}: runs with the rights of the restoring account now, so PUBLIC may not call it: GRANT EXECUTE"
+            )
 
     def _rows(self, streams: Sequence[StoredStream]) -> None:
         tables = _of_kind(streams, StreamKind.TABLE)
@@ -151,15 +164,10 @@ class DatabaseRestore:
 
     def _analyze(self, session: Session) -> None:
         with mapped_target("ANALYZE"):
-            rows = session.run(
-                """select c.oid, n.nspname, c.relname, pg_catalog.pg_relation_size(c.oid) from pg_catalog.pg_class c
-                join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-                where c.oid >= 16384 and (c.relkind = 'r' or c.relkind = 'm' and c.relispopulated or c.relkind = 'p')
-                  and c.relpersistence <> 't' and n.nspname !~ '^pg_'"""
-            )
+            rows = analyzed_relations(session)
         work = [
             Work(key=number, size=int(size or 0), do=_analyzing(qualified(schema or "", name or "")))
-            for number, (_oid, schema, name, size) in enumerate(rows)
+            for number, (schema, name, size) in enumerate(rows)
         ]
         self._run(work)
 
@@ -171,8 +179,19 @@ class DatabaseRestore:
                 session.run(f"alter database {identifier(self._name)} owner to {identifier(owner)}")
             for entry in decode_entries(self._later[entries.DATABASE]):
                 for sql in database_statements(entry, self._name, self._rules):
-                    session.run(sql)
+                    self._one_of_the_database(session, entry, sql)
                 self._progress.add(1, statements=1)
+
+    def _one_of_the_database(self, session: Session, entry: Entry, sql: str) -> None:
+        """A setting may name what this version or server does not have; the database is complete without it, and says so."""
+        try:
+            session.run(sql)
+        except StatementRefused as error:
+            if entry.kind != "DATABASE SETTING":
+                raise
+            self._restored.by_hand.append(
+                f"setting {entry.name} of the database was refused ({error.state}): ALTER DATABASE"
+            )
 
     def _run(self, work: Sequence[Work]) -> None:
         run_all(work, jobs=self._choices.jobs, make=self._make, lifeline=self._lifeline)

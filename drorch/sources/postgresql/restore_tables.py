@@ -13,7 +13,7 @@ from drorch.sources.postgresql.inventory import display_name, exact_names
 from drorch.sources.postgresql.load import load_rows
 from drorch.sources.postgresql.progress import Progress
 from drorch.sources.postgresql.quoting import qualified
-from drorch.sources.postgresql.replay import Replayer, RoleRules
+from drorch.sources.postgresql.replay import Replayer, ReplayRules
 from drorch.sources.postgresql.restore_database import Restored, the_schema
 from drorch.sources.postgresql.selection import Selection, select, wanted_names
 from drorch.sources.postgresql.session import Session
@@ -41,12 +41,14 @@ def existing_tables(session: Session, tables: Sequence[str]) -> list[str]:
 class TablesRestore:
     """The steps, in one transaction of ``session``."""
 
-    def __init__(self, content: Content, choices: RestoreChoices, session: Session, progress: Progress) -> None:
+    def __init__(
+        self, content: Content, choices: RestoreChoices, rules: ReplayRules, session: Session, progress: Progress
+    ) -> None:
         self._content = content
         self._choices = choices
         self._session = session
         self._progress = progress
-        self._rules = RoleRules(mapping=choices.map_roles, no_owner=choices.no_owner)
+        self._rules = rules
         self._restored = Restored()
         self._kept: set[int] = set()
 
@@ -107,6 +109,7 @@ class TablesRestore:
                         if error.state not in _EXISTS or entry.kind in _MUST_BE_NEW:
                             raise
                         self._session.run("rollback to savepoint entry")
+                        replayer.forget()
                         self._kept.add(entry.number)
                         if entry.kind != "SCHEMA":
                             self._restored.by_hand.append(f"{entry.label}: was there already and was kept as it is")

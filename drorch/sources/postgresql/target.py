@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from drorch.clock import Clock
 from drorch.errors import DecisionNeeded, DrorchError, Interrupted, TargetRefused, TargetUnreachable
@@ -16,9 +17,12 @@ from drorch.sources.postgresql.location import PostgresqlLocation
 from drorch.sources.postgresql.naming import COMPLETE, before_name, marker, side_name
 from drorch.sources.postgresql.options import session_settings
 from drorch.sources.postgresql.preflight import findings
+from drorch.sources.postgresql.preflight_roles import roles_plan
 from drorch.sources.postgresql.progress import Progress
 from drorch.sources.postgresql.quoting import identifier, literal
+from drorch.sources.postgresql.replay import ReplayRules
 from drorch.sources.postgresql.restore_database import DatabaseRestore, Restored
+from drorch.sources.postgresql.restore_roles import make_roles
 from drorch.sources.postgresql.restore_tables import TablesRestore, existing_tables, selected_entries
 from drorch.sources.postgresql.role_names import named_roles
 from drorch.sources.postgresql.session import Lifeline, Session, connect
@@ -67,16 +71,28 @@ class PostgresqlTarget:
                 found, occupied, needed = self._findings(server, content, choices, lifeline)
             _require_decided(found)
             with mapped_target("creating roles"):
-                self._create_roles(server, needed, choices)
+                told = make_roles(server, roles_plan(server, content, needed, choices))
             try:
-                if choices.tables and occupied.exists:
-                    return self._tables(content, choices, self._location.database, lifeline, progress)
-                if occupied.exists and not choices.replace:
-                    return self._in_place(server, content, choices, lifeline, progress)
-                return self._beside(server, content, choices, occupied, lifeline, progress)
+                outcome = self._one_way(server, content, choices, occupied, lifeline, progress)
             except BaseException:
                 lifeline.end(Interrupted("the restore was stopped"))
                 raise
+            return replace(outcome, by_hand=(*told, *outcome.by_hand))
+
+    def _one_way(
+        self,
+        server: Session,
+        content: Content,
+        choices: RestoreChoices,
+        occupied: Occupation,
+        lifeline: Lifeline,
+        progress: Progress,
+    ) -> RestoreOutcome:
+        if choices.tables and occupied.exists:
+            return self._tables(content, choices, self._location.database, lifeline, progress, server)
+        if occupied.exists and not choices.replace:
+            return self._in_place(server, content, choices, lifeline, progress)
+        return self._beside(server, content, choices, occupied, lifeline, progress)
 
     # -- preparation
 
@@ -114,13 +130,6 @@ class PostgresqlTarget:
             )
         return found, occupied, needed
 
-    def _create_roles(self, server: Session, needed: Sequence[str], choices: RestoreChoices) -> None:
-        if not choices.create_roles:
-            return
-        existing = {row[0] for row in server.run("select rolname from pg_catalog.pg_roles")}
-        for role in sorted({choices.map_roles.get(role, role) for role in needed} - existing):
-            server.run(f"create role {identifier(role)} nologin")
-
     # -- the three ways
 
     def _in_place(
@@ -151,10 +160,10 @@ class PostgresqlTarget:
         with mapped_target("making the database"):
             databases.drop_leftovers(server, name, lambda side: self._is_empty(side, lifeline))
             databases.require_absent(server, side)
-            databases.create_database(server, side, content.facts, choices.locale, content.short_id)
+            databases.create_database(server, side, content.facts, choices, content.short_id)
         try:
             if choices.tables:
-                outcome = self._tables(content, choices, side, lifeline, progress)
+                outcome = self._tables(content, choices, side, lifeline, progress, server)
                 restored = Restored(by_hand=list(outcome.by_hand), tables=outcome.tables)
             else:
                 restored = self._fill(side, content, choices, lifeline, progress, server)
@@ -209,6 +218,7 @@ class PostgresqlTarget:
         return DatabaseRestore(
             content,
             choices,
+            self._rules(server, name, choices),
             name=name,
             make=lambda: self._session(name, lifeline),
             lifeline=lifeline,
@@ -217,14 +227,31 @@ class PostgresqlTarget:
         ).run()
 
     def _tables(
-        self, content: Content, choices: RestoreChoices, name: str, lifeline: Lifeline, progress: Progress
+        self,
+        content: Content,
+        choices: RestoreChoices,
+        name: str,
+        lifeline: Lifeline,
+        progress: Progress,
+        server: Session,
     ) -> RestoreOutcome:
+        rules = self._rules(server, name, choices)
         session = self._session(name, lifeline)
         try:
-            restored = TablesRestore(content, choices, session, progress).run()
+            restored = TablesRestore(content, choices, rules, session, progress).run()
         finally:
             session.close()
         return self._outcome(restored, progress, ())
+
+    def _rules(self, server: Session, name: str, choices: RestoreChoices) -> ReplayRules:
+        with mapped_target("asking for tablespaces"):
+            default = databases.default_tablespace(server, name)
+        return ReplayRules(
+            mapping=choices.map_roles,
+            no_owner=choices.no_owner,
+            # The server refuses the default by its name for partitioned tables; unnamed it is the same place.
+            tablespaces={old: new for old, new in choices.map_tablespaces.items() if new != default},
+        )
 
     def _outcome(self, restored: Restored, progress: Progress, lines: tuple[str, ...]) -> RestoreOutcome:
         return RestoreOutcome(

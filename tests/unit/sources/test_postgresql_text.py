@@ -13,7 +13,7 @@ from drorch.sources.postgresql.entries import Entry
 from drorch.sources.postgresql.inventory import display_name
 from drorch.sources.postgresql.naming import before_name, side_name, side_prefix
 from drorch.sources.postgresql.quoting import identifier, literal, qualified, unquoted
-from drorch.sources.postgresql.replay import RoleRules, database_statements, disabled_subscription
+from drorch.sources.postgresql.replay import ReplayRules, database_statements, disabled_subscription
 from drorch.sources.postgresql.role_names import named_roles, with_roles
 from drorch.sources.postgresql.tokens import tokens
 
@@ -144,7 +144,7 @@ def test_roles_are_found_and_replaced(kind: str, sql: str, roles: set[str], mapp
 
 
 def test_settings_of_a_database_keep_lists_apart() -> None:
-    rules = RoleRules(mapping={})
+    rules = ReplayRules(mapping={})
     listed = Entry(
         number=0,
         section="database",
