@@ -12,7 +12,8 @@
     ├── SourceError                20-29
     │   ├── CaptureFailed          20   ├── SourceLoginFailed   21   ├── SourceUnreachable* 22
     │   ├── SourceRightsMissing    23   ├── SourceLocked*       24   ├── SourceStalled*     25
-    │   ├── StandbyLag*            26   ├── SourceUnsupported   27   └── SourceMissing      28
+    │   ├── StandbyLag*            26   ├── SourceUnsupported   27   ├── SourceMissing      28
+    │   └── ProgramUnsafe          29
     ├── StoreError                 30-39
     │   ├── StoreUnavailable*      30   ├── ObjectMissing       31   ├── StoreDenied        32
     │   ├── ObjectConflict         33   ├── StoreMissing        34   ├── StoreFull          35
@@ -248,6 +249,13 @@ class SourceMissing(SourceError):
 
     exit_code = 28
     slug = "source-missing"
+
+
+class ProgramUnsafe(SourceError):
+    """A program that a policy names could have been written or replaced by somebody else. It was not started."""
+
+    exit_code = 29
+    slug = "program-unsafe"
 
 
 # 30-39: object storage

@@ -32,7 +32,7 @@ from drorch.errors import (
 from drorch.ids import grouped
 from drorch.operations.room import private_directory
 from drorch.policy.installation import DirectoryStore, S3Store
-from drorch.policy.model import PostgresqlSource, SourcePromise, SqliteSource
+from drorch.policy.model import CommandSource, PostgresqlSource, SourcePromise, SqliteSource
 
 if TYPE_CHECKING:
     from drorch.catalog.interface import Catalog, IsAlive, SourceClaim
@@ -48,11 +48,13 @@ if TYPE_CHECKING:
     from drorch.sources.interface import DatabaseServer, Source, Target
     from drorch.sources.postgresql.location import PostgresqlLocation
     from drorch.sources.postgresql.source import PostgresqlSource as Postgresql
+    from drorch.sources.programs import Surroundings
     from drorch.storage.interface import Finding as StoreFinding
     from drorch.storage.interface import ObjectStore
     from drorch.storage.s3 import S3Store as S3ObjectStore
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
+_USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MACHINE_ID = Path("/etc/machine-id")
 _HELP_FILES = {"README.txt": "docs/help/README.txt", "recover.py": "tools/recover.py", "FORMAT.md": "docs/FORMAT.md"}
 
@@ -291,10 +293,50 @@ class Wiring:
             )
         if isinstance(described, PostgresqlSource):
             return self._postgresql(described)
+        if isinstance(described, CommandSource):
+            return self._command(described, promise.address)
         raise SourceUnsupported(
             f"{promise.address}: this version does not capture {described.engine}",
-            expected="postgresql or sqlite",
+            expected="postgresql, sqlite or command",
             found=described.engine,
+        )
+
+    def _command(self, described: CommandSource, address: str) -> Source:
+        from drorch.sources.command.capture import Whole
+        from drorch.sources.command.source import CommandSource as Command
+
+        return Command(
+            capture=described.capture,
+            restore=described.restore,
+            verify=described.verify,
+            product=described.product,
+            whole=Whole(minimum_bytes=described.minimum_size_bytes, ends_with=described.ends_with.encode()),
+            surroundings=lambda: self._surroundings(described.environment, address),
+            stall_seconds=described.stall_timeout_seconds or self.settings.limits.stall_timeout_seconds,
+            clock=self.clock,
+        )
+
+    def _surroundings(
+        self, environment: Mapping[str, SecretReference], address: str, words: Mapping[str, str] | None = None
+    ) -> Surroundings:
+        """Return what a policy's program is started with: little of ours, and the variables that the policy names."""
+        from drorch.sources.programs import Surroundings
+
+        ours = self.settings.environment
+        search_path = ours.get("PATH") or _USUAL_PATH
+        kept = {name: ours[name] for name in ("HOME", "TMPDIR", "TZ") if name in ours}
+        named = {name: self.settings.reveal(reference).text() for name, reference in environment.items()}
+        return Surroundings(
+            search_path=search_path,
+            variables={
+                **kept,
+                "PATH": search_path,
+                "LC_ALL": "C.UTF-8",
+                "DRORCH_SOURCE": address,
+                **(words or {}),
+                **named,
+            },
+            secret_texts=tuple(named.values()),
         )
 
     def _postgresql(self, described: PostgresqlSource) -> Postgresql:
@@ -394,11 +436,39 @@ class Wiring:
             from drorch.sources.sqlite.target import SqliteTarget
 
             return SqliteTarget(parse_sqlite(url), clock=self.clock)
+        if scheme == "file":
+            from drorch.sources.command.file_target import FileTarget
+            from drorch.sources.command.file_target import parse_location as parse_file
+
+            return FileTarget(parse_file(url), clock=self.clock)
         raise UsageInvalid(
             "not a restore target",
-            expected="postgresql://USER@HOST/DATABASE or sqlite:///FILE",
+            expected="postgresql://USER@HOST/DATABASE, sqlite:///FILE, command:PLACE or file:PATH",
             found=url if "@" not in url else f"...@{url.rpartition('@')[2]}",  # what stands before it may be a password
             hint=f"did you mean sqlite://{url}?" if url.startswith("/") else "",
+        )
+
+    def command_target(self, url: str, promise: SourcePromise) -> Target:
+        """Return the place behind ``command:PLACE``, reached by the restore command of a policy of this machine.
+
+        Raises ``UsageInvalid`` where the policy is of an engine that drorch restores itself.
+        """
+        from drorch.sources.command.target import CommandTarget, parse_location
+
+        described = promise.source
+        if not isinstance(described, CommandSource):
+            raise UsageInvalid(
+                f"{promise.address} is not restored by a command",
+                expected="a policy with `source: {command: {restore: ...}}`",
+                found=f"`source: {{{described.engine}: ...}}`",
+                hint=f"--to {described.engine}...",
+            )
+        return CommandTarget(
+            parse_location(url),
+            restore=described.restore,
+            verify=described.verify,
+            surroundings=lambda: self._surroundings(described.environment, promise.address),
+            stall_seconds=described.stall_timeout_seconds or self.settings.limits.stall_timeout_seconds,
         )
 
     def temporary(self) -> Path:

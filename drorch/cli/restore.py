@@ -15,22 +15,28 @@ from drorch.cli.private_keys import key_options, read_recipient
 from drorch.cli.progress import Silent, observer
 from drorch.cli.repositories import Where, known_lanes, repository, store_options
 from drorch.cli.times import parse_time
-from drorch.errors import DecisionNeeded, UsageInvalid
+from drorch.errors import DecisionNeeded, PolicyUnknown, UsageInvalid
 from drorch.operations import restore
 from drorch.operations.choose import choose
 from drorch.quantities import format_duration, format_size
 from drorch.repository.listing import ListedSnapshot
 from drorch.repository.reader import SnapshotReader
-from drorch.sources.interface import Level, RestoreChoices
+from drorch.settings import load_policies
+from drorch.sources.interface import Level, RestoreChoices, Target
 from drorch.wiring import Wiring
 
 FETCH_THREADS = 2
 SHOWN_FAULTS = 5
+_BY_COMMAND = "command:"
+_TO = (
+    "postgresql://USER@HOST/DB, sqlite:///FILE; for what a command wrote: command:TARGET,"
+    " by the policy's own restore command, or file:PATH, the bytes as they are."
+)
 
 
 @click.command(epilog="Example: drorch restore latest:land --key custodians.key --to postgresql://postgres@db2/land")
 @click.argument("snapshot", metavar="SNAPSHOT|latest:POLICY[/NAME]", shell_complete=complete_snapshot)
-@click.option("--to", "target_url", required=True, metavar="URL", help="postgresql://USER@HOST/DB or sqlite:///FILE")
+@click.option("--to", "target_url", required=True, metavar="URL", help=_TO)
 @click.option("--to-password", metavar="WHERE", help="file:PATH, env:NAME or prompt; never the password itself.")
 @click.option("--plan", "only_plan", is_flag=True, help="Only say what would happen and what stands in the way.")
 @click.option("--table", "tables", multiple=True, metavar="SCHEMA.TABLE", help="Only this table (repeatable).")
@@ -92,11 +98,13 @@ def command(
         jobs=jobs,
     )
     with invocation.wiring(settings) as wiring:
-        target = wiring.target(target_url, password_at(to_password, "--to-password", settings))
+        by_command = target_url.startswith(_BY_COMMAND)
+        target = None if by_command else wiring.target(target_url, password_at(to_password, "--to-password", settings))
         opened = repository(wiring, where, invocation.output)
         moment = None if before is None else parse_time(before, settings.time_zone)
         known = known_lanes(wiring, snapshot)
         chosen = choose(opened, snapshot, before=moment, lanes=known.wanted, lanes_of_others=known.of_others)
+        target = target or _command_target(wiring, target_url, chosen.link.manifest.source)
         recipient = read_recipient(key_path, passphrase_file)
         reader = SnapshotReader(opened, chosen.link, [recipient], threads=FETCH_THREADS, stores=chosen.stores)
         with closing(reader):
@@ -108,6 +116,21 @@ def command(
                 report = restore.run(reader, target, choices, observer=watching, clock=wiring.clock)
             _tell(chosen, report, wiring, invocation.output)
     return 0
+
+
+def _command_target(wiring: Wiring, url: str, source: str) -> Target:
+    """Return the target of ``command:PLACE``: what runs is the restore command of this machine's policy, never one of the snapshot."""
+    by_file = "--to file:PATH writes the bytes to a file, on any machine"
+    if wiring.settings.file is None:
+        raise UsageInvalid(
+            "no policy here says by which command to restore", expected="a drorch.yaml", found="none", hint=by_file
+        )
+    try:
+        promises = load_policies(wiring.settings).find(source)[1]
+    except PolicyUnknown as error:
+        error.hint = f"the policy of that name says by which command to restore; {by_file}"
+        raise
+    return wiring.command_target(url, promises[0])
 
 
 def _mapping(option: str, pair: str) -> tuple[str, str]:
@@ -139,9 +162,8 @@ def _plan_lines(chosen: ListedSnapshot, address: str, plan: restore.RestorePlan,
     )
     lines += labelled("from", ", ".join(chosen.stores), column=15)
     lines += labelled("to", address, column=15)
-    lines += labelled(
-        "will read", f"{format_size(plan.bytes)} in {plan.tables:,} tables, {plan.rows:,} rows", column=15
-    )
+    tables = f" in {plan.tables:,} tables, {plan.rows:,} rows" if plan.tables else ""
+    lines += labelled("will read", format_size(plan.bytes) + tables, column=15)
     return [*lines, "", *finding_lines(plan.findings)]
 
 
@@ -178,9 +200,8 @@ def _tell(chosen: ListedSnapshot, report: restore.RestoreReport, wiring: Wiring,
     outcome = report.outcome
     moment = local_time(chosen.link.manifest.restore_point, str(wiring.settings.time_zone))
     lines = wrapped(f"OK  {outcome.place} is the snapshot of {moment}; {format_duration(report.duration_seconds)}", 4)
-    lines.append(
-        f"  {outcome.tables:,} of {report.plan.tables:,} tables, {outcome.rows:,} rows, every byte as at backup"
-    )
+    tables = f"{outcome.tables:,} of {report.plan.tables:,} tables, {outcome.rows:,} rows"
+    lines.append(f"  {tables if report.plan.tables else format_size(report.plan.bytes)}, every byte as at backup")
     lines += [f"  {line}" for line in outcome.lines]
     if outcome.by_hand:
         lines.append("  to be switched on by hand:")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 from urllib.parse import quote
 
@@ -119,6 +120,7 @@ class CommandSource:
     """A program that writes a backup to its standard output, and one that reads it; argument lists, no shell.
 
     ``{target}`` in ``restore`` and ``verify`` is where the restore goes. ``product`` names the engine in reports.
+    ``stall_timeout_seconds`` is ``None`` where the installation's limit is meant.
     """
 
     product: str
@@ -128,6 +130,7 @@ class CommandSource:
     minimum_size_bytes: int
     ends_with: str
     environment: Mapping[str, SecretReference]
+    stall_timeout_seconds: int | None = None
     engine: str = "command"
 
 
@@ -192,6 +195,7 @@ class Hooks:
     before: tuple[str, ...]
     after: tuple[str, ...]
     timeout_seconds: int
+    environment: Mapping[str, SecretReference] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

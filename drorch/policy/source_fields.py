@@ -19,6 +19,16 @@ _argument = Text(longest=4_000, exact=True)
 _tls = Choice(options=("verify-full", "require", "none"))
 _rows_digest = Choice(options=("always", "sample", "never"))
 
+ENVIRONMENT = Field(
+    key="environment",
+    kind=MapOf(
+        key=Text(longest=100, pattern=r"[A-Za-z_][A-Za-z0-9_]*", meaning="a name of an environment variable"),
+        item=SecretKind(),
+    ),
+    summary="Variables for the programs, by reference",
+    default={},
+)
+
 DISCOVERY = Table(
     build=Discovery,
     fields=(
@@ -247,14 +257,12 @@ COMMAND = Table(
             summary="The last bytes of a complete backup",
             absent="",
         ),
+        ENVIRONMENT,
         Field(
-            key="environment",
-            kind=MapOf(
-                key=Text(longest=100, pattern=r"[A-Za-z_][A-Za-z0-9_]*", meaning="a name of an environment variable"),
-                item=SecretKind(),
-            ),
-            summary="Variables for the programs, by reference",
-            default={},
+            key="stall_timeout",
+            attribute="stall_timeout_seconds",
+            kind=duration("1s", "7d"),
+            summary="A program that writes or reads nothing for so long has failed; `limits:` when left out",
         ),
         Field(key="product", kind=Text(longest=100), summary="Name of the engine, for reports", absent=""),
     ),
@@ -268,7 +276,7 @@ SOURCE = WithColumns(
             Field(key="mariadb", kind=MARIADB, summary="MariaDB", is_acted_on=False),
             Field(key="sqlite", kind=SQLITE, summary="A SQLite file"),
             Field(key="files", kind=FILES, summary="Trees of files", is_acted_on=False),
-            Field(key="command", kind=COMMAND, summary="Any program that writes a backup", is_acted_on=False),
+            Field(key="command", kind=COMMAND, summary="Any program that writes a backup"),
         ),
     )
 )

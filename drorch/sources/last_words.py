@@ -12,12 +12,12 @@ _MOST_LINES = 10
 _LONGEST_LINE = 400
 
 
-def without_secrets(tail: bytes, secrets: Sequence[str], *, is_cut: bool) -> str:
+def without_secrets(tail: bytes, secret_texts: Sequence[str], *, is_cut: bool) -> str:
     """Return the text of ``tail`` with every spelling of a secret struck out.
 
     A tail that ``is_cut`` at its front may begin in the midst of a secret: where there are any, its first line goes.
     """
-    spellings = sorted({spelling for secret in secrets for spelling in _spellings(secret)}, key=len, reverse=True)
+    spellings = sorted({spelling for secret in secret_texts for spelling in _spellings(secret)}, key=len, reverse=True)
     if is_cut and spellings:
         tail = tail.partition(b"\n")[2]
     if spellings:

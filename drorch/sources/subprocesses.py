@@ -34,13 +34,13 @@ class Program:
     """A running program in a process group of its own, so that Ctrl-C reaches us first and we end it in order."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], name: str, told: IO[bytes] | None, secrets: Sequence[str]
+        self, process: subprocess.Popen[bytes], name: str, told: IO[bytes] | None, secret_texts: Sequence[str]
     ) -> None:
         if told is None:
             raise Bug("a program without a pipe for what it tells")
         self._process = process
         self._name = name
-        self._secrets = secrets
+        self._secret_texts = secret_texts
         self._tail = bytearray()
         self._is_cut = False
         self._told = told
@@ -80,7 +80,7 @@ class Program:
 
     def complaint(self) -> str:
         """Return the tail of standard error; secrets that the caller named are struck out."""
-        return without_secrets(bytes(self._tail), self._secrets, is_cut=self._is_cut)
+        return without_secrets(bytes(self._tail), self._secret_texts, is_cut=self._is_cut)
 
     def kill(self) -> None:
         """End the program and all that it started; may be called from any thread, more than once."""
@@ -139,14 +139,14 @@ class Child(Program):
     """A running program whose standard output is read by one thread; made by ``running``."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], name: str, stall_seconds: float | None, secrets: Sequence[str] = ()
+        self, process: subprocess.Popen[bytes], name: str, stall_seconds: float | None, secret_texts: Sequence[str] = ()
     ) -> None:
         if process.stdout is None:
             raise Bug("a child without a pipe for its output")
         self._stall_seconds = stall_seconds
         self._ahead, self._position = b"", 0
         self._output: IO[bytes] = process.stdout
-        super().__init__(process, name, process.stderr, secrets)
+        super().__init__(process, name, process.stderr, secret_texts)
 
     def read(self, size: int) -> bytes:
         """Return up to ``size`` bytes of output, ``b""`` at its end; raise ``SourceStalled`` after too long a silence."""
@@ -209,14 +209,14 @@ class Fed(Program):
     """A running program whose standard input is written by one thread; made by ``feeding``."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], name: str, stall_seconds: float | None, secrets: Sequence[str]
+        self, process: subprocess.Popen[bytes], name: str, stall_seconds: float | None, secret_texts: Sequence[str]
     ) -> None:
         if process.stdin is None:
             raise Bug("a program without a pipe for its input")
         self._input: IO[bytes] = process.stdin
         os.set_blocking(self._input.fileno(), False)  # else a full pipe would be waited for without end
         self._stall_seconds = stall_seconds
-        super().__init__(process, name, process.stdout, secrets)
+        super().__init__(process, name, process.stdout, secret_texts)
 
     def write(self, piece: Bytes) -> None:
         """Hand over all of ``piece``; raise ``TargetRefused`` when it reads no further, ``TargetError`` after too long a wait."""
@@ -311,15 +311,15 @@ def running(
     environment: Mapping[str, str],
     stall_seconds: float | None = None,
     standard_input: int | None = None,
-    secrets: Sequence[str] = (),
+    secret_texts: Sequence[str] = (),
 ) -> Iterator[Child]:
     """Run a program for the length of the context, to be read; raise ``SourceUnsupported`` if it cannot be started.
 
-    ``secrets`` are struck out of whatever is told of its words.
+    ``secret_texts`` are struck out of whatever is told of its words.
     """
     given = subprocess.DEVNULL if standard_input is None else standard_input
     with _start(arguments, environment, given, subprocess.PIPE) as process:
-        child = Child(process, Path(arguments[0]).name, stall_seconds, secrets)
+        child = Child(process, Path(arguments[0]).name, stall_seconds, secret_texts)
         try:
             yield child
         finally:
@@ -332,14 +332,14 @@ def feeding(
     *,
     environment: Mapping[str, str],
     stall_seconds: float | None = None,
-    secrets: Sequence[str] = (),
+    secret_texts: Sequence[str] = (),
 ) -> Iterator[Fed]:
     """Run a program for the length of the context, to be fed; what it prints counts as its words.
 
     One that has not been told by ``finish`` that it has everything is killed with its input still open: it never sees an end.
     """
     with _start(arguments, environment, subprocess.PIPE, subprocess.STDOUT) as process:
-        fed = Fed(process, Path(arguments[0]).name, stall_seconds, secrets)
+        fed = Fed(process, Path(arguments[0]).name, stall_seconds, secret_texts)
         try:
             yield fed
         finally:
@@ -351,14 +351,14 @@ def run_to_end(
     *,
     environment: Mapping[str, str],
     timeout_seconds: float,
-    secrets: Sequence[str] = (),
+    secret_texts: Sequence[str] = (),
 ) -> ProgramEnd:
     """Run a program to its end and return how it ended; one that takes longer is killed. Never raises for what it does.
 
     What a program that ended in time left running goes on: a hook may freeze something by holding it.
     """
     with _start(arguments, environment, subprocess.DEVNULL, subprocess.STDOUT) as process:
-        program = Program(process, Path(arguments[0]).name, process.stdout, secrets)
+        program = Program(process, Path(arguments[0]).name, process.stdout, secret_texts)
         try:
             in_time = program.has_ended(timeout_seconds)
             if in_time:

@@ -142,7 +142,7 @@ def test_a_secret_in_what_a_program_says_is_struck_out(spelled: str) -> None:
     words = spelled.format(CANARY, quote(CANARY, safe=""), base64.b64encode(CANARY.encode()).decode())
     code = f"import sys; sys.stderr.write({words!r}); sys.exit(1)"
     with (
-        running(python(code), environment=ENVIRONMENT, secrets=["word", CANARY]) as child,
+        running(python(code), environment=ENVIRONMENT, secret_texts=["word", CANARY]) as child,
         pytest.raises(CaptureFailed) as caught,
     ):
         child.finish()
@@ -153,7 +153,7 @@ def test_a_secret_in_what_a_program_says_is_struck_out(spelled: str) -> None:
 
 def test_a_secret_that_is_cut_in_two_by_the_limit_is_not_told_by_half() -> None:
     code = f"import sys; sys.stderr.write({CANARY!r} * {3 * TAIL_BYTES // len(CANARY)}); sys.stderr.write('\\nthe end')"
-    with running(python(code), environment=ENVIRONMENT, secrets=[CANARY]) as child:
+    with running(python(code), environment=ENVIRONMENT, secret_texts=[CANARY]) as child:
         child.finish()
         assert child.complaint() == "the end"
 
@@ -163,7 +163,7 @@ def test_a_secret_that_is_cut_in_two_by_the_limit_is_not_told_by_half() -> None:
 
 def test_a_program_that_is_waited_for_tells_how_it_ended() -> None:
     code = f"import sys; print('frozen', {CANARY!r}); print('\\x1b[2Jmore', file=sys.stderr); sys.exit(4)"
-    ended = run_to_end(python(code), environment=ENVIRONMENT, timeout_seconds=20, secrets=[CANARY])
+    ended = run_to_end(python(code), environment=ENVIRONMENT, timeout_seconds=20, secret_texts=[CANARY])
     assert (ended.code, ended.in_time) == (4, True)
     assert set(ended.lines) == {f"frozen {STRUCK_OUT}", "?[2Jmore"}
 

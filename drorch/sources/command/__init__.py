@@ -1,0 +1,1 @@
+"""Any engine for which there is a program that writes a backup to its standard output, and one that reads it."""
