@@ -18,7 +18,7 @@ import socket
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ class Server:
     directory: Path
     port: int
     authority: Path | None
+    before: Sequence[str] = ()  # what goes before pg_ctl's words: a limit, a small disk
 
     @property
     def sockets(self) -> str:
@@ -148,17 +149,19 @@ class Server:
             self.directory / "log",
             "start",
         ]
-        unprivileged(arguments)
+        unprivileged(arguments, before=self.before)
 
 
-def unprivileged(arguments: list[Any], *, check: bool = True) -> subprocess.CompletedProcess[str]:
+def unprivileged(
+    arguments: list[Any], *, before: Sequence[str] = (), check: bool = True
+) -> subprocess.CompletedProcess[str]:
     """Run a server's program: PostgreSQL refuses root, so root becomes somebody who owns nothing."""
     prefix: list[str] = []
     if os.geteuid() == 0:
         owner = account()
         prefix = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
     told = subprocess.run(
-        [*prefix, *map(str, arguments)],
+        [*before, *prefix, *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -203,7 +206,13 @@ def give(path: Path) -> None:
 
 @contextlib.contextmanager
 def running_server(
-    major: int, *, settings: str = "", encoding: str = "UTF8", locale: str = "C.UTF-8"
+    major: int,
+    *,
+    settings: str = "",
+    encoding: str = "UTF8",
+    locale: str = "C.UTF-8",
+    before: Sequence[str] = (),
+    initdb: Sequence[str] = (),
 ) -> Iterator[Server]:
     programs, has_tls = programs_of(major)
     with private_directory("drorch-pg-") as directory:
@@ -221,6 +230,7 @@ def running_server(
                 "-E",
                 encoding,
                 "-N",
+                *initdb,
             ]
         )
         authority = make_certificates(directory) if has_tls else None
@@ -237,7 +247,9 @@ def running_server(
         (data / "pg_hba.conf").write_text(
             f"local replication all trust\nlocal all all trust\nhost{'ssl' if has_tls else ''} all all 127.0.0.1/32 {password}\n"
         )
-        server = Server(major=major, programs=programs, directory=directory, port=port, authority=authority)
+        server = Server(
+            major=major, programs=programs, directory=directory, port=port, authority=authority, before=before
+        )
         server.start()
         try:
             server.run(f"alter role postgres password '{SUPERUSER_PASSWORD}'")

@@ -146,14 +146,19 @@ def connection_error(text: str, doing: str) -> errors.SourceError:
     return errors.SourceUnreachable(f"the connection broke while {doing}", found=said)
 
 
+# A quota or a limit has no SQLSTATE of its own, only the words of the system, in the server's language.
+_NO_ROOM = re.compile(r"^could not .*: (No space left on device|Disk quota exceeded|File too large)")
+
+
 def target_error(error: StatementRefused | ConnectionLost, doing: str) -> errors.TargetError:
     """Return the ``TargetError`` for what happened while ``doing``."""
     if isinstance(error, ConnectionLost):
         told = connection_error(str(error), doing)
         return errors.TargetUnreachable(told.message, found=told.found, hint=told.hint)
     found = str(error) + (f", {error.place}" if error.place else "")
-    if error.state in ("53100", "53000"):
-        return errors.TargetFull(f"no room left on the server while {doing}", found=found)
+    if error.state in ("53100", "53000") or _NO_ROOM.search(error.message):
+        hint = "free space there, or put it elsewhere (--map-tablespace); what was there before is as it was"
+        return errors.TargetFull(f"no room left on the server while {doing}", found=found, hint=hint)
     if error.state in ("57P01", "57P02", "57P03", "53300"):
         return errors.TargetUnreachable(f"the server went away while {doing}", found=found)
     hint = (

@@ -78,7 +78,8 @@ class TablesRestore:
     def _load(self, streams: Sequence[StoredStream]) -> None:
         self._progress.begin("rows", sum(stream.size_bytes for stream in streams), "bytes")
         for stream in streams:
-            rows = load_rows(self._session, self._content, stream, self._progress)
+            with mapped_target(f"the rows of {stream.spec.name}"):
+                rows = load_rows(self._session, self._content, stream, self._progress)
             self._progress.add(0, rows=rows, statements=1)
 
     def _replay(self, chosen: Selection, wanted: Sequence[str]) -> None:
