@@ -32,7 +32,7 @@ from drorch.errors import (
 from drorch.ids import grouped
 from drorch.operations.room import private_directory
 from drorch.policy.installation import DirectoryStore, S3Store
-from drorch.policy.model import CommandSource, PostgresqlSource, SourcePromise, SqliteSource
+from drorch.policy.model import CommandSource, FilesSource, PostgresqlSource, SourcePromise, SqliteSource
 
 if TYPE_CHECKING:
     from drorch.catalog.interface import Catalog, IsAlive, SourceClaim
@@ -297,8 +297,10 @@ class Wiring:
             return self._command(described, promise.address)
         raise SourceUnsupported(
             f"{promise.address}: this version does not capture {described.engine}",
-            expected="postgresql, sqlite or command",
+            expected="postgresql, sqlite, files or command",
             found=described.engine,
+        if isinstance(described, FilesSource):
+            return self._files(described, promise.address)
         )
 
     def _command(self, described: CommandSource, address: str) -> Source:
@@ -307,6 +309,28 @@ class Wiring:
 
         return Command(
             capture=described.capture,
+    def _files(self, described: FilesSource, address: str) -> Source:
+        from drorch.format.derivation import derive
+        from drorch.sources.files.memory import memory_file
+        from drorch.sources.files.source import FilesChoices
+        from drorch.sources.files.source import FilesSource as Files
+
+        cache = self.cache()
+        return Files(
+            FilesChoices(
+                paths=described.paths,
+                exclude=described.exclude,
+                one_file_system=described.one_file_system,
+                immutable=described.immutable,
+                reread_within=described.reread_within,
+            ),
+            clock=self.clock,
+            random_bytes=random_bytes,
+            temporary=self.temporary,
+            memory=None if cache is None else memory_file(cache, address),
+            memory_key=derive(self.host_key().key.lane_master, b"drorch files memory"),
+        )
+
             restore=described.restore,
             verify=described.verify,
             product=described.product,
@@ -442,8 +466,13 @@ class Wiring:
 
             return FileTarget(parse_file(url), clock=self.clock)
         raise UsageInvalid(
+        if scheme == "files":
+            from drorch.sources.files.target import FilesTarget
+            from drorch.sources.files.target import parse_location as parse_files
+
+            return FilesTarget(parse_files(url), clock=self.clock, temporary=self.temporary)
             "not a restore target",
-            expected="postgresql://USER@HOST/DATABASE, sqlite:///FILE, command:PLACE or file:PATH",
+            expected="postgresql://USER@HOST/DATABASE, sqlite:///FILE, files:///DIRECTORY, command:PLACE or file:PATH",
             found=url if "@" not in url else f"...@{url.rpartition('@')[2]}",  # what stands before it may be a password
             hint=f"did you mean sqlite://{url}?" if url.startswith("/") else "",
         )

@@ -46,7 +46,7 @@ def command(addresses: tuple[str, ...], failed: bool, invocation: Invocation) ->
     """Back up every source of the policies named, now.
 
     A snapshot exists when it is committed in at least one store of its policy; one that reached only some of
-    them is partial (exit 3). Without a terminal each source gives one line; with --quiet success gives none.
+    them, or that lacks what could not be read, is partial (exit 3). Without a terminal each source gives one line; with --quiet success gives none.
     """
     settings = invocation.settings()
     settings.require_role("backup", "back up")
@@ -166,10 +166,13 @@ def _report_lines(report: BackupReport, wiring: Wiring, *, alone: bool) -> list[
         return [line + told]
     zone = str(wiring.settings.time_zone)
     head = "OK  " if report.complete else "PARTIAL  "
-    state = "complete" if report.complete else f"in {copies.replace('/', ' of ')} stores"
+    state = "complete" if not report.incomplete else "incomplete"
+    state += f", in {copies.replace('/', ' of ')} stores" if report.dropped else ""
     lines = ["", f"{head}snapshot {snapshot.run.short}, {state}, {format_duration(report.duration_seconds)}"]
+    for reason in report.incomplete:
+        lines += _row("partial", f"{reason}: it counts for no RPO, and `latest:` does not mean it")
     lines += _row("restore point", local_time(report.restore_point, zone))
-    lines += _row("read", f"{format_size(report.bytes_read)} in {report.tables:,} tables, {report.rows:,} rows")
+    lines += _row("read", _what_was_read(report))
     lines += _row("stored", f"{format_size(snapshot.bytes_stored)} in each store ({_shares(report)})")
     for missing in report.left_out:
         lines += _row(missing.label, printable(missing.text))
@@ -180,8 +183,20 @@ def _report_lines(report: BackupReport, wiring: Wiring, *, alone: bool) -> list[
     for name, error in report.dropped.items():
         lines += _row(name, f"FAILED: {error.message}")
         lines += _row("", f"hint: {error.hint}") if error.hint else []
-    lines += _row("database busy", f"{report.source_busy:.0%} of the time was spent waiting for it")
+    lines += _row(
+        "source busy" if report.counted == "files" else "database busy",
+        f"{report.source_busy:.0%} of the time was spent waiting for it",
+    )
     return lines
+
+
+def _what_was_read(report: BackupReport) -> str:
+    if report.facts.get("engine") != "files":
+        return f"{format_size(report.bytes_read)} in {report.tables:,} tables, {report.rows:,} rows"
+    size, unchanged = report.facts.get("file_bytes"), report.facts.get("unchanged_files")
+    total = f" of {format_size(size)}" if isinstance(size, int) else ""
+    known = f", {unchanged:,} of them unchanged" if isinstance(unchanged, int) else ""
+    return f"{format_size(report.bytes_read)}{total} in {report.tables:,} files{known}"
 
 
 def _row(label: str, text: str) -> list[str]:
@@ -248,5 +263,6 @@ def _snapshot(report: BackupReport) -> dict[str, object]:
         "copies": [{"store": name, "state": "complete"} for name in snapshot.copies]
         + [{"store": name, "state": "failed", "error": error.slug} for name, error in report.dropped.items()],
         "probes": dict(report.probes),
+        "incomplete": list(report.incomplete),
         "left_out": [{"kind": one.kind, "names": list(one.names)} for one in report.left_out],
     }

@@ -9,7 +9,7 @@ import click
 
 from drorch.cli.addresses import complete_snapshot
 from drorch.cli.invocation import Invocation, common_options
-from drorch.cli.output import Output, finding_lines, labelled, local_time, utc_time, wrapped
+from drorch.cli.output import Output, finding_lines, labelled, local_time, printable, utc_time, wrapped
 from drorch.cli.passwords import password_at
 from drorch.cli.private_keys import key_options, read_recipient
 from drorch.cli.progress import Silent, observer
@@ -27,9 +27,11 @@ from drorch.wiring import Wiring
 
 FETCH_THREADS = 2
 SHOWN_FAULTS = 5
+SHOWN_DIFFERENCES = 10
+PARTIAL = 3
 _BY_COMMAND = "command:"
 _TO = (
-    "postgresql://USER@HOST/DB, sqlite:///FILE; for what a command wrote: command:TARGET,"
+    "postgresql://USER@HOST/DB, sqlite:///FILE, files:///DIRECTORY; for what a command wrote: command:TARGET,"
     " by the policy's own restore command, or file:PATH, the bytes as they are."
 )
 
@@ -40,6 +42,7 @@ _TO = (
 @click.option("--to-password", metavar="WHERE", help="file:PATH, env:NAME or prompt; never the password itself.")
 @click.option("--plan", "only_plan", is_flag=True, help="Only say what would happen and what stands in the way.")
 @click.option("--table", "tables", multiple=True, metavar="SCHEMA.TABLE", help="Only this table (repeatable).")
+@click.option("--path", "paths", multiple=True, metavar="GLOB", help="Only these files, as in .gitignore (repeatable).")
 @click.option("--before", metavar="TIME", help="With latest: the newest snapshot not later than TIME.")
 @click.option("--replace", is_flag=True, help="Restore beside what is there, check, then swap; the old one stays.")
 @click.option("--terminate-sessions", is_flag=True, help="With --replace: end the sessions that use the database.")
@@ -62,6 +65,7 @@ def command(
     to_password: str | None,
     only_plan: bool,
     tables: tuple[str, ...],
+    paths: tuple[str, ...],
     before: str | None,
     replace: bool,
     terminate_sessions: bool,
@@ -86,6 +90,7 @@ def command(
     settings = invocation.settings_or_bare()
     choices = RestoreChoices(
         tables=tables,
+        paths=paths,
         replace=replace,
         terminate_sessions=terminate_sessions,
         create_roles=create_roles,
@@ -115,7 +120,7 @@ def command(
             with bars or nullcontext(Silent()) as watching:
                 report = restore.run(reader, target, choices, observer=watching, clock=wiring.clock)
             _tell(chosen, report, wiring, invocation.output)
-    return 0
+    return PARTIAL if report.outcome.not_as_before else 0
 
 
 def _command_target(wiring: Wiring, url: str, source: str) -> Target:
@@ -162,9 +167,13 @@ def _plan_lines(chosen: ListedSnapshot, address: str, plan: restore.RestorePlan,
     )
     lines += labelled("from", ", ".join(chosen.stores), column=15)
     lines += labelled("to", address, column=15)
-    tables = f" in {plan.tables:,} tables, {plan.rows:,} rows" if plan.tables else ""
-    lines += labelled("will read", format_size(plan.bytes) + tables, column=15)
+    lines += labelled("will read", f"{format_size(plan.bytes)}{_in_things(plan)}", column=15)
     return [*lines, "", *finding_lines(plan.findings)]
+
+
+def _in_things(plan: restore.RestorePlan) -> str:
+    rows = f", {plan.rows:,} rows" if plan.things == "tables" else ""
+    return f" in {plan.tables:,} {plan.things}{rows}" if plan.tables else ""
 
 
 def _plan_document(chosen: ListedSnapshot, address: str, plan: restore.RestorePlan) -> dict[str, object]:
@@ -187,9 +196,10 @@ def _tell(chosen: ListedSnapshot, report: restore.RestoreReport, wiring: Wiring,
     if output.as_json:
         document = _plan_document(chosen, report.outcome.place, report.plan)
         document |= {
-            "ok": True,
+            "ok": not report.outcome.not_as_before,
             "duration_s": round(report.duration_seconds, 3),
             "by_hand": list(report.outcome.by_hand),
+            "not_as_before": list(report.outcome.not_as_before),
             "undo": list(report.outcome.lines),
             "faults": [{"store": fault.store, "object": fault.name} for fault in report.faults],
         }
@@ -199,9 +209,17 @@ def _tell(chosen: ListedSnapshot, report: restore.RestoreReport, wiring: Wiring,
         return
     outcome = report.outcome
     moment = local_time(chosen.link.manifest.restore_point, str(wiring.settings.time_zone))
-    lines = wrapped(f"OK  {outcome.place} is the snapshot of {moment}; {format_duration(report.duration_seconds)}", 4)
-    tables = f"{outcome.tables:,} of {report.plan.tables:,} tables, {outcome.rows:,} rows"
-    lines.append(f"  {tables if report.plan.tables else format_size(report.plan.bytes)}, every byte as at backup")
+    word = "PARTIAL" if outcome.not_as_before else "OK"
+    duration = format_duration(report.duration_seconds)
+    lines = wrapped(f"{word}  {outcome.place} is the snapshot of {moment}; {duration}", 4)
+    plan = report.plan
+    counted = f"{outcome.tables:,} of {plan.tables:,} {plan.things}"
+    counted += f", {outcome.rows:,} rows" if plan.things == "tables" else ""
+    lines.append(f"  {counted if plan.tables else format_size(plan.bytes)}, every byte as at backup")
+    for text in outcome.not_as_before[:SHOWN_DIFFERENCES]:
+        lines += wrapped(f"  {printable(text)}", 4)
+    if len(outcome.not_as_before) > SHOWN_DIFFERENCES:
+        lines.append(f"  and {len(outcome.not_as_before) - SHOWN_DIFFERENCES:,} more; --json names them")
     lines += [f"  {line}" for line in outcome.lines]
     if outcome.by_hand:
         lines.append("  to be switched on by hand:")

@@ -12,13 +12,25 @@ from typing import Protocol
 
 from drorch.clock import Clock
 from drorch.errors import DrorchError, Interrupted, Terminated
+from drorch.format.manifest import Result
 from drorch.ids import Digest
 from drorch.operations.interruption import Interruption
 from drorch.operations.left_out import LeftOut, left_out
 from drorch.operations.probes import ask_probes
 from drorch.quantities import format_size
 from drorch.repository.writer import CommittedSnapshot, RunSummary, RunWriter, StreamToStore
-from drorch.sources.interface import Bytes, Capture, Json, Observer, Source, StreamKind, StreamSpec, table_of
+from drorch.sources.interface import (
+    Bytes,
+    Capture,
+    Earlier,
+    Json,
+    Observer,
+    RemembersStreams,
+    Source,
+    StreamKind,
+    StreamSpec,
+    table_of,
+)
 
 INTERRUPTED_PATIENCE_SECONDS = 1.0
 
@@ -47,7 +59,10 @@ _LARGEST = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupReport:
-    """What a backup did. ``dropped`` says which stores have no complete copy, and why."""
+    """What a backup did. ``dropped`` says which stores have no complete copy, and why.
+
+    ``incomplete`` says what the source could not give: the snapshot is partial, and counts for nothing.
+    """
 
     source: str
     address: str
@@ -62,13 +77,19 @@ class BackupReport:
     bytes_read: int
     probes: Mapping[str, str]
     left_out: tuple[LeftOut, ...]
+    incomplete: tuple[str, ...]
     source_busy: float
     dropped: Mapping[str, DrorchError]
 
     @property
     def complete(self) -> bool:
-        """Whether every store of the policy has the snapshot."""
-        return not self.dropped
+        """Whether the snapshot holds all that was asked for, and every store of the policy has it."""
+        return not self.dropped and not self.incomplete
+
+    @property
+    def counted(self) -> str:
+        """What the ``tables`` of this source are."""
+        return things_of(self.facts.get("engine"))
 
 
 @dataclass(slots=True)
@@ -105,9 +126,18 @@ class _Reader:
         self.counted = _Counted()
 
     def store_all(self, streams: Sequence[StreamSpec]) -> None:
-        """Store every stream; the first failure stops the others and is raised."""
+        """Store every stream, those that come last at the end; the first failure stops the others and is raised."""
         self._total = sum(stream.estimated_bytes for stream in streams)
-        order = sorted(range(len(streams)), key=lambda ordinal: (-_weight(streams[ordinal]), ordinal))
+        for ordinal, stream in enumerate(streams):
+            if stream.is_carried:
+                self._writer.carry(ordinal, stream.name)
+        given = [ordinal for ordinal, stream in enumerate(streams) if not stream.is_carried]
+        for are_last in (False, True):
+            self._store_some(streams, [ordinal for ordinal in given if streams[ordinal].comes_last is are_last])
+
+    def _store_some(self, streams: Sequence[StreamSpec], ordinals: Sequence[int]) -> None:
+        """Store these streams, several at once."""
+        order = sorted(ordinals, key=lambda ordinal: (-_weight(streams[ordinal]), ordinal))
         pool = ThreadPoolExecutor(max(1, self._capture.parallel), thread_name_prefix="stream")
         futures = [pool.submit(self._store, ordinal, streams[ordinal]) for ordinal in order]
         try:
@@ -147,6 +177,7 @@ class _Reader:
             attributes=stream.attributes,
             estimated_bytes=stream.estimated_bytes,
             rows_digest=self._rows_digest,
+            is_lasting=stream.is_lasting,
         )
 
     def _watched(self, stream: StreamSpec, pieces: Iterator[Bytes]) -> Iterator[Bytes]:
@@ -195,13 +226,14 @@ def run(
     interruption.require_none()
     with closing(begin_run()) as writer, _stopping(writer):
         interruption.require_none()
-        with _timed(source.capture(), steps) as capture:
+        with _timed(_capture(source, writer), steps) as capture:
             reader = _Reader(capture, writer, observer, clock, rows_digest=rows_digest, interruption=interruption)
             answers = ask_probes(capture, probes)  # first: one that fails must not cost hours of reading
             streams = capture.streams()
             tell(_opened(capture, source.address))
             reader.store_all(streams)
             closing_facts = dict(capture.closing_facts())
+            incomplete = _incomplete(closing_facts)
             facts, restore_point = dict(capture.facts), capture.restore_point
             parallel = max(1, capture.parallel)
         summary = RunSummary(
@@ -212,11 +244,12 @@ def run(
             ended_at=clock.now(),
             restore_point=restore_point,
             engine=str(facts.get("engine", "")),
-            tables=_tables(streams),
+            tables=_tables(streams, closing_facts),
             rows=reader.counted.rows,
             bytes_read=reader.counted.bytes_read,
             facts=facts,
             closing_facts={**closing_facts, "probes": answers},
+            result=Result.PARTIAL if incomplete else Result.COMPLETE,
         )
         for line in _read(summary, reader.counted):
             tell(line)
@@ -237,6 +270,7 @@ def run(
         bytes_read=summary.bytes_read,
         probes=answers,
         left_out=left_out(facts, closing_facts),
+        incomplete=incomplete,
         source_busy=min(1.0, reader.counted.waiting_seconds / parallel / max(duration, 1e-9)),
         dropped=snapshot.dropped,
     )
@@ -275,17 +309,37 @@ def _opened(capture: Capture, address: str) -> str:
     facts = capture.facts
     version = facts.get("server_version") or facts.get("library_version") or ""
     moment = capture.restore_point.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"{address}: {facts.get('engine')} {version}, {facts.get('tables')} tables, as of {moment}"
+    things = things_of(facts.get("engine"))
+    return f"{address}: {facts.get('engine')} {version}, {facts.get(things)} {things}, as of {moment}"
 
 
 def _read(summary: RunSummary, counted: _Counted) -> Iterator[str]:
     """Yield what was read, and the largest streams."""
-    yield f"read {format_size(summary.bytes_read)} in {summary.tables:,} tables, {summary.rows:,} rows"
+    things = things_of(summary.engine)
+    yield f"read {format_size(summary.bytes_read)} in {summary.tables:,} {things}, {summary.rows:,} rows"
     for size_bytes, name, rows in sorted(counted.streams, reverse=True)[:_LARGEST]:
         yield f"  {name}: {format_size(size_bytes)}" + ("" if rows is None else f", {rows:,} rows")
     if len(counted.streams) > _LARGEST:
         yield f"  and {len(counted.streams) - _LARGEST:,} smaller"
 
 
-def _tables(streams: Sequence[StreamSpec]) -> int:
+def _tables(streams: Sequence[StreamSpec], closing_facts: Mapping[str, Json]) -> int:
+    files = closing_facts.get("files")
+    if isinstance(files, int):
+        return files
     return len({table_of(stream) for stream in streams if stream.kind is StreamKind.TABLE})
+
+
+def things_of(engine: object) -> str:
+    """Return what a snapshot of that engine holds so many of."""
+    return "files" if engine == "files" else "tables"
+
+
+def _incomplete(closing_facts: Mapping[str, Json]) -> tuple[str, ...]:
+    found = closing_facts.get("incomplete")
+    return tuple(map(str, found)) if isinstance(found, list | tuple) else ()
+
+
+def _capture(source: Source, earlier: Earlier) -> AbstractContextManager[Capture]:
+    """Begin a capture; a source that need not give again what it gave before is told what is still held."""
+    return source.capture_since(earlier) if isinstance(source, RemembersStreams) else source.capture()

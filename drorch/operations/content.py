@@ -56,6 +56,10 @@ class SnapshotContent:
                 found=f"{size} bytes, digest {digest.hexdigest()[:16]}",
             )
 
+    def open_range(self, stream: StoredStream, offset: int, length: int) -> Iterator[Bytes]:
+        """See ``Content``."""
+        yield from self._reader.stream_range(self._entries[stream.spec.name], offset, length)
+
 
 def _stored(entry: Entry) -> StoredStream:
     spec = StreamSpec(

@@ -13,6 +13,13 @@ _LABELS = {
     "left_out": "not readable",
     "blanked_secrets": "secrets blanked",
     "exclude_data_unused": "fits no table",
+    "unread": "NOT READ",
+    "immutable_broken": "NOT AS BEFORE",
+    "changed_unnoticed": "silently other",
+    "changed_while_read": "changed in use",
+    "gone_while_read": "gone meanwhile",
+    "not_kept": "not kept",
+    "other_file_systems": "other mounts",
 }
 _SHOWN = 6
 

@@ -213,8 +213,9 @@ def _judge(policy: Policy, promise: SourcePromise, known: _Known, now: datetime)
         promised = format_promise(policy.objectives.rpo_seconds)
         return Standing.LATE, _trouble_of_runs(address, known, f"last good {_ago(age)}, promised {promised}")
     last = known.last_run(address)
-    if last is not None and last.state in _BAD:
-        return Standing.FAILED, _trouble_of_runs(address, known, f"the last run failed; last good {_ago(age)}")
+    if last is not None and _ended_badly(last):
+        what = "failed" if last.state in _BAD else "is partial"
+        return Standing.FAILED, _trouble_of_runs(address, known, f"the last run {what}; last good {_ago(age)}")
     missed = _missed(policy, address, last, now)
     if missed is not None:
         return Standing.MISSED, Trouble(
@@ -240,10 +241,15 @@ def _trouble_of_never(policy: Policy, promise: SourcePromise, known: _Known) -> 
     return _trouble_of_runs(promise.address, known, text)
 
 
+def _ended_badly(run: RunRecord) -> bool:
+    """Whether a run left no snapshot that counts: it failed, or the source could not give all that was asked for."""
+    return run.state in _BAD or (run.state is RunState.PARTIAL and run.error_message is not None)
+
+
 def _trouble_of_runs(address: str, known: _Known, text: str) -> Trouble:
     """Return a trouble that tells why the last run failed, or that none was tried."""
     last, good = known.last_run(address), known.newest_good.get(address)
-    if last is None or last.state not in _BAD:
+    if last is None or not _ended_badly(last):
         return Trouble(text=text, remedy=f"drorch backup {address}")
     tries = known.tries_since(address, None if good is None else good.ended_at)
     what = last.error_message or ("its process was gone" if last.state is RunState.CRASHED else "no reason was kept")

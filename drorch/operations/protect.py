@@ -40,6 +40,10 @@ from drorch.repository.writer import RunWriter
 from drorch.sources.interface import Observer, Source
 
 OPERATION = "backup"
+PARTIAL = (
+    "partial"  # what stands in the catalog where an error's word would: there is a snapshot, and it counts for nothing
+)
+PARTIAL_CODE = 3
 SEAL_THREADS = 2
 COMPRESSION_LEVEL = 1
 
@@ -297,7 +301,7 @@ class Protector:
                 restore_point=report.restore_point,
                 started_at=report.started_at,
                 ended_at=report.ended_at,
-                result=SnapshotResult.COMPLETE,
+                result=SnapshotResult.PARTIAL if report.incomplete else SnapshotResult.COMPLETE,
                 bytes_read=report.bytes_read,
                 bytes_stored=snapshot.pack_bytes,
                 rows=report.rows,
@@ -326,6 +330,9 @@ class Protector:
                 bytes_stored=snapshot.pack_bytes,
                 rows=report.rows,
                 tables=report.tables,
+                error_slug=PARTIAL if report.incomplete else None,
+                error_code=PARTIAL_CODE if report.incomplete else None,
+                error_message="; ".join(report.incomplete) or None,
             ),
         )
 
@@ -348,6 +355,8 @@ def _ending(report: BackupReport) -> Iterator[str]:
         yield f"{name}: complete, {format_size(snapshot.bytes_stored)} in {snapshot.objects_stored:,} objects"
     for name, error in report.dropped.items():
         yield from error_lines(error, f"{name}: no complete copy")
+    for reason in report.incomplete:
+        yield f"partial: {reason}"
     state = "complete" if report.complete else "partial"
     yield f"snapshot {snapshot.run.short}, {state}, {format_duration(report.duration_seconds)}"
 

@@ -25,12 +25,13 @@ from drorch.sources.interface import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestorePlan:
-    """What a restore would do and what stands in its way; nothing was changed to find out."""
+    """What a restore would do and what stands in its way; nothing was changed to find out. ``tables`` counts ``things``."""
 
     tables: int
     rows: int
     bytes: int
     findings: tuple[Finding, ...]
+    things: str = "tables"
 
     @property
     def stops(self) -> tuple[Finding, ...]:
@@ -53,11 +54,26 @@ def plan(reader: SnapshotReader, target: Target, choices: RestoreChoices) -> tup
     content = SnapshotContent(reader)
     tables = [stream for stream in content.streams() if stream.spec.kind is StreamKind.TABLE]
     names = {table_of(stream.spec) for stream in tables}
+    findings = tuple(target.preflight(content, choices))
+    if content.facts.get("engine") == "files":
+        return content, _plan_of_files(content, findings)
     return content, RestorePlan(
         tables=len(names),
         rows=sum(stream.rows or 0 for stream in tables),
         bytes=sum(stream.size_bytes for stream in content.streams()),
-        findings=tuple(target.preflight(content, choices)),
+        findings=findings,
+    )
+
+
+def _plan_of_files(content: Content, findings: tuple[Finding, ...]) -> RestorePlan:
+    """Return the plan for a tree of files: its streams also hold bytes that no file uses any more."""
+    files, size = (content.facts.get(fact) for fact in ("files", "file_bytes"))
+    return RestorePlan(
+        tables=files if isinstance(files, int) else 0,
+        rows=0,
+        bytes=size if isinstance(size, int) else 0,
+        findings=findings,
+        things="files",
     )
 
 

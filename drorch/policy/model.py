@@ -107,11 +107,16 @@ class SqliteSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilesSource:
-    """Trees of files; ``exclude`` are patterns, a final ``/`` means directories."""
+    """Trees of files; ``exclude`` are patterns, a final ``/`` means directories.
+
+    Files of ``immutable`` trees must never change or go. Every file is read again within ``reread_within`` runs.
+    """
 
     paths: tuple[str, ...]
     exclude: tuple[str, ...]
     one_file_system: bool
+    immutable: bool
+    reread_within: int
     engine: str = "files"
 
 

@@ -205,11 +205,23 @@ FILES = Table(
         Field(
             key="exclude",
             kind=ListOf(item=_pattern),
-            summary="Patterns of what to leave out; a final / is a directory",
+            summary="Patterns of what to leave out, as in .gitignore; a final / is a directory",
             default=(),
         ),
         Field(
             key="one_file_system", kind=Boolean(), summary="Whether mounts below the paths are left out", default="true"
+        ),
+        Field(
+            key="immutable",
+            kind=Boolean(),
+            summary="Whether a file that changes or goes makes the snapshot partial",
+            default="false",
+        ),
+        Field(
+            key="reread_within",
+            kind=Integer(low=1, high=1_000),
+            summary="Runs within which every file is read again, changed or not",
+            default="30",
         ),
     ),
 )
@@ -275,7 +287,7 @@ SOURCE = WithColumns(
             Field(key="postgresql", kind=POSTGRESQL, summary="PostgreSQL 11 to 18"),
             Field(key="mariadb", kind=MARIADB, summary="MariaDB", is_acted_on=False),
             Field(key="sqlite", kind=SQLITE, summary="A SQLite file"),
-            Field(key="files", kind=FILES, summary="Trees of files", is_acted_on=False),
+            Field(key="files", kind=FILES, summary="Trees of files"),
             Field(key="command", kind=COMMAND, summary="Any program that writes a backup"),
         ),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,10 @@ select chunk.run, chunk.place, chunk.twin, chunk.checksum, pack.stored_at from c
 join pack on pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.place) and pack.present and pack.listed
 where chunk.id = ? and (chunk.twin = ? or exists (
     select 1 from pack where pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.twin) and pack.present and pack.listed))
+"""
+_FIND_CARRIED = "select entry, needs, checksum from carried where name = ?"
+_RELIABLE_PACKS = """
+select ordinal from pack where run = ? and ordinal between ? and ? and present and listed and stored_at >= ?
 """
 _BATCH = 2_048
 _DAY_MS = 86_400_000
@@ -84,7 +88,7 @@ class LaneIndex:
             if have <= present:
                 return
             with self._connection:
-                for table in ("segment", "pack", "chunk", "pack_list"):
+                for table in ("segment", "pack", "chunk", "pack_list", "carried"):
                     self._connection.execute(f"delete from {table}")  # noqa: S608 - our own table names
 
     def add_segment(self, name: str, run: RunId, segment: IndexSegment) -> None:
@@ -195,6 +199,45 @@ class LaneIndex:
             self.rely_on(run, digest, stores)
         except sqlite3.Error:
             self.spoil()
+
+    def carried(self, name: str) -> tuple[bytes, bytes] | None:
+        """Return what was kept of a stream: its entry, and the packs that it needs (see ``carrying``)."""
+        with self._lock:
+            try:
+                row = self._connection.execute(_FIND_CARRIED, (name,)).fetchone()
+            except sqlite3.Error:
+                self.spoil()
+                return None
+        if row is None:
+            return None
+        entry, needs, expected = row
+        if checksum(name.encode(), entry, needs) != expected:
+            self.spoil()
+            return None
+        return entry, needs
+
+    def keep_carried(self, streams: Mapping[str, tuple[bytes, bytes]]) -> None:
+        """Keep these streams and forget all others; a file that fails costs the next run that it reads them again."""
+        rows = [(name, entry, needs, checksum(name.encode(), entry, needs)) for name, (entry, needs) in streams.items()]
+        try:
+            with self._lock, self._connection:
+                self._connection.execute("delete from carried")
+                self._connection.executemany("insert into carried values (?, ?, ?, ?)", rows)
+        except sqlite3.Error:
+            self.spoil()
+
+    def holds_packs(self, run: RunId, ordinals: Collection[int], lasting: ChunkId) -> bool:
+        """Whether all these packs of ``run`` could be relied on for a chunk with the id ``lasting``, which says how long."""
+        if run not in self._pack_lists or not ordinals:
+            return False
+        bounds = run.raw, min(ordinals), max(ordinals), self._now - _lifetime(lasting)
+        try:
+            with self._lock:
+                found = self._connection.execute(_RELIABLE_PACKS, bounds).fetchall()
+        except sqlite3.Error:
+            self.spoil()
+            return False
+        return set(ordinals) <= {ordinal for (ordinal,) in found}
 
     def find(self, chunk: ChunkId) -> Known | None:
         """Return where the chunk lies, in this run's packs or in a pack that is present; ``None`` when unknown.

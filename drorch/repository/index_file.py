@@ -21,6 +21,8 @@ create table if not exists chunk (
     place blob not null, twin blob not null, checksum integer not null) without rowid;
 create table if not exists pack_list (
     run blob not null, store text not null, digest blob not null, primary key (run, store)) without rowid;
+create table if not exists carried (
+    name text primary key, entry blob not null, needs blob not null, checksum integer not null) without rowid;
 create temp table fresh (
     id blob primary key, kind integer not null, plain_length integer not null, run blob not null,
     place blob not null, twin blob not null, checksum integer not null) without rowid;

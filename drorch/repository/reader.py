@@ -25,7 +25,7 @@ from drorch.repository.fetching import LaneFetcher
 from drorch.repository.opening import Repository
 from drorch.repository.runs import RunDirectory
 from drorch.repository.spares import LaneSpares
-from drorch.repository.walking import leaf_entries, plain_chunks
+from drorch.repository.walking import leaf_entries, plain_chunks, plain_range
 from drorch.storage.interface import ObjectStore
 
 CHUNKS_KEPT = 4
@@ -121,6 +121,16 @@ class SnapshotReader:
             yield from plain_chunks(self.fetcher, entry.tree, self._pool)
         elif entry.contained is not None:
             yield self._container(entry.contained.container).read(entry.contained.offset, entry.size_bytes)
+
+    def stream_range(self, entry: Entry, offset: int, length: int) -> Iterator[bytes]:
+        """Yield ``length`` bytes of one stream from ``offset`` on, each piece verified; raises ``ObjectCorrupt`` when it is shorter."""
+        if entry.tree is not None:
+            yield from plain_range(self.fetcher, entry.tree, offset, length, self._pool)
+            return
+        whole = b"".join(self.stream(entry))
+        if offset + length > len(whole):
+            raise ObjectCorrupt("a place lies outside of its stream", found=f"{length} bytes from byte {offset}")
+        yield whole[offset : offset + length]
 
     def close(self) -> None:
         """Stop reading ahead. A read that is on its way ends by itself: a store that does not answer holds nobody up."""

@@ -70,16 +70,20 @@ class StreamSink:
 
 
 class TreeWriter:
-    """Writes one stream that lies in a tree of its own. Used by one thread."""
+    """Writes one stream that lies in a tree of its own. Used by one thread.
 
-    def __init__(self, sink: StreamSink, line: Line, ordinal: int) -> None:
+    ``noted``, if given, is told of every pack that this stream needs.
+    """
+
+    def __init__(self, sink: StreamSink, line: Line, ordinal: int, noted: NeedsCollector | None = None) -> None:
         self.totals = StreamTotals()
+        self.noted = noted
         self._sink = sink
         self.line = line
         self._ordinal = ordinal
         self._offset = 0
         self._chunker = Chunker(sink.chunker_seed, CHUNKER_PARAMETERS)
-        self._tree = StreamTree(sink.nodes)
+        self._tree = StreamTree(sink.nodes, noted)
         self._window: deque[_Slot] = deque()
         self._sealing: dict[bytes, _Slot] = {}
 
@@ -135,6 +139,8 @@ class TreeWriter:
         known = slot.same_as.known if slot.same_as is not None else slot.known
         assert known is not None
         self._sink.needs.add(known.run, known.place, known.twin)
+        if self.noted is not None:
+            self.noted.add(known.run, known.place, known.twin)
         self._tree.add(LeafEntry(ChunkPlace(slot.identity, known.run, known.place, known.twin), slot.plain_length))
 
     def _place(self, slot: _Slot, records: tuple[bytes, ...]) -> Known:

@@ -47,10 +47,18 @@ class NodeStore:
 
 
 class StreamTree:
-    """The tree of one stream, grown leaf entry by leaf entry."""
+    """The tree of one stream, grown leaf entry by leaf entry; ``noted`` is told of the packs in which its nodes lie."""
 
-    def __init__(self, nodes: NodeStore) -> None:
-        self._builder = TreeBuilder(nodes.put)
+    def __init__(self, nodes: NodeStore, noted: NeedsCollector | None = None) -> None:
+        self._nodes = nodes
+        self._noted = noted
+        self._builder = TreeBuilder(self._put)
+
+    def _put(self, level: int, node: bytes) -> tuple[RunId, Place, Place | None, ChunkId]:
+        run, place, twin, identity = self._nodes.put(level, node)
+        if self._noted is not None:
+            self._noted.add(run, place, twin)
+        return run, place, twin, identity
 
     def add(self, entry: LeafEntry) -> None:
         """Append the next chunk of the stream."""

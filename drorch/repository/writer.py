@@ -25,6 +25,7 @@ from drorch.format.tree import Reference
 from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.aside import Aside, Slip
 from drorch.repository.beginning import NO_PACK, RunMaterial, places, store_time
+from drorch.repository.carrying import Carrying
 from drorch.repository.containers import SMALL_STREAM_BYTES, ContainerWriter
 from drorch.repository.lane import SecondCopy
 from drorch.repository.needs import NeedsCollector
@@ -46,6 +47,7 @@ class StreamToStore:
     """One stream to be stored; the numbers are those of docs/FORMAT.md section 9, ``attributes`` becomes JSON.
 
     Without ``rows_digest`` its rows are counted and not digested. ``estimated_bytes`` decides where they are digested.
+    ``is_lasting`` lets later runs carry the stream over; it lies in a tree of its own, however small.
     """
 
     ordinal: int
@@ -56,6 +58,7 @@ class StreamToStore:
     attributes: Mapping[str, Any]
     estimated_bytes: int = 0
     rows_digest: bool = True
+    is_lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,7 @@ class RunSummary:
     bytes_read: int
     facts: Mapping[str, Any]
     closing_facts: Mapping[str, Any]
+    result: Result = Result.COMPLETE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +125,7 @@ class RunWriter:
         self._lines: queue.SimpleQueue[PackLine] = queue.SimpleQueue()
         self._all_lines: list[PackLine] = []
         self._needs = NeedsCollector(material.run)
+        self._carrying = Carrying(material.index, self._needs)
         self._pool = ThreadPoolExecutor(seal_threads, thread_name_prefix="seal")
         self._sealer = self._make_sealer(compression_level)
         self._shipper = self._make_shipper()
@@ -149,8 +154,27 @@ class RunWriter:
         else:
             self._container.skip(stream.ordinal)
         counts = digest.finish()
-        self._remember(stream, counts, reference)
+        entry = self._remember(stream, counts, reference)
+        if tree is not None and tree.noted is not None:
+            self._carrying.note(entry, tree.noted)
         return counts
+
+    def holds(self, name: str) -> bool:
+        """Whether the lasting stream ``name`` of the last snapshot is whole in every store of this run (see ``carrying``)."""
+        return self._carrying.find(name) is not None
+
+    def carry(self, ordinal: int, name: str) -> int:
+        """Let that stream be part of this snapshot too, without its bytes; return how many they are.
+
+        Only after ``holds``: what can be relied on does not change during a run.
+        """
+        entry = self._carrying.carry(name)
+        if entry is None:
+            raise Bug(f"{name} was to be carried over and is not held")
+        self._container.skip(ordinal)
+        with self._lock:
+            self._entries[ordinal] = entry, None
+        return entry.size_bytes
 
     def commit(self, summary: RunSummary) -> CommittedSnapshot:
         """Make the snapshot exist in every store that is still in use; raises ``StoreError`` or ``RunVoided`` when there is none."""
@@ -179,6 +203,7 @@ class RunWriter:
         manifest = self._manifest(summary, totals.bytes)
         second = SecondCopy(run_record=material.run_record, pack_list=pack_list)
         decided = material.lane.commit(manifest, sealed, second, material.replicas)
+        self._carrying.keep()
         small_objects = 3 + bool(pack_list) + self._segments.count
         return CommittedSnapshot(
             run=material.run,
@@ -227,7 +252,7 @@ class RunWriter:
             restore_point=summary.restore_point,
             source=summary.source,
             policy_digest=summary.policy_digest,
-            result=Result.COMPLETE,
+            result=summary.result,
             bytes_read=summary.bytes_read,
             bytes_stored=bytes_stored,
             rows=summary.rows,
@@ -277,7 +302,7 @@ class RunWriter:
 
         Not one without which the others are hard to use: that lies in a tree of its own, whose chunks stand twice.
         """
-        least = 1 if stream.kind in DEFINING_KINDS else SMALL_STREAM_BYTES
+        least = 1 if stream.kind in DEFINING_KINDS or stream.is_lasting else SMALL_STREAM_BYTES
         held = bytearray()
         tree: TreeWriter | None = None
         for piece in pieces:
@@ -302,11 +327,11 @@ class RunWriter:
         """Return the tree of a stream that does not go into the container, with its first bytes."""
         self._container.skip(stream.ordinal)
         line = self._twin_lines if stream.kind in DEFINING_KINDS else self._take_line()
-        tree = TreeWriter(self._sink, line, stream.ordinal)
+        tree = TreeWriter(self._sink, line, stream.ordinal, NeedsCollector() if stream.is_lasting else None)
         tree.write(front)
         return tree
 
-    def _remember(self, stream: StreamToStore, counts: StreamCounts, tree: Reference | None) -> None:
+    def _remember(self, stream: StreamToStore, counts: StreamCounts, tree: Reference | None) -> Entry:
         entry = Entry(
             name=stream.name,
             kind=stream.kind,
@@ -321,6 +346,7 @@ class RunWriter:
         buckets = None if counts.buckets is None else self._aside.put(counts.buckets)
         with self._lock:
             self._entries[stream.ordinal] = entry, buckets
+        return entry
 
     def _write_entries(self) -> tuple[Reference | None, int]:
         """Write the entries stream, in the order of the ordinals; return its tree and size."""

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 Json: TypeAlias = "str | int | bool | Sequence[Json] | Mapping[str, Json] | None"
@@ -56,11 +56,16 @@ class StreamSpec:
     ``canonical_columns`` maps 0-based column positions of ``LINES`` rows to ``float4`` or ``float8``: their text
     differs between server versions, so the row digest takes the shortest round-trip form instead.
     ``attributes`` is kept with the stream and handed to the target: columns, part numbers, file metadata.
+    ``comes_last`` says that it is opened only when every other stream has ended. ``is_lasting`` says that a later capture may
+    offer the same stream again without its bytes (see ``Earlier``); ``is_carried`` that this is such an offer: it is not opened.
     """
 
     name: str
     kind: StreamKind
     estimated_bytes: int = 0
+    comes_last: bool = False
+    is_lasting: bool = False
+    is_carried: bool = False
     row_format: RowFormat = RowFormat.NONE
     canonical_columns: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
     attributes: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
@@ -141,7 +146,11 @@ class Capture(Asks, Protocol):
         ...
 
     def closing_facts(self) -> Mapping[str, Json]:
-        """Return what is known only at the end (how long the vacuum horizon was held); called once, after the streams."""
+        """Return what is known only at the end (how long the vacuum horizon was held); called once, after the streams.
+
+        ``incomplete``, a list of clauses, says what was asked for and is not in the snapshot, which then is partial: it is kept, and
+        counts for nothing.
+        """
         ...
 
     def abort(self) -> None:
@@ -163,6 +172,23 @@ class Source(Protocol):
 
     def examine(self) -> Sequence[Finding]:
         """Log in and say what stands in the way of a capture (rights, tools, versions, locks, encoding)."""
+        ...
+
+
+class Earlier(Protocol):
+    """What earlier snapshots of a source left, as far as it can be relied on."""
+
+    def holds(self, name: str) -> bool:
+        """Whether the lasting stream ``name`` of the last snapshot is whole in every store, so that it may be carried over."""
+        ...
+
+
+@runtime_checkable
+class RemembersStreams(Protocol):
+    """A ``Source`` that need not give again what it gave before."""
+
+    def capture_since(self, earlier: Earlier) -> AbstractContextManager[Capture]:
+        """Like ``capture``; streams that ``earlier`` holds may be offered as carried."""
         ...
 
 
@@ -197,16 +223,21 @@ class Content(Protocol):
         """Yield the stream's bytes, checked; raises ``RestoreDiffers`` at the end if its digest or row count is wrong."""
         ...
 
+    def open_range(self, stream: StoredStream, offset: int, length: int) -> Iterator[Bytes]:
+        """Yield ``length`` bytes of the stream from ``offset`` on, each piece authenticated; their digest is the caller's to check."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreChoices:
     """What the operator decided. ``tables`` are ``schema.table`` names; empty means the whole snapshot.
 
     ``create_logins`` (which implies ``create_roles``) also makes the accounts that may log in, with their password hashes if
-    the snapshot holds them. ``into_schema`` puts the tables beside the originals.
+    the snapshot holds them. ``into_schema`` puts the tables beside the originals. ``paths`` are patterns of files.
     """
 
     tables: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
     replace: bool = False
     terminate_sessions: bool = False
     create_roles: bool = False
@@ -231,7 +262,10 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreOutcome:
-    """What a target did. ``lines`` tell how to go back; ``by_hand`` lists what was left switched off."""
+    """What a target did. ``lines`` tell how to go back; ``by_hand`` lists what was left switched off.
+
+    ``not_as_before`` names what came back and could not be made as it was (an owner that may not be set): partial success.
+    """
 
     place: str
     tables: int
@@ -239,6 +273,7 @@ class RestoreOutcome:
     statements: int
     lines: tuple[str, ...] = ()
     by_hand: tuple[str, ...] = ()
+    not_as_before: tuple[str, ...] = ()
 
 
 class Target(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -80,6 +81,7 @@ class FilesCapture:
         )
         self._lost_firsts: set[bytes] = set()
         self._sizes: dict[str, int] = {}
+        self._results_at: dict[str, int] = {}
         self._streams: list[StreamSpec] | None = None
         self._restore_point = clock.now()
 
@@ -167,6 +169,7 @@ class FilesCapture:
     def _content(self, content: Content) -> Iterator[Bytes]:
         """Yield the bytes of one content stream; what became of each of its files goes to the results."""
         offset, left = 0, content.files
+        self._results_at[content.name] = self._results.size_bytes
         for raw in self._spool.lines(content.start):
             if left and raw.startswith(TO_READ):
                 left -= 1
@@ -228,7 +231,7 @@ class FilesCapture:
         if missing:
             raise Bug(f"the listing was opened before {missing[0]} had ended")
         waiting = bytearray(encode_heading(Heading(base=self._scope.base, paths=self._scope.roots)))
-        results = self._results.lines()
+        results = self._results_in_order()
         for raw in self._spool.lines():
             self._check()
             waiting += self._finished(raw, results)
@@ -240,6 +243,11 @@ class FilesCapture:
             for path in self._memory.unseen():
                 self._findings.immutable_broken.add(path, "gone")
         self._memory.keep(self._sizes, forget=not self._scope.immutable)
+
+    def _results_in_order(self) -> Iterator[bytes]:
+        """Yield what became of each file, in the order of the listing: content streams are read in any order."""
+        for content in self._survey.contents:
+            yield from itertools.islice(self._results.lines(self._results_at[content.name]), content.files)
 
     def _finished(self, raw: bytes, results: Iterator[bytes]) -> bytes:
         kind, line = raw[:1], raw[1:]

@@ -63,6 +63,12 @@ class Directories:
             self._names.append(each)
         return self._open[-1], name
 
+    def leave(self) -> None:
+        """Keep only the base open: directories may be changed or renamed from outside now."""
+        self._names.clear()
+        while len(self._open) > 1:
+            os.close(self._open.pop())
+
     def close(self) -> None:
         """Close every directory."""
         for descriptor in self._open:

@@ -43,6 +43,14 @@ class Spool:
         except OSError as error:
             raise _no_room(error) from error
 
+    def line_at(self, start: int) -> bytes:
+        """Return the line that begins there."""
+        try:
+            self._file.seek(start)
+            return bytes(self._file.readline())
+        except OSError as error:
+            raise _no_room(error) from error
+
     def close(self) -> None:
         """Forget everything."""
         self._file.close()
