@@ -25,6 +25,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "botocore": ("drorch.storage.s3",),
     "click": ("drorch.cli",),
     "cryptography": ("drorch.format",),
+    "pathspec": ("drorch.sources.files.patterns",),
     "psycopg": ("drorch.sources", "drorch.catalog"),
     "pyfastcdc": ("drorch.format",),
     "rich": ("drorch.cli",),
