@@ -37,6 +37,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="1.0 is 4 million parcels, 1.24 GB")
     parser.add_argument("--rows", default=",".join(ROWS), help="some of: " + ", ".join(ROWS))
+    parser.add_argument("--contestants", default="", help="some of those that the table names; default: all")
     parser.add_argument("--restic", default="restic", help="another restic than Debian's")
     parser.add_argument("--json", type=Path, help="also write the figures there")
     options = parser.parse_args()
@@ -70,9 +71,12 @@ def _measure(bench: Bench, options: argparse.Namespace) -> dict[str, object]:
     rows = options.rows.split(",")
     figures: dict[str, dict[str, list[Measured]]] = {}
     stored: dict[str, dict[str, tuple[int, int]]] = {}
-    dropped = drop_caches()
+    wanted = [name.strip() for name in options.contestants.split(",") if name.strip()]
+    dropped = True
 
     def note(row: str, contestant: Contestant, run: Callable[[], Measured]) -> None:
+        nonlocal dropped
+        dropped = drop_caches() and dropped
         measured = run()
         figures.setdefault(row, {}).setdefault(contestant.name, []).append(measured)
         print(f"  {row:<10} {contestant.name:<14} {measured.wall_seconds:6.1f} s", flush=True)
@@ -84,6 +88,7 @@ def _measure(bench: Bench, options: argparse.Namespace) -> dict[str, object]:
             Restic(bench, options.restic, "off"),
             DumpOnly(bench),
         ]
+        contestants = [one for one in contestants if not wanted or one.name in wanted]
         for contestant in contestants:
             note("full", contestant, contestant.back_up)
             _note_stored(bench, contestant, "full", stored)
@@ -126,7 +131,7 @@ def _report(
 ) -> dict[str, object]:
     out: list[dict[str, object]] = []
     for row, by_name in figures.items():
-        ours = medians(by_name["drorch"])
+        ours = medians(by_name.get("drorch") or next(iter(by_name.values())))
         for name, runs in by_name.items():
             middle = medians(runs)
             entry: dict[str, object] = {
@@ -165,6 +170,11 @@ def _print(report: dict[str, object]) -> None:
             f"{row['row']:<10} {row['contestant']:<14} {row['wall_s']:>6}s {spread:>13} {row['cpu_s']:>5}s"
             f" {row['peak_mib']:>4} MiB {row['drorch_to_it']:>6}  {stored}"
         )
+    print(
+        "page caches "
+        + ("were" if report["page_cache_dropped"] else "could not be")
+        + " dropped before each measurement"
+    )
     print("ratio: drorch's wall time to that of the row's contestant")
 
 
