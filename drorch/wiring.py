@@ -56,7 +56,13 @@ if TYPE_CHECKING:
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MACHINE_ID = Path("/etc/machine-id")
-_HELP_FILES = {"README.txt": "docs/help/README.txt", "recover.py": "tools/recover.py", "FORMAT.md": "docs/FORMAT.md"}
+_HELP_FILES = {
+    "README.txt": "docs/help/README.txt",
+    "FORMAT.md": "docs/FORMAT.md",
+    "recover.py": "tools/recover.py",
+    "rebuild.py": "tools/rebuild.py",
+    "salvage.py": "tools/salvage.py",
+}
 
 
 def random_bytes(length: int) -> bytes:

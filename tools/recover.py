@@ -3,17 +3,19 @@
 
     recover.py DIRECTORY --trust DIGEST list
     recover.py DIRECTORY --trust DIGEST --key FILE restore SNAPSHOT --to DIR [--stream NAME]
-    recover.py DIRECTORY --key FILE salvage --to DIR
 
 DIRECTORY is a repository: a downloaded bucket prefix. DIGEST stands on every key sheet. SNAPSHOT is an id as
 ``list`` prints it, its first characters, or ``latest:SOURCE``. Needs Python 3.11 and the packages cryptography (50 or
 later), blake3 and zstandard. Numbers in brackets, as in [4], are sections of FORMAT.md.
 
+Every stream becomes a file of its own, named in streams.jsonl; what the snapshot says of itself is in facts.json.
+Beside this file, and needed by nobody: rebuild.py makes a database of the streams again, salvage.py takes what it can
+from packs without a chain, a tree or a list of streams.
+
 What is checked before a byte is written: the trust chain from the digest you gave [4], both signatures of everything
 signed [3.1], the chain of manifests and its commits [8], the run's commitment [5], the tag and the keyed id of every
 chunk [6], and the digest of every stream [9]. What cannot be checked: whether somebody hides the newest snapshots;
-compare the heads that ``list`` prints with what you know, or give one with --expect-head. ``salvage`` checks tags and
-ids only: it cannot tell who wrote what it finds.
+compare the heads that ``list`` prints with what you know, or give one with --expect-head.
 """
 
 from __future__ import annotations
@@ -22,9 +24,6 @@ import argparse
 import getpass
 import hashlib
 import json
-import shutil
-import sqlite3
-import struct
 import sys
 import unicodedata
 from collections import OrderedDict
@@ -52,7 +51,6 @@ except ImportError as missing:
 KIB, MIB = 1 << 10, 1 << 20
 MAX_OBJECT, MAX_MANIFEST, MAX_RECORD, MAX_CHUNK, MAX_NODE = 64 * MIB, 8 * MIB, 17 * MIB, 16 * MIB, MIB  # [11]
 MAX_WINDOW, MAX_LEVEL, MAX_BASES, MAX_RECIPIENTS, MAX_STREAM = 1 << 25, 8, 4, 32, 1 << 62
-ENTRIES_ORDINAL, CONTAINER_ORDINAL = 2**32 - 1, 2**31
 P384_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973
 COMMON, TRUST, RUN_RECORD, MANIFEST = range(1, 7), range(16, 25), range(16, 20), range(16, 35)  # known fields
 T = TypeVar("T")
@@ -82,7 +80,7 @@ def sha256(raw: bytes) -> bytes:
     return hashlib.sha256(raw).digest()
 
 
-# ---- Bytes and fields [3]
+# ---- Bytes, fields, objects [3]
 
 
 class Cursor:
@@ -90,6 +88,9 @@ class Cursor:
 
     def __init__(self, raw: bytes, what: str) -> None:
         self.raw, self.what, self.at = raw, what, 0
+
+    def left(self) -> int:
+        return len(self.raw) - self.at
 
     def take(self, count: int) -> bytes:
         if count > self.left():
@@ -100,12 +101,6 @@ class Cursor:
     def number(self, width: int) -> int:
         return int.from_bytes(self.take(width), "big")
 
-    def left(self) -> int:
-        return len(self.raw) - self.at
-
-    def rest(self) -> bytes:
-        return self.take(self.left())
-
 
 class Fields:
     """A list of numbered fields; ``known`` are the numbers that FORMAT.md gives for this structure."""
@@ -115,14 +110,13 @@ class Fields:
         cursor, last, known = Cursor(raw, what), 0, frozenset(known)
         while cursor.left():
             number = cursor.number(2)
-            critical, number = number >> 15, number & 0x7FFF
+            is_critical, number = number >> 15, number & 0x7FFF
             value = cursor.take(cursor.number(4))
             if number < last:
                 raise Refused(f"{what}: fields out of order")
-            if number in known:
-                self.found.setdefault(number, []).append(value)
-            elif critical:
+            if is_critical and number not in known:
                 raise Refused(f"{what}: has field {number}, which only a newer reader knows")
+            self.found.setdefault(number, []).append(value)
             last = number
 
     def many(self, number: int) -> list[bytes]:
@@ -130,13 +124,12 @@ class Fields:
 
     def maybe(self, number: int, size: int | None = None) -> bytes | None:
         values = self.many(number)
-        if len(values) > 1 or (values and size is not None and len(values[0]) != size):
+        if len(values) > 1 or (values and size not in (None, len(values[0]))):
             raise Refused(f"{self.what}: field {number} is malformed")
         return values[0] if values else None
 
     def one(self, number: int, size: int | None = None) -> bytes:
-        value = self.maybe(number, size)
-        if value is None:
+        if (value := self.maybe(number, size)) is None:
             raise Refused(f"{self.what}: field {number} is missing")
         return value
 
@@ -144,11 +137,11 @@ class Fields:
         return int.from_bytes(self.one(number, width), "big")
 
     def text(self, number: int) -> str:
-        return (self.maybe(number) or b"").decode("utf-8", "replace")
+        return self.one(number).decode("utf-8", "replace")
 
-    def json(self, number: int) -> object:
+    def json(self, number: int) -> Any:
         try:
-            return json.loads(self.maybe(number) or b"null")
+            return json.loads(self.one(number))
         except (ValueError, RecursionError) as error:
             raise Refused(f"{self.what}: field {number} is not JSON") from error
 
@@ -160,13 +153,8 @@ def unwrap(raw: bytes, kind: int, known: Iterable[int], what: str) -> tuple[Fiel
         raise Refused(f"{what}: not an object of type {kind}")
     if (major := cursor.number(1)) != 1:
         raise Refused(f"{what}: format major {major} needs a newer reader")
-    cursor.take(1)
+    cursor.take(1)  # the minor version: fields that a later one added are skipped
     return Fields(cursor.take(cursor.number(4)), known, what), cursor
-
-
-def run_text(run: bytes) -> str:
-    number = int.from_bytes(run, "big") << 2
-    return "".join("0123456789abcdefghjkmnpqrstvwxyz"[number >> shift & 31] for shift in range(125, -1, -5))
 
 
 def unzstd(frame: bytes, limit: int, what: str, dictionary: bytes | None = None) -> bytes:
@@ -182,7 +170,12 @@ def unzstd(frame: bytes, limit: int, what: str, dictionary: bytes | None = None)
         raise Refused(f"{what}: a compressed frame is damaged") from error
 
 
-# ---- The directory
+def run_text(run: bytes) -> str:
+    number = int.from_bytes(run, "big") << 2
+    return "".join("0123456789abcdefghjkmnpqrstvwxyz"[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+# ---- The directory [2]
 
 
 class Store:
@@ -262,7 +255,7 @@ def split_signed(raw: bytes, kind: int, what: str) -> tuple[bytes, dict[bytes, b
     _, cursor = unwrap(raw, kind, (), what)
     payload = cursor.take(cursor.number(4))
     signatures = {cursor.take(32): cursor.take(64 + 4627) for _ in range(cursor.number(1))}
-    return payload, signatures, cursor.rest()
+    return payload, signatures, cursor.take(cursor.left())
 
 
 def genuine(
@@ -272,14 +265,14 @@ def genuine(
     place: tuple[bytes, bytes | None],
     known: range,
     pairs: Iterable[Pair],
-    threshold: int = 1,
+    least: int = 1,
 ) -> Signed:
-    """An object that at least ``threshold`` of ``pairs`` signed and that is what its name says."""
+    """An object that at least ``least`` of ``pairs`` signed and that is what its name says; ``place`` is repository and lane."""
     payload, signatures, attachment = split_signed(raw, kind, name)
     type_text = f"application/vnd.drorch.{kind}.v1"
     message = f"DSSEv1 {len(type_text)} {type_text} {len(payload)} ".encode() + payload
     good = {p.key_id for p in pairs if p.key_id in signatures and p.signed(signatures[p.key_id], message)}
-    if len(good) < threshold:
+    if len(good) < least:
         raise Refused(f"{name}: not signed by a key that the trust root vouches for")
     fields = Fields(payload, {*COMMON, *known}, name)
     found = fields.number(1, 1), fields.one(2, 16), fields.maybe(4, 16), fields.one(3), fields.maybe(5, 32)
@@ -321,8 +314,8 @@ class Trust:
         if len({pair.key_id[:6] for pair, _ in listed}) < len(listed):
             raise Refused(f"{name}: two signers share the first 6 bytes of their ids")
         for item in (Fields(raw, (1, 2), name) for raw in fields.many(22)):
-            cursors = [Cursor(head, name) for head in item.many(2)]
-            self.revoked[item.one(1, 32)] = {head.take(16): (head.number(8), head.take(32)) for head in cursors}
+            heads = [Cursor(head, name) for head in item.many(2)]
+            self.revoked[item.one(1, 32)] = {head.take(16): (head.number(8), head.take(32)) for head in heads}
         signers = {(role, pair.key_id): pair for pair, role in listed}
         self.repository, self.roots, self.threshold, self.previous = place[0], roots, threshold, digest
         self.signers, self.in_force = self.signers | signers, set(signers)
@@ -387,9 +380,7 @@ class Recipient:
     def open(self, record: Fields, resealed: Iterable[tuple[bytes, bytes]] = ()) -> RunKeys:
         """Open a run record, by what it or a later bundle (lane ‖ run, sealed) holds for this key [5]."""
         where = record.one(2, 16) + record.one(4, 16) + record.one(16, 16)
-        if len(record.many(18)) > MAX_RECIPIENTS:
-            raise Refused(f"{record.what}: too many recipients")
-        own = [Fields(raw, (1, 2), record.what) for raw in record.many(18)]
+        own = [Fields(raw, (1, 2), record.what) for raw in record.many(18)[:MAX_RECIPIENTS]]
         sealed = [item.one(2) for item in own if item.one(1, 32) == self.key_id]
         for blob in sealed + [blob for lane_and_run, blob in resealed if lane_and_run == where[16:]]:
             try:
@@ -402,7 +393,7 @@ class Recipient:
         raise Refused(f"{record.what}: not readable with this private key")
 
 
-# ---- Records and packs [6]
+# ---- Records [6]
 
 
 class Record(NamedTuple):
@@ -431,66 +422,10 @@ class Record(NamedTuple):
 
 
 def open_record(raw: bytes, keys: RunKeys, what: str) -> Record:
+    """Open a record, given without its length field."""
     at = Cursor(unseal(keys, "record", raw, what), what)
     kind, codec, _ = at.number(1), at.number(1), at.take(2)
-    return Record(kind, codec, at.number(4), at.take(32), at.take(32), at.number(4), at.number(8), at.rest())
-
-
-class Seen(NamedTuple):
-    """A record of a heap of packs: where it lies, what opens it, what its header says."""
-
-    path: Path
-    start: int
-    length: int
-    keys: RunKeys
-    kind: int
-    ordinal: int
-    offset: int
-    chunk_id: bytes
-
-
-class Heap:
-    """Every record of some packs by lane and chunk id: the last resort, and what salvage works on."""
-
-    def __init__(self, paths: Iterable[Path], opened: Callable[[bytes, str], RunKeys]) -> None:
-        self.index: dict[tuple[bytes, bytes], list[Seen]] = {}
-        for path in paths:
-            try:
-                self._add(path, opened)
-            except (Refused, OSError) as error:
-                note(f"{path.name}: {error}; what is behind that is not used")
-
-    def _add(self, path: Path, opened: Callable[[bytes, str], RunKeys]) -> None:
-        raw = Store(path.parent).read(path.name)
-        header, body = unwrap(raw, 4, range(1, 6), path.name)
-        keys, at = opened(header.one(4), path.name), body.at
-        if keys.where != header.one(1, 16) + header.one(2, 16) + header.one(3, 16):
-            raise Refused("its run record belongs to another run")
-        while at < len(raw):
-            start, length = at + 4, int.from_bytes(raw[at : at + 4], "big")
-            at = start + length
-            if length > MAX_RECORD or at > len(raw):
-                raise Refused(f"cut off or damaged at byte {start - 4}")
-            try:
-                record = open_record(raw[start:at], keys, f"{path.name} at byte {start - 4}")
-            except Refused as error:
-                note(error)
-                continue
-            seen = Seen(path, start, length, keys, record.kind, record.ordinal, record.offset, record.chunk_id)
-            self.index.setdefault((keys.where[16:32], record.chunk_id), []).append(seen)
-
-    def chunk(self, lane: bytes, kind: int, chunk_id: bytes, depth: int = 0) -> bytes:
-        """The plain bytes of a chunk, from any record that holds it."""
-        what = f"chunk {chunk_id.hex()[:16]}"
-        for seen in self.index.get((lane, chunk_id), []) if depth <= MAX_BASES else []:
-            try:
-                raw = Store(seen.path.parent).read(seen.path.name, seen.start, seen.length)
-                record = open_record(raw, seen.keys, what)
-                if record.kind == kind:
-                    return record.decode(seen.keys, lambda base: self.chunk(lane, 1, base, depth + 1), what)
-            except (Refused, OSError) as error:
-                note(error)
-        raise Refused(f"{what} is in no pack that is here")
+    return Record(kind, codec, at.number(4), at.take(32), at.take(32), at.number(4), at.number(8), at.take(at.left()))
 
 
 # ---- Trees and entries [7, 9]
@@ -510,7 +445,7 @@ class Child(NamedTuple):
 
     size: int
     chunk_id: bytes
-    places: tuple[Place, ...]
+    places: tuple[Place, ...]  # its own, and that of its twin
     level: int
     bases: tuple[Child, ...] = ()
 
@@ -536,7 +471,6 @@ Pieces = Iterator[tuple[int, bytes | Refused]]  # a length, and so many bytes or
 
 
 def read_places(at: Cursor, run: bytes) -> tuple[Place, ...]:
-    """A place, and that of the twin if there is one."""
     places = [Place(run, at.number(4), at.number(4), at.number(4)) for _ in range(2)]
     return tuple(place for place in places if place.ordinal != 2**32 - 1)
 
@@ -555,22 +489,35 @@ def read_node(raw: bytes, node: Child) -> list[Child]:
     version, level, runs = at.number(1), at.number(1), [at.take(16) for _ in range(at.number(2))]
     children: list[Child] = []
 
-    def below(size: int) -> Child:
+    def child(size: int) -> Child:
         chunk_id, index = at.take(32), at.number(2)
         return Child(size, chunk_id, read_places(at, runs[index] if index < len(runs) else b""), level - 1)
 
     for _ in range(at.number(4)):
-        if level:
-            children.append(below(at.number(8)))
-            continue
-        bases, size = at.number(1), at.number(4)
-        first = below(size)
-        children.append(first._replace(bases=tuple(below(-1) for _ in range(bases))))
-        if bases > MAX_BASES or size > MAX_CHUNK:
+        bases, size = (0, at.number(8)) if level else (at.number(1), at.number(4))
+        if bases > MAX_BASES or (not level and size > MAX_CHUNK):
             raise Refused(f"{at.what}: an entry is over the limit")
+        first = child(size)
+        children.append(first._replace(bases=tuple(child(-1) for _ in range(bases))))
     if (version, level) != (1, node.level) or at.left() or node.size not in (-1, sum(each.size for each in children)):
         raise Refused(f"{at.what}: is not the node that its parent describes")
     return children
+
+
+def read_entry(raw: bytes, ordinal: int, containers: list[Child]) -> Entry:
+    fields = Fields(raw, range(1, 12), f"entry {ordinal}")
+    name, size, digest, start = fields.text(1), fields.number(3, 8), fields.one(6, 32), 0
+    tree, inside = fields.maybe(4, 81), fields.maybe(5, 10)
+    node = read_reference(tree, fields.what) if tree else None
+    if inside:
+        index, start = int.from_bytes(inside[:2], "big"), int.from_bytes(inside[2:], "big")
+        node = containers[index] if index < len(containers) else None
+    fits = (start + size <= node.size if inside else size == node.size) if node else size == 0
+    if not fits or (tree and inside) or len(fields.one(1)) > 64 * KIB:
+        raise Refused(f"{fields.what}: malformed")
+    about = {"kind": fields.number(2, 1), "rows": fields.number(8, 8) if fields.many(8) else None}
+    about |= {"row_format": fields.number(7, 1), "attributes": fields.json(11)}
+    return Entry(ordinal, name, size, digest, node, start, about)
 
 
 class Tree:
@@ -597,52 +544,29 @@ class Tree:
         for child in children:
             first, last = max(start - at, 0), min(stop - at, child.size)
             at += child.size
-            if first >= last:
-                continue
-            if child.level >= 0:
+            if first < last and child.level >= 0:
                 yield from self.pieces(child, first, last)
-                continue
-            try:
-                yield last - first, self._fetch(child)[first:last]
-            except Refused as error:
-                yield last - first, error
+            elif first < last:
+                try:
+                    yield last - first, self._fetch(child)[first:last]
+                except Refused as error:
+                    yield last - first, error
 
     def entries(self, root: Child, containers: list[Child]) -> Iterator[Entry]:
         """The entries that lie below ``root``."""
         pending, ordinal = b"", 0
         for _, piece in self.pieces(root, 0, root.size):
             if isinstance(piece, Refused):
-                raise Refused(f"the list of streams is damaged ({piece}); try salvage")
+                raise Refused(f"the list of streams is damaged ({piece}); try salvage.py")
             at = Cursor(pending + piece, "list of streams")
             while at.left() >= 4 and at.left() >= 4 + int.from_bytes(at.raw[at.at : at.at + 4], "big"):
                 yield read_entry(at.take(at.number(4)), ordinal, containers)
                 ordinal += 1
-            pending = at.rest()
+            pending = at.take(at.left())
             if len(pending) > MAX_CHUNK:
                 raise Refused("list of streams: an entry is over the limit")
         if pending:
             raise Refused("list of streams: cut off")
-
-
-def read_entry(raw: bytes, ordinal: int, containers: list[Child]) -> Entry:
-    fields = Fields(raw, range(1, 12), f"entry {ordinal}")
-    name, size, digest, start = fields.text(1), fields.number(3, 8), fields.one(6, 32), 0
-    tree, inside = fields.maybe(4, 81), fields.maybe(5, 10)
-    node = read_reference(tree, fields.what) if tree else None
-    if inside:
-        index, start = int.from_bytes(inside[:2], "big"), int.from_bytes(inside[2:], "big")
-        node = containers[index] if index < len(containers) else None
-    fits = (start + size <= node.size if inside else size == node.size) if node else size == 0
-    if not fits or (tree and inside) or len(fields.one(1)) > 64 * KIB:
-        raise Refused(f"{fields.what}: malformed")
-    rows = fields.number(8, 8) if fields.many(8) else None
-    about = {
-        "kind": fields.number(2, 1),
-        "rows": rows,
-        "row_format": fields.number(7, 1),
-        "attributes": fields.json(11),
-    }
-    return Entry(ordinal, name, size, digest, node, start, about)
 
 
 # ---- Lanes and snapshots [8]
@@ -673,7 +597,6 @@ class Lane:
         self._keys: dict[bytes, RunKeys] = {}
         self._packs: dict[bytes, list[str]] = {}
         self._bundles: list[tuple[bytes, bytes]] | None = None
-        self._heap: Heap | None = None
         self._chunks: OrderedDict[bytes, bytes] = OrderedDict()
         if self.pairs:
             self._walk(past_damage=past_damage)
@@ -686,7 +609,7 @@ class Lane:
         def check(raw: bytes) -> Signed:
             found = genuine(raw, kind, name, (self.trust.repository, self.lane), known, self.pairs)
             if digest not in (None, found.digest):
-                raise Refused(f"{name}: is not the manifest that its commit names")
+                raise Refused(f"{name}: is not the one that the {'manifest' if kind == 5 else 'commit'} names")
             return found
 
         return first_good(name, chain(self.store.copies(name), spare), check)
@@ -711,33 +634,32 @@ class Lane:
             self.problem = f"lane {self.lane.hex()}: does not lead to the head that its writer's revocation names"
             self.snapshots = []
 
-    def _read_commit(self, name: str, number: int) -> tuple[str, bytes | None, Fields]:
-        """State, digest of the manifest, second copies."""
+    def _read_commit(self, name: str, number: int) -> tuple[str, bytes | None, dict[int, list[Copy]]]:
+        """State, digest of the manifest that counts, second copies."""
         try:
             if commit := self._signed(name, 8, range(16, 19)):
                 if commit.fields.number(16, 8) != number:
                     raise Refused(f"{name}: has another number")
-                state = {1: "committed", 2: "void"}.get(commit.fields.number(18, 1), "unknown")
-                return state, commit.fields.one(17, 32), Fields(commit.attachment, range(1, 4), name)
+                state, second = commit.fields.number(18, 1), Fields(commit.attachment, range(1, 4), name)
+                copies: dict[int, list[Copy]] = {
+                    part: [(f"the copy in {name}", partial(second.one, part))] for part in second.found
+                }
+                return {1: "committed", 2: "void"}.get(state, "unknown"), commit.fields.one(17, 32), copies
         except Refused as error:
             note(f"{error}; snapshot {number} does not count without its commit")
-        return "undecided", None, Fields(b"", (), name)
+        return "undecided", None, {}
 
     def _read_snapshot(self, number: int, previous: bytes | None) -> Snapshot:
         name = f"{self.folder}/m/{number:012d}"
-        state, wanted, second = self._read_commit(f"{name}.c", number)
-        spare: dict[int, list[Copy]] = {p: [(f"the copy in {name}.c", partial(second.one, p))] for p in second.found}
-        found = self._signed(name, 7, MANIFEST, spare.get(1, ()), wanted)
+        state, digest, spare = self._read_commit(f"{name}.c", number)
+        found = self._signed(name, 7, MANIFEST, spare.get(1, ()), digest)
         if not found:
             raise Refused(f"{name} is missing")
         if found.fields.number(16, 8) != number or previous not in (None, found.fields.one(17, 32)):
             raise Refused(f"{name}: does not follow the manifest before it")
-        run = found.fields.one(18, 16)
+        run, needs = found.fields.one(18, 16), [Fields(raw, (1, 2, 3), name) for raw in found.fields.many(32)]
         self._spare |= {(run, part): copies for part, copies in spare.items()}
-        needs = {
-            item.one(1, 16): item.one(2, 32) for raw in found.fields.many(32) for item in [Fields(raw, (1, 2, 3), name)]
-        }
-        return Snapshot(self, number, run, state, found, needs)
+        return Snapshot(self, number, run, state, found, {item.one(1, 16): item.one(2, 32) for item in needs})
 
     # What opens a run, and where its packs are
 
@@ -746,11 +668,9 @@ class Lane:
             if not self.me:
                 raise Refused("this needs the private key of a recipient: give --key")
             name = f"{self.folder}/r/{run_text(run)}"
-            record = self._signed(
-                name, 3, RUN_RECORD, chain(self._spare.get((run, 3), ()), self._records_in_packs(run))
-            )
+            record = self._signed(name, 3, RUN_RECORD, self._spare.get((run, 3), ()))
             if not record or record.fields.one(16, 16) != run:
-                raise Refused(f"{name} is missing, and no pack of that run is here")
+                raise Refused(f"{name} is missing")
             if self._bundles is None:
                 self._bundles = list(self._resealed(self.me))
             keys = self.me.open(record.fields, self._bundles)
@@ -759,26 +679,11 @@ class Lane:
             self._keys[run] = keys
         return self._keys[run]
 
-    def pack_files(self) -> list[Path]:
-        return sorted((self.store.directory / self.folder / "p").glob("*/*"))
-
-    def _records_in_packs(self, run: bytes) -> Iterator[Copy]:
-        for path in self.pack_files():
-            try:
-                with path.open("rb") as file:
-                    header, _ = unwrap(file.read(MIB), 4, range(1, 6), path.name)
-                if header.one(3, 16) == run:
-                    yield f"the copy in pack {path.name[:16]}", partial(header.one, 4)
-            except (Refused, OSError):
-                continue  # a damaged pack is reported when something is read from it
-
     def _resealed(self, me: Recipient) -> Iterator[tuple[bytes, bytes]]:
         """Lane ‖ run and sealed bytes of what maintainers sealed to this key later."""
         for number in sorted({name.partition("~")[0] for name in self.store.names("keys")}):
-            name, place = f"keys/{number}", (self.trust.repository, None)
-            check = partial(
-                genuine, kind=2, name=name, place=place, known=range(16, 18), pairs=self.trust.maintainers()
-            )
+            name, place, pairs = f"keys/{number}", (self.trust.repository, None), self.trust.maintainers()
+            check = partial(genuine, kind=2, name=name, place=place, known=range(16, 18), pairs=pairs)
             try:
                 bundle = first_good(name, self.store.copies(name), check)
                 for item in (Fields(raw, range(1, 5), name) for raw in bundle.fields.many(17)) if bundle else ():
@@ -791,11 +696,9 @@ class Lane:
         """The names of a run's packs by ordinal, from the pack list that the snapshot's needs name."""
         if run not in self._packs:
             name = f"{self.folder}/q/{run_text(run)}"
-            found = self._signed(name, 5, range(16, 18), self._spare.get((run, 2), ()))
-            if not found:
-                raise Refused(f"{name} is missing")
-            if found.fields.one(16, 16) != run or self._needs.get(run, found.digest) != found.digest:
-                raise Refused(f"{name}: is not the pack list that the manifest names")
+            found = self._signed(name, 5, range(16, 18), self._spare.get((run, 2), ()), self._needs.get(run))
+            if not found or run not in self._needs:
+                raise Refused(f"{name} is missing, or no need of this snapshot")
             listed = found.fields.one(17)
             digests = [listed[at : at + 32].hex() for at in range(0, len(listed), 36)]
             self._packs[run] = [f"{self.folder}/p/{digest[:2]}/{digest}" for digest in digests]
@@ -804,16 +707,11 @@ class Lane:
     # Chunks
 
     def _fetch(self, child: Child) -> bytes:
-        """The plain bytes of a chunk or node: from its place, its twin's, an alternate, or any pack that holds it."""
+        """The plain bytes of a chunk or node: from its place or its twin's, or an alternate of either pack."""
         if child.chunk_id not in self._chunks:
-            reads: list[Copy] = [
-                ("its place" if not at else "its twin", partial(self._fetch_at, child, place))
-                for at, place in enumerate(child.places)
-            ]
-            self._chunks[child.chunk_id] = (
-                first_good("its place", [*reads, ("another pack", partial(self._search, child))], lambda plain: plain)
-                or b""
-            )
+            labels = zip(("its place", "its twin"), child.places, strict=False)
+            copies = [(label, partial(self._fetch_at, child, place)) for label, place in labels]
+            self._chunks[child.chunk_id] = first_good("its place", copies, lambda plain: plain) or b""
             if len(self._chunks) > 8:
                 self._chunks.popitem(last=False)
         plain = self._chunks[child.chunk_id]
@@ -844,16 +742,6 @@ class Lane:
         if plain is None:
             raise Refused(f"{name} is missing")
         return plain
-
-    def _search(self, child: Child) -> bytes:
-        if self._heap is None:
-            note(f"lane {self.lane.hex()}: looking through all packs for what is missing")
-            self._heap = Heap(self.pack_files(), self._keys_for_heap)
-        return self._heap.chunk(self.lane, 1 if child.level < 0 else 2, child.chunk_id)
-
-    def _keys_for_heap(self, raw: bytes, what: str) -> RunKeys:
-        run = Fields(split_signed(raw, 3, what)[0], {*COMMON, *RUN_RECORD}, what).one(16, 16)
-        return self.keys_of(run)  # from the genuine record; what a pack claims is checked by its tags and ids
 
     # A snapshot's content
 
@@ -907,14 +795,10 @@ def empty_directory(path: Path) -> Path:
 
 def restore(snapshot: Snapshot, to: Path, only: list[str], *, keep_damaged: bool) -> None:
     """Write every stream (or those named) of a snapshot to a file of its own, with an index and the facts."""
-    fields, lane, written, lost = snapshot.manifest.fields, snapshot.lane, list[Entry](), 0
+    fields, lane, good, lost, size = snapshot.manifest.fields, snapshot.lane, set[str](), 0, 0
     body = lane.body(snapshot)
     target = empty_directory(to)
-    facts: dict[str, Any] = {
-        "snapshot": run_text(snapshot.run),
-        "source": fields.text(23),
-        "restore_point": when(fields, 21),
-    }
+    facts = {"snapshot": run_text(snapshot.run), "source": fields.text(23), "restore_point": when(fields, 21)}
     facts |= {"facts": body.json(1), "closing_facts": body.json(4)}
     (target / "facts.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     with (target / "streams.jsonl").open("x", encoding="utf-8") as index:
@@ -924,287 +808,16 @@ def restore(snapshot: Snapshot, to: Path, only: list[str], *, keep_damaged: bool
             problems = write_stream(lane.tree, entry, target / entry.file_name, keep_damaged=keep_damaged)
             for problem in problems:
                 print(f"LOST  {shown(entry.name)}: {shown(problem)}")
-            if problems:
-                lost += 1
-                continue
-            written.append(entry)
-            print(f"ok    {entry.size:>14,} bytes  {shown(entry.name)}")
-            about = {"name": entry.name, "file": entry.file_name, "bytes": entry.size, "blake3": entry.digest.hex()}
-            index.write(json.dumps({**about, **entry.about}, ensure_ascii=False) + "\n")
-    if not only and not lost:
-        rebuild(target, written, facts["facts"])
-    print(f"{len(written)} streams, {sum(entry.size for entry in written):,} bytes, every digest right: {target}")
-    if lost or set(only) - {entry.name for entry in written}:
-        raise Refused(f"{lost} streams could not be restored; {len(written)} are good")
-
-
-# ---- From streams to a database [14, 15]
-
-
-def rebuild(target: Path, entries: list[Entry], facts: Any) -> None:
-    """Write ``restore.sql`` for psql or ``database.sqlite`` beside the streams, if that is what they are."""
-    engine = facts.get("engine") if isinstance(facts, dict) else None
-    makers = {"postgresql": (postgresql_script, "restore.sql"), "sqlite": (sqlite_database, "database.sqlite")}
-    if engine not in makers:
-        return
-    make, name = makers[engine]
-    try:
-        schema = next(entry for entry in entries if entry.name == "schema")
-        lines = (target / schema.file_name).read_text(encoding="utf-8").split("\n")
-        make(target, [json.loads(line) for line in lines if line], entries, facts)
-        print(f"wrote {target / name}")
-    except (StopIteration, ValueError, KeyError, TypeError, LookupError, struct.error, sqlite3.Error) as error:
-        note(f"{name} is not complete, the streams are: {type(error).__name__} {error}")
-
-
-def quoted(name: object) -> str:
-    return '"' + str(name).replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def postgresql_script(target: Path, schema: list[dict[str, Any]], entries: list[Entry], facts: dict[str, Any]) -> None:
-    r"""A script for psql: definitions, rows by \copy from the streams' files, then indexes and constraints.
-
-    Names come from whoever could create tables. In SQL they stand in quotes; outside of it psql would take a line
-    that a name breaks for a command of its own, so no name with a line break stands in a ``\copy`` or comment.
-    """
-    server = str(facts.get("encoding") or "UTF8")
-    codec = {"UTF8": "utf-8", "SQL_ASCII": "utf-8"}.get(server, server.replace("WIN", "cp"))
-    sections, left_out = dict[str, list[dict[str, Any]]](), set[int]()
-    for each in schema:
-        sections.setdefault(each["section"], []).append(each)
-    with (target / "restore.sql").open("wb") as script:
-
-        def put(*lines: str) -> None:
-            script.write("".join(f"{line}\n" for line in lines).encode(codec, "surrogateescape"))
-
-        def definitions(each: dict[str, Any]) -> None:
-            text = each.get("sql", "").rstrip().rstrip(";")
-            if each["kind"] == "SUBSCRIPTION" or not left_out.isdisjoint(each.get("depends", [])):
-                left_out.add(each["number"])
-                put("-- left out, because it would connect: " + ascii(text))
-                return
-            if each.get("values"):  # what is no SQL: rights of large objects, settings of the database
-                put("-- to be set by hand: " + json.dumps(each))
-            elif text:
-                put(*["\\if :{?owners}", f"{text};", "\\endif"] if each["section"] == "grants" else [f"{text};"])
-            if each.get("alter") and each.get("owner"):
-                put("\\if :{?owners}", f"ALTER {each['alter']} OWNER TO {quoted(each['owner'])};", "\\endif")
-
-        put("-- In this directory: psql -X -d AN_EMPTY_DATABASE -f restore.sql")
-        put("-- With -v owners=1 also owners and rights; their roles must exist (stream 'roles').")
-        put(*(f"-- {name}: {facts.get(name)!a}" for name in ("server_version", "encoding", "collate", "ctype")))
-        put("\\set ON_ERROR_STOP on", "SET check_function_bodies = off;", "SET search_path = '';")
-        put(f"SET client_encoding = {literal(server)};", "SET standard_conforming_strings = on;")
-        for each in sections.get("pre", []):
-            definitions(each)
-        for entry in entries:
-            if entry.about["kind"] == 2 and entry.size:
-                about, file = entry.about["attributes"], target / entry.file_name
-                names = (
-                    json.loads(about["exact"])
-                    if "exact" in about
-                    else [about["schema"], about["table"], *about["columns"]]
-                )
-                columns = f" ({', '.join(map(quoted, names[2:]))})" if names[2:] else ""
-                table = f"{quoted(names[0])}.{quoted(names[1])}{columns}"
-                if table.isprintable():
-                    put(f"\\copy {table} from '{file.name}'")
-                    continue
-                put(f"COPY {table} FROM STDIN;")
-                with file.open("rb") as rows:
-                    shutil.copyfileobj(rows, script)
-                put("\\.")
-            elif entry.about["kind"] == 3:
-                for row in prefixed_rows(target / entry.file_name):
-                    number, offset = struct.unpack_from(">IQ", row)
-                    call = f"lo_put({number}, {offset}" if offset else f"lo_from_bytea({number}"
-                    put(f"SELECT pg_catalog.{call}, '\\x{row[12:].hex()}');")
-        for each in (
-            each for name in ("data", "post", "grants", "last", "database") for each in sections.get(name, [])
-        ):
-            definitions(each)
-
-
-def prefixed_rows(path: Path) -> Iterator[bytes]:
-    """The rows of a stream of length-prefixed rows."""
-    with path.open("rb") as file:
-        while head := file.read(4):
-            row = file.read(int.from_bytes(head, "big"))
-            if len(head) < 4 or len(row) < int.from_bytes(head, "big"):
-                raise ValueError(f"{path.name} is cut off")
-            yield row
-
-
-def sqlite_database(target: Path, schema: list[dict[str, Any]], entries: list[Entry], _facts: dict[str, Any]) -> None:
-    """A SQLite file: settings, tables, rows, virtual tables, indexes, views, triggers."""
-    settings, encoding = (
-        schema[0],
-        {"UTF-8": "utf-8", "UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}[schema[0]["encoding"]],
-    )
-    database = sqlite3.connect(target / "database.sqlite", isolation_level=None)
-    try:
-        for name in ("encoding", "page_size", "auto_vacuum", "user_version", "application_id"):
-            database.execute(f"PRAGMA {name} = {quoted(settings[name])}")
-        database.execute("PRAGMA ignore_check_constraints = on")
-        database.execute("CREATE TEMP TABLE odd (raw)")
-        keep = "INSERT INTO temp.odd VALUES (?)"  # only a cast of a stored column takes bytes as they are [15]
-        database.execute("BEGIN")
-
-        def create(kind: str) -> None:
-            for each in (each for each in schema[1:] if each["kind"] == kind):
-                try:
-                    database.execute(each["sql"])
-                except sqlite3.Error as error:
-                    note(f"{kind} {each['name']} is left out: {error}: {each['sql']}")
-
-        create("table")
-        for entry in (entry for entry in entries if entry.about["kind"] == 2):
-            table, columns = entry.about["attributes"]["table"], entry.about["attributes"]["columns"]
-            if table.startswith("sqlite_") and table != "sqlite_sequence":
-                continue  # statistics: ANALYZE makes them again
-            if table == "sqlite_sequence":
-                database.execute("DELETE FROM sqlite_sequence")
-            for row in prefixed_rows(target / entry.file_name):
-                values, places = list[object](), list[str]()
-                for value, is_odd in sqlite_values(row, encoding):
-                    places.append("(SELECT CAST(raw AS TEXT) FROM temp.odd WHERE rowid = ?)" if is_odd else "?")
-                    values.append(database.execute(keep, (value,)).lastrowid if is_odd else value)
-                into = f"INSERT INTO {quoted(table)} ({', '.join(map(quoted, columns))}) VALUES ({', '.join(places)})"  # noqa: S608
-                database.execute(into, values)
-        database.execute("PRAGMA writable_schema = on")
-        for each in (each for each in schema[1:] if each["kind"] == "virtual_table"):
-            names = (each["name"], each["name"], each["sql"])
-            database.execute("INSERT INTO sqlite_schema VALUES ('table', ?, ?, 0, ?)", names)
-        for kind in ("index", "view", "trigger"):
-            create(kind)
-        database.execute("COMMIT")
-        database.execute(f"PRAGMA journal_mode = {quoted(settings['journal_mode'])}")
-    finally:
-        database.close()
-
-
-def sqlite_values(row: bytes, encoding: str) -> Iterator[tuple[object, bool]]:
-    """The values of a row, and whether each is text that is not valid in its encoding."""
-    at = Cursor(row, "row")
-    while at.left():
-        kind = at.number(1)
-        if kind in (1, 2):
-            yield struct.unpack(">q" if kind == 1 else ">d", at.take(8))[0], False
-        elif kind in (3, 4):
-            raw = at.take(at.number(4))
-            try:
-                yield (raw.decode(encoding) if kind == 3 else raw), False
-            except UnicodeDecodeError:
-                yield raw, True
-        else:
-            yield None, False
-
-
-# ---- Salvage
-
-
-class Salvage:
-    """Makes what it can of a heap of packs: whole streams where their trees are here, else loose chunks."""
-
-    def __init__(self, directory: Path, me: Recipient) -> None:
-        self._me, self._opened = me, dict[bytes, RunKeys]()
-        self.heap = Heap((path for path in sorted(directory.rglob("*")) if is_pack(path)), self._open)
-        self.seen = [seen for every in self.heap.index.values() for seen in every]
-
-    def _open(self, raw: bytes, what: str) -> RunKeys:
-        if raw not in self._opened:
-            record = Fields(split_signed(raw, 3, what)[0], {*COMMON, *RUN_RECORD}, what)
-            self._opened[raw] = self._me.open(record)
-        return self._opened[raw]
-
-    def tops(self, lane: bytes) -> dict[bytes, dict[int, Child]]:
-        """The top nodes of a lane's trees, by the run that wrote them and the ordinal of their first chunk."""
-        children, ordinals = dict[bytes, list[Child]](), dict[bytes, int]()
-        for seen in (seen for seen in self.seen if seen.keys.where[16:32] == lane):
-            try:
-                if seen.kind == 1:
-                    ordinals.setdefault(seen.chunk_id, seen.ordinal)
-                elif seen.kind == 2 and seen.chunk_id not in children:
-                    raw = self.heap.chunk(lane, 2, seen.chunk_id)
-                    children[seen.chunk_id] = read_node(
-                        raw, Child(-1, seen.chunk_id, (), Cursor(raw[1:], "").number(1))
-                    )
-            except Refused as error:
-                note(error)
-        tops: dict[bytes, dict[int, Child]] = {}
-        for top in children.keys() - {child.chunk_id for each in children.values() for child in each}:
-            first, level = top, -1
-            while children.get(first):
-                first, level = children[first][0].chunk_id, level + 1
-            node = Child(sum(child.size for child in children[top]), top, (), level)
-            tops.setdefault(self.heap.index[lane, top][0].keys.where[32:], {})[ordinals.get(first, -1)] = node
-        return tops
-
-    def streams(self, keys: RunKeys, tops: dict[bytes, dict[int, Child]], target: Path) -> set[int]:
-        """Write every stream that the run's list of entries names and that is whole; return their ordinals."""
-        lane, run, done = keys.where[16:32], keys.where[32:], set[int]()
-        tree = Tree(lambda child: self.heap.chunk(lane, 1 if child.level < 0 else 2, child.chunk_id))
-        if not (root := tops.get(run, {}).get(ENTRIES_ORDINAL)):
-            return done
-        last, absent = (
-            max(n for each in tops.values() for n in each if n < ENTRIES_ORDINAL),
-            Child(MAX_STREAM, b"", (), 0),
-        )
-        for other in [run, *(each for each in tops if each != run)]:  # an unchanged container lies in an earlier run
-            containers = [tops[other].get(n, absent) for n in range(CONTAINER_ORDINAL, last + 1)]
-            try:
-                for entry in tree.entries(root, containers):
-                    path = target / entry.file_name
-                    if entry.ordinal not in done and not write_stream(tree, entry, path, keep_damaged=False):
-                        done.add(entry.ordinal)
-                        print(f"ok    {entry.size:>14,} bytes  {shown(entry.name)}")
-            except Refused as error:
-                note(error)
-        return done
-
-    def loose(self, keys: RunKeys, target: Path, done: set[int]) -> None:
-        """Write the run's other chunks, a file for each stream, at the offsets where they were seen."""
-        rows = [seen for seen in self.seen if (seen.keys, seen.kind) == (keys, 1)]
-        for seen in sorted(rows, key=lambda each: (each.ordinal, each.offset)):
-            if seen.ordinal in done or (done and seen.ordinal >= CONTAINER_ORDINAL):
-                continue
-            try:
-                plain = self.heap.chunk(keys.where[16:32], 1, seen.chunk_id)
-            except Refused as error:
-                note(error)
-                continue
-            path = target / f"ordinal-{seen.ordinal:010d}.loose"
-            with path.open("r+b" if path.exists() else "w+b") as file:
-                file.seek(seen.offset)
-                file.write(plain)
-            print(f"loose {len(plain):>14,} bytes  ordinal {seen.ordinal} at {seen.offset}")
-
-
-def is_pack(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(7) == b"DRORCH\x04"
-
-
-def salvage(directory: Path, me: Recipient, to: Path) -> None:
-    """Decode a heap of packs with nothing but a private key."""
-    target, work = empty_directory(to), Salvage(directory, me)
-    print("salvage: nothing tells who wrote these packs; compare what comes out with what you know")
-    runs = sorted({seen.keys for seen in work.seen})
-    tops = {lane: work.tops(lane) for lane in {keys.where[16:32] for keys in runs}}
-    for keys in runs:
-        lane, run = keys.where[16:32], run_text(keys.where[32:])
-        folder = target / f"{lane.hex()[:12]}-{run}"
-        folder.mkdir()
-        print(f"run {run} of lane {lane.hex()}")
-        work.loose(keys, folder, work.streams(keys, tops[lane], folder))
-    if not runs:
-        raise Refused("no pack here opens with this private key")
+            lost += bool(problems)
+            if not problems:
+                good.add(entry.name)
+                size += entry.size
+                print(f"ok    {entry.size:>14,} bytes  {shown(entry.name)}")
+                about = {"name": entry.name, "file": entry.file_name, "bytes": entry.size, "blake3": entry.digest.hex()}
+                index.write(json.dumps({**about, **entry.about}, ensure_ascii=False) + "\n")
+    print(f"{len(good)} streams, {size:,} bytes, every digest right: {target}")
+    if lost or set(only) - good:
+        raise Refused(f"{lost} streams could not be restored; {len(good)} are good")
 
 
 # ---- The command line
@@ -1271,8 +884,7 @@ def read_key_file(path: Path, passphrase_file: Path | None) -> tuple[bytes, byte
     passphrase = unicodedata.normalize("NFC", "".join(words)).encode()
     associated = "".join(f"{line}\n" for line in lines[:-1]).encode()
     try:
-        key = Scrypt(salt, 32, n, r, p).derive(passphrase)
-        return AESGCM(key).decrypt(sealed[:12], sealed[12:], associated), trust
+        return AESGCM(Scrypt(salt, 32, n, r, p).derive(passphrase)).decrypt(sealed[:12], sealed[12:], associated), trust
     except InvalidTag as error:
         raise Refused(f"{path}: the passphrase is wrong, or the file was changed") from error
 
@@ -1280,17 +892,14 @@ def read_key_file(path: Path, passphrase_file: Path | None) -> tuple[bytes, byte
 def read_private_key(args: argparse.Namespace) -> tuple[Recipient | None, bytes]:
     """The recipient's key, if one was given, and the trust root that its file names."""
     if args.seed_hex_file:
-        try:
-            seed, trust = bytes.fromhex(args.seed_hex_file.read_text(encoding="ascii").strip()), b""
-        except ValueError:
-            seed = b""
-        if len(seed) != 32:
+        text = args.seed_hex_file.read_text(encoding="ascii").strip()
+        if len(text) != 64 or text.strip("0123456789abcdefABCDEF"):
             raise Refused(f"{args.seed_hex_file}: not 64 hexadecimal digits")
-    elif args.key:
+        return Recipient(bytes.fromhex(text)), b""
+    if args.key:
         seed, trust = read_key_file(args.key, args.passphrase_file)
-    else:
-        return None, b""
-    return Recipient(seed), trust
+        return Recipient(seed), trust
+    return None, b""
 
 
 def trust_digest(text: str | None, of_key_file: bytes) -> bytes:
@@ -1306,13 +915,17 @@ def trust_digest(text: str | None, of_key_file: bytes) -> bytes:
     return digest
 
 
+def add_key_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--key", type=Path, metavar="FILE", help="a recipient's private key file")
+    parser.add_argument("--passphrase-file", type=Path, metavar="FILE", help="its passphrase; asked for otherwise")
+    parser.add_argument("--seed-hex-file", type=Path, metavar="FILE", help="instead: the key's 64 hexadecimal digits")
+
+
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="read a drorch repository without drorch", allow_abbrev=False)
     add = parser.add_argument
     add("directory", type=Path, help="the repository: a downloaded bucket prefix")
-    add("--key", type=Path, metavar="FILE", help="a recipient's private key file")
-    add("--passphrase-file", type=Path, metavar="FILE", help="its passphrase; asked for otherwise")
-    add("--seed-hex-file", type=Path, metavar="FILE", help="instead: the key's 64 hexadecimal digits")
+    add_key_options(parser)
     add("--trust", metavar="DIGEST", help="the digest of trust/0, from a key sheet; the key file may name it too")
     add("--expect-head", metavar="DIGEST", action="append", default=[], help="refuse unless this manifest is there")
     add("--past-damage", action="store_true", help="go on behind a gap in a chain, and without a commit")
@@ -1323,18 +936,11 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     one.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new or empty directory")
     one.add_argument("--stream", action="append", default=[], metavar="NAME", help="only this stream (repeatable)")
     one.add_argument("--keep-damaged", action="store_true", help="keep a damaged stream as NAME.damaged, with zeros")
-    heap = commands.add_parser("salvage", help="decode a heap of packs with only the private key")
-    heap.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new or empty directory")
     return parser.parse_args(argv)
 
 
 def run(args: argparse.Namespace) -> None:
     me, trust_of_key = read_private_key(args)
-    if args.command == "salvage":
-        if not me:
-            raise Refused("salvage needs the private key of a recipient: give --key")
-        salvage(args.directory, me, args.to)
-        return
     store = Store(args.directory)
     trust = Trust(store, trust_digest(args.trust, trust_of_key))
     print(f"repository {trust.repository.hex()}: trust root verified, {trust.records} records")
@@ -1346,19 +952,24 @@ def run(args: argparse.Namespace) -> None:
             raise Refused(f"manifest {head} is not there: newer snapshots are hidden or lost")
     if args.command == "list":
         list_snapshots(lanes)
-        return
-    snapshot = find_snapshot(lanes, args.snapshot, past_damage=args.past_damage)
-    restore(snapshot, args.to, args.stream, keep_damaged=args.keep_damaged)
+    else:
+        snapshot = find_snapshot(lanes, args.snapshot, past_damage=args.past_damage)
+        restore(snapshot, args.to, args.stream, keep_damaged=args.keep_damaged)
+
+
+def answer(name: str, act: Callable[[], None]) -> int:
+    """Do it, and turn what was refused into one line and an exit code."""
+    _noted.clear()
+    try:
+        act()
+    except (Refused, OSError) as error:
+        print(f"{name}: error: {shown(str(error))}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def main(argv: list[str] | None = None) -> int:
-    _noted.clear()
-    try:
-        run(arguments(argv))
-    except (Refused, OSError) as error:
-        print(f"recover: error: {shown(str(error))}", file=sys.stderr)
-        return 1
-    return 0
+    return answer("recover", partial(run, arguments(argv)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What ``tools/recover.py`` makes of the streams of real engines, judged by the engines themselves."""
+"""What ``tools/rebuild.py`` makes of the streams that ``tools/recover.py`` wrote, judged by the engines themselves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.postgresql import DEBIAN, Server
 from tests.support.postgresql_zoo import contents, make_zoo
 from tests.support.sqlite_zoo import build_zoo
 from tests.support.taken_snapshot import TakenSnapshot, take
-from tools import recover
+from tools import rebuild, recover
 
 
 def restored(taken: TakenSnapshot, folder: Path) -> Path:
@@ -37,6 +37,7 @@ def restored(taken: TakenSnapshot, folder: Path) -> Path:
     (folder / "seed.hex").write_text(forge.recipient.seed.hex(), encoding="ascii")
     words = ["--seed-hex-file", str(folder / "seed.hex"), "--trust", forge.trust_root]
     assert recover.main([str(forge.directory), *words, "restore", made.run_text, "--to", str(folder / "out")]) == 0
+    assert rebuild.main([str(folder / "out")]) == 0
     return folder / "out"
 
 

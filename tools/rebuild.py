@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""Make a database again of streams that recover.py has written: a script for psql, or a SQLite file.
+
+    rebuild.py DIRECTORY
+
+DIRECTORY is what ``recover.py ... restore ... --to DIRECTORY`` made. Of a PostgreSQL snapshot this writes restore.sql
+beside the streams, for ``psql -X -d AN_EMPTY_DATABASE -f restore.sql``; of a SQLite snapshot database.sqlite. Needs
+Python 3.11 and nothing else. Numbers in brackets are sections of docs/FORMAT.md. Nothing depends on this file: the
+streams are text and rows that any other program can load as well.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+Stream = dict[str, Any]  # a line of streams.jsonl
+
+
+def note(text: str) -> None:
+    """Tell the operator about something that is left out."""
+    print("note: " + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text), file=sys.stderr)
+
+
+def rebuild(target: Path) -> str:
+    """Write what the streams in ``target`` are the content of; return the name of the file."""
+    facts = json.loads((target / "facts.json").read_text(encoding="utf-8"))["facts"]
+    streams = [json.loads(line) for line in (target / "streams.jsonl").read_text(encoding="utf-8").splitlines()]
+    makers = {"postgresql": (postgresql_script, "restore.sql"), "sqlite": (sqlite_database, "database.sqlite")}
+    make, name = makers[facts["engine"]]
+    if (target / name).exists():
+        raise FileExistsError(f"{name} is there already")
+    schema = next(stream for stream in streams if stream["name"] == "schema")
+    lines = (target / schema["file"]).read_text(encoding="utf-8").split("\n")
+    make(target, [json.loads(line) for line in lines if line], streams, facts)
+    return name
+
+
+def quoted(name: object) -> str:
+    return '"' + str(name).replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def postgresql_script(target: Path, schema: list[dict[str, Any]], streams: list[Stream], facts: dict[str, Any]) -> None:
+    r"""A script for psql: definitions, rows by \copy from the streams' files, then indexes and constraints.
+
+    Names come from whoever could create tables. In SQL they stand in quotes; outside of it psql would take a line
+    that a name breaks for a command of its own, so no name with a line break stands in a ``\copy`` or comment.
+    """
+    server = str(facts.get("encoding") or "UTF8")
+    codec = {"UTF8": "utf-8", "SQL_ASCII": "utf-8"}.get(server, server.replace("WIN", "cp"))
+    sections, left_out = dict[str, list[dict[str, Any]]](), set[int]()
+    for each in schema:
+        sections.setdefault(each["section"], []).append(each)
+    with (target / "restore.sql").open("wb") as script:
+
+        def put(*lines: str) -> None:
+            script.write("".join(f"{line}\n" for line in lines).encode(codec, "surrogateescape"))
+
+        def definitions(each: dict[str, Any]) -> None:
+            text = each.get("sql", "").rstrip().rstrip(";")
+            if each["kind"] == "SUBSCRIPTION" or not left_out.isdisjoint(each.get("depends", [])):
+                left_out.add(each["number"])
+                put("-- left out, because it would connect: " + ascii(text))
+                return
+            if each.get("values"):  # what is no SQL: rights of large objects, settings of the database
+                put("-- to be set by hand: " + json.dumps(each))
+            elif text:
+                put(*["\\if :{?owners}", f"{text};", "\\endif"] if each["section"] == "grants" else [f"{text};"])
+            if each.get("alter") and each.get("owner"):
+                put("\\if :{?owners}", f"ALTER {each['alter']} OWNER TO {quoted(each['owner'])};", "\\endif")
+
+        put("-- In this directory: psql -X -d AN_EMPTY_DATABASE -f restore.sql")
+        put("-- With -v owners=1 also owners and rights; their roles must exist (stream 'roles').")
+        put(*(f"-- {name}: {facts.get(name)!a}" for name in ("server_version", "encoding", "collate", "ctype")))
+        put("\\set ON_ERROR_STOP on", "SET check_function_bodies = off;", "SET search_path = '';")
+        put(f"SET client_encoding = {literal(server)};", "SET standard_conforming_strings = on;")
+        for each in sections.get("pre", []):
+            definitions(each)
+        for stream in streams:
+            if stream["kind"] == 2 and stream["bytes"]:
+                about, file = stream["attributes"], target / stream["file"]
+                names = (
+                    json.loads(about["exact"])
+                    if "exact" in about
+                    else [about["schema"], about["table"], *about["columns"]]
+                )
+                columns = f" ({', '.join(map(quoted, names[2:]))})" if names[2:] else ""
+                table = f"{quoted(names[0])}.{quoted(names[1])}{columns}"
+                if table.isprintable():
+                    put(f"\\copy {table} from '{file.name}'")
+                    continue
+                put(f"COPY {table} FROM STDIN;")
+                with file.open("rb") as rows:
+                    shutil.copyfileobj(rows, script)
+                put("\\.")
+            elif stream["kind"] == 3:
+                for row in prefixed_rows(target / stream["file"]):
+                    number, offset = struct.unpack_from(">IQ", row)
+                    call = f"lo_put({number}, {offset}" if offset else f"lo_from_bytea({number}"
+                    put(f"SELECT pg_catalog.{call}, '\\x{row[12:].hex()}');")
+        for each in (
+            each for name in ("data", "post", "grants", "last", "database") for each in sections.get(name, [])
+        ):
+            definitions(each)
+
+
+def prefixed_rows(path: Path) -> Iterator[bytes]:
+    """The rows of a stream of length-prefixed rows."""
+    with path.open("rb") as file:
+        while head := file.read(4):
+            row = file.read(int.from_bytes(head, "big"))
+            if len(head) < 4 or len(row) < int.from_bytes(head, "big"):
+                raise ValueError(f"{path.name} is cut off")
+            yield row
+
+
+def sqlite_database(target: Path, schema: list[dict[str, Any]], streams: list[Stream], _facts: dict[str, Any]) -> None:
+    """A SQLite file: settings, tables, rows, virtual tables, indexes, views, triggers."""
+    settings, encoding = (
+        schema[0],
+        {"UTF-8": "utf-8", "UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}[schema[0]["encoding"]],
+    )
+    database = sqlite3.connect(target / "database.sqlite", isolation_level=None)
+    try:
+        for name in ("encoding", "page_size", "auto_vacuum", "user_version", "application_id"):
+            database.execute(f"PRAGMA {name} = {quoted(settings[name])}")
+        database.execute("PRAGMA ignore_check_constraints = on")
+        database.execute("CREATE TEMP TABLE odd (raw)")
+        keep = "INSERT INTO temp.odd VALUES (?)"  # only a cast of a stored column takes bytes as they are [15]
+        database.execute("BEGIN")
+
+        def create(kind: str) -> None:
+            for each in (each for each in schema[1:] if each["kind"] == kind):
+                try:
+                    database.execute(each["sql"])
+                except sqlite3.Error as error:
+                    note(f"{kind} {each['name']} is left out: {error}: {each['sql']}")
+
+        create("table")
+        for stream in (stream for stream in streams if stream["kind"] == 2):
+            table, columns = stream["attributes"]["table"], stream["attributes"]["columns"]
+            if table.startswith("sqlite_") and table != "sqlite_sequence":
+                continue  # statistics: ANALYZE makes them again
+            if table == "sqlite_sequence":
+                database.execute("DELETE FROM sqlite_sequence")
+            for row in prefixed_rows(target / stream["file"]):
+                values, places = list[object](), list[str]()
+                for value, is_odd in sqlite_values(row, encoding):
+                    places.append("(SELECT CAST(raw AS TEXT) FROM temp.odd WHERE rowid = ?)" if is_odd else "?")
+                    values.append(database.execute(keep, (value,)).lastrowid if is_odd else value)
+                into = f"INSERT INTO {quoted(table)} ({', '.join(map(quoted, columns))}) VALUES ({', '.join(places)})"  # noqa: S608
+                database.execute(into, values)
+        database.execute("PRAGMA writable_schema = on")
+        for each in (each for each in schema[1:] if each["kind"] == "virtual_table"):
+            names = (each["name"], each["name"], each["sql"])
+            database.execute("INSERT INTO sqlite_schema VALUES ('table', ?, ?, 0, ?)", names)
+        for kind in ("index", "view", "trigger"):
+            create(kind)
+        database.execute("COMMIT")
+        database.execute(f"PRAGMA journal_mode = {quoted(settings['journal_mode'])}")
+    finally:
+        database.close()
+
+
+def sqlite_values(row: bytes, encoding: str) -> Iterator[tuple[object, bool]]:
+    """The values of a row, and whether each is text that is not valid in its encoding."""
+    at = 0
+    while at < len(row):
+        kind, at = row[at], at + 1
+        if kind in (1, 2):
+            yield struct.unpack_from(">q" if kind == 1 else ">d", row, at)[0], False
+            at += 8
+        elif kind in (3, 4):
+            (length,) = struct.unpack_from(">I", row, at)
+            raw, at = row[at + 4 : at + 4 + length], at + 4 + length
+            try:
+                yield (raw.decode(encoding) if kind == 3 else raw), False
+            except UnicodeDecodeError:
+                yield raw, True
+        else:
+            yield None, False
+
+
+def main(argv: list[str] | None = None) -> int:
+    words = sys.argv[1:] if argv is None else argv
+    if len(words) != 1 or words[0].startswith("-"):
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        print(f"wrote {Path(words[0]) / rebuild(Path(words[0]))}")
+    except (OSError, StopIteration, ValueError, KeyError, TypeError, LookupError, struct.error, sqlite3.Error) as error:
+        note(f"what is written is not complete, the streams are: {type(error).__name__} {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
