@@ -20,36 +20,39 @@ _GATHERED_BYTES = 256 * 1024  # in one call of libpq
 _LARGE_OBJECTS_AT_ONCE = 500  # in one transaction: each takes a lock
 
 
-def table_work(content: Content, streams: Sequence[StoredStream], progress: Progress) -> list[Work]:
-    """Return one piece of work a stream."""
+def table_work(content: Content, streams: Sequence[StoredStream], progress: Progress, told: list[str]) -> list[Work]:
+    """Return one piece of work a stream; what people should know of it is appended to ``told``."""
     return [
-        Work(key=number, size=stream.size_bytes, do=_loading(content, stream, progress))
+        Work(key=number, size=stream.size_bytes, do=_Loading(content, stream, progress, told))
         for number, stream in enumerate(streams)
     ]
-
-
-def _loading(content: Content, stream: StoredStream, progress: Progress) -> _Loading:
-    return _Loading(content, stream, progress)
 
 
 class _Loading:
     """Loads one stream, in one transaction."""
 
-    def __init__(self, content: Content, stream: StoredStream, progress: Progress) -> None:
+    def __init__(self, content: Content, stream: StoredStream, progress: Progress, told: list[str]) -> None:
         self._content = content
         self._stream = stream
         self._progress = progress
+        self._told = told
 
     def __call__(self, session: Session) -> None:
         """Empty the table and fill it in one transaction: no WAL on a server that keeps little, and frozen rows."""
         attributes = self._stream.spec.attributes
-        alone = "part" not in attributes and "extension" not in attributes
         with mapped_target(f"the rows of {self._stream.spec.name}"):
             session.run("begin")
-            is_frozen = alone and self._stream.size_bytes >= _TRUNCATE_FROM_BYTES
-            if is_frozen:
-                session.run(f"truncate only {_sql_name(self._stream)}")
-            rows = load_rows(session, self._content, self._stream, self._progress, is_frozen=is_frozen)
+            if "extension" in attributes:
+                rows, replaced = load_configuration(session, self._content, self._stream, self._progress)
+                if replaced:
+                    self._told.append(
+                        f"{self._stream.spec.name}: {replaced} rows of the extension gave way to the source's"
+                    )
+            else:
+                is_frozen = "part" not in attributes and self._stream.size_bytes >= _TRUNCATE_FROM_BYTES
+                if is_frozen:
+                    session.run(f"truncate only {_sql_name(self._stream)}")
+                rows = load_rows(session, self._content, self._stream, self._progress, is_frozen=is_frozen)
             session.run("commit")
         self._progress.add(0, rows=rows, statements=1)
 
@@ -59,12 +62,48 @@ def _sql_name(stream: StoredStream) -> str:
     return qualified(schema, table)
 
 
+def load_configuration(session: Session, content: Content, stream: StoredStream, progress: Progress) -> tuple[int, int]:
+    """Add the rows that the source had beside an extension's own; return them, and how many of the extension's gave way.
+
+    A newer extension may bring what the source had added by hand (PostGIS: the zones of VN-2000). The source's rows count:
+    data were made with them.
+    """
+    table, columns = _sql_name(stream), _columns(stream)
+    if session.value("select rolsuper from pg_catalog.pg_roles where rolname = current_user") == "t":
+        session.run("set local session_replication_role = replica")  # configuration tables may refer to each other
+    session.run(f"create temporary table drorch_rows (like {table}) on commit drop")
+    rows = load_rows(session, content, stream, progress, place="pg_temp.drorch_rows")
+    same = " and ".join(f"t.{name} = s.{name}" for name in map(identifier, _primary_key(session, table)))
+    replaced = 0
+    if same:
+        replaced = len(session.run(f"delete from {table} t using pg_temp.drorch_rows s where {same} returning 1"))
+    session.run(f"insert into {table} ({columns}) overriding system value select {columns} from pg_temp.drorch_rows")
+    return rows, replaced
+
+
+def _primary_key(session: Session, table: str) -> list[str]:
+    sql = """select a.attname from pg_catalog.pg_index i join pg_catalog.pg_attribute a
+        on a.attrelid = i.indrelid and a.attnum = any (i.indkey) where i.indisprimary and i.indrelid = $1::pg_catalog.regclass"""
+    return [name or "" for (name,) in session.run(sql, table)]
+
+
+def _columns(stream: StoredStream) -> str:
+    return ", ".join(identifier(column) for column in exact_names(stream.spec.attributes)[2])
+
+
 def load_rows(
-    session: Session, content: Content, stream: StoredStream, progress: Progress, *, is_frozen: bool = False
+    session: Session,
+    content: Content,
+    stream: StoredStream,
+    progress: Progress,
+    *,
+    is_frozen: bool = False,
+    place: str = "",
 ) -> int:
-    """Copy one stream into its table; return the rows. Raises ``RestoreDiffers`` unless all rows came."""
-    columns = ", ".join(identifier(column) for column in exact_names(stream.spec.attributes)[2])
-    sql = f"copy {_sql_name(stream)}{f' ({columns})' if columns else ''} from stdin{' with (freeze)' if is_frozen else ''}"
+    """Copy one stream into its table, or into ``place``; return the rows. Raises ``RestoreDiffers`` unless all rows came."""
+    columns = _columns(stream)
+    columns = f" ({columns})" if columns else ""
+    sql = f"copy {place or _sql_name(stream)}{columns} from stdin{' with (freeze)' if is_frozen else ''}"
     rows = session.copy_in(sql, gathered(progress.watching(content.open(stream))))
     if stream.rows is not None and rows != stream.rows:
         raise RestoreDiffers(

@@ -127,7 +127,7 @@ class DatabaseRestore:
         self._restored.tables = len({stream.spec.name.rpartition("#")[0] or stream.spec.name for stream in tables})
         large = _of_kind(streams, StreamKind.LARGE_OBJECTS)
         self._progress.begin("rows", sum(stream.size_bytes for stream in (*tables, *large)), "bytes")
-        work = table_work(self._content, tables, self._progress)
+        work = table_work(self._content, tables, self._progress, self._restored.by_hand)
         for number, stream in enumerate(large, len(work)):
             work.append(Work(key=number, size=stream.size_bytes, do=self._large_objects(stream)))
         self._run(work)
