@@ -32,7 +32,14 @@ from drorch.errors import (
 from drorch.ids import grouped
 from drorch.operations.room import private_directory
 from drorch.policy.installation import DirectoryStore, S3Store
-from drorch.policy.model import CommandSource, FilesSource, PostgresqlSource, SourcePromise, SqliteSource
+from drorch.policy.model import (
+    CommandSource,
+    FilesSource,
+    MariadbSource,
+    PostgresqlSource,
+    SourcePromise,
+    SqliteSource,
+)
 
 if TYPE_CHECKING:
     from drorch.catalog.interface import Catalog, IsAlive, SourceClaim
@@ -46,6 +53,7 @@ if TYPE_CHECKING:
     from drorch.sandbox.interface import ThrowAwayServer
     from drorch.settings import Settings
     from drorch.sources.interface import DatabaseServer, Source, Target
+    from drorch.sources.mariadb.location import MariadbLocation
     from drorch.sources.postgresql.location import PostgresqlLocation
     from drorch.sources.postgresql.source import PostgresqlSource as Postgresql
     from drorch.sources.programs import Surroundings
@@ -299,22 +307,49 @@ class Wiring:
             )
         if isinstance(described, PostgresqlSource):
             return self._postgresql(described)
+        if isinstance(described, MariadbSource):
+            return self._mariadb(described)
+        if isinstance(described, FilesSource):
+            return self._files(described, promise.address)
         if isinstance(described, CommandSource):
             return self._command(described, promise.address)
         raise SourceUnsupported(
             f"{promise.address}: this version does not capture {described.engine}",
-            expected="postgresql, sqlite, files or command",
+            expected="postgresql, mariadb, sqlite, files or command",
             found=described.engine,
-        if isinstance(described, FilesSource):
-            return self._files(described, promise.address)
         )
 
-    def _command(self, described: CommandSource, address: str) -> Source:
-        from drorch.sources.command.capture import Whole
-        from drorch.sources.command.source import CommandSource as Command
+    def _mariadb(self, described: MariadbSource) -> Source:
+        from drorch.sources.mariadb.options import CaptureOptions, NonTransactional, RolesChoice
+        from drorch.sources.mariadb.source import MariadbSource as Mariadb
 
-        return Command(
-            capture=described.capture,
+        limits = self.settings.limits
+        options = CaptureOptions(
+            lock_timeout_seconds=described.lock_timeout_seconds,
+            connect_timeout_seconds=limits.connect_timeout_seconds,
+            stall_timeout_seconds=limits.stall_timeout_seconds,
+            max_snapshot_age_seconds=described.max_snapshot_age_seconds,
+            exclude_data=described.exclude_data,
+            roles=RolesChoice(described.roles),
+            non_transactional=NonTransactional(described.non_transactional),
+        )
+        return Mariadb(self._mariadb_location(described), options, self.clock)
+
+    def _mariadb_location(self, described: MariadbSource) -> MariadbLocation:
+        from drorch.sources.mariadb.location import MariadbLocation
+
+        return MariadbLocation(
+            database=described.database or "",
+            host=described.host,
+            port=described.port,
+            socket=described.socket,
+            user=described.user,
+            password=self._password(described.password),
+            option_file=self._path(described.option_file),
+            tls=described.tls,
+            tls_authority=self._path(described.tls_authority),
+        )
+
     def _files(self, described: FilesSource, address: str) -> Source:
         from drorch.format.derivation import derive
         from drorch.sources.files.memory import memory_file
@@ -337,6 +372,12 @@ class Wiring:
             memory_key=derive(self.host_key().key.lane_master, b"drorch files memory"),
         )
 
+    def _command(self, described: CommandSource, address: str) -> Source:
+        from drorch.sources.command.capture import Whole
+        from drorch.sources.command.source import CommandSource as Command
+
+        return Command(
+            capture=described.capture,
             restore=described.restore,
             verify=described.verify,
             product=described.product,
@@ -420,9 +461,16 @@ class Wiring:
 
             options = CaptureOptions(connect_timeout_seconds=self.settings.limits.connect_timeout_seconds)
             return PostgresqlServer(self._postgresql_location(described), options, self.clock)
+        if isinstance(described, MariadbSource):
+            from drorch.sources.mariadb.server import MariadbServer
+
+            return MariadbServer(
+                self._mariadb_location(described),
+                connect_timeout_seconds=self.settings.limits.connect_timeout_seconds,
+            )
         raise SourceUnsupported(
             f"{promise.address}: this version does not look for databases of {described.engine}",
-            expected="postgresql",
+            expected="postgresql or mariadb",
             found=described.engine,
         )
 
@@ -461,24 +509,29 @@ class Wiring:
             from drorch.sources.postgresql.target import PostgresqlTarget
 
             return PostgresqlTarget(parse_location(url, password=password), self.clock)
+        if scheme in ("mariadb", "mysql"):
+            from drorch.sources.mariadb.location import parse_location as parse_mariadb
+            from drorch.sources.mariadb.target import MariadbTarget
+
+            return MariadbTarget(parse_mariadb(url, password=password), self.clock)
         if scheme == "sqlite":
             from drorch.sources.sqlite.database_file import parse_location as parse_sqlite
             from drorch.sources.sqlite.target import SqliteTarget
 
             return SqliteTarget(parse_sqlite(url), clock=self.clock)
+        if scheme == "files":
+            from drorch.sources.files.target import FilesTarget
+            from drorch.sources.files.target import parse_location as parse_files
+
+            return FilesTarget(parse_files(url), clock=self.clock, temporary=self.temporary)
         if scheme == "file":
             from drorch.sources.command.file_target import FileTarget
             from drorch.sources.command.file_target import parse_location as parse_file
 
             return FileTarget(parse_file(url), clock=self.clock)
         raise UsageInvalid(
-        if scheme == "files":
-            from drorch.sources.files.target import FilesTarget
-            from drorch.sources.files.target import parse_location as parse_files
-
-            return FilesTarget(parse_files(url), clock=self.clock, temporary=self.temporary)
             "not a restore target",
-            expected="postgresql://USER@HOST/DATABASE, sqlite:///FILE, files:///DIRECTORY, command:PLACE or file:PATH",
+            expected="postgresql://USER@HOST/DATABASE, mariadb://USER@HOST/DATABASE, sqlite:///FILE, files:///DIRECTORY, command:PLACE or file:PATH",
             found=url if "@" not in url else f"...@{url.rpartition('@')[2]}",  # what stands before it may be a password
             hint=f"did you mean sqlite://{url}?" if url.startswith("/") else "",
         )

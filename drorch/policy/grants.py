@@ -6,11 +6,9 @@ says which part is for which. No password is ever in it.
 
 from __future__ import annotations
 
-import re
-
+from drorch.policy.mariadb_grants import mariadb_grants
 from drorch.policy.model import (
     CommandSource,
-    Discovery,
     FilesSource,
     MariadbSource,
     PostgresqlSource,
@@ -18,7 +16,7 @@ from drorch.policy.model import (
     SourcePromise,
     SqliteSource,
 )
-from drorch.policy.postgresql_grants import USUAL_ACCOUNT, PostgresqlFacts, postgresql_grants
+from drorch.policy.postgresql_grants import PostgresqlFacts, postgresql_grants
 
 __all__ = ["PostgresqlFacts", "grants"]
 
@@ -30,7 +28,7 @@ def grants(promise: SourcePromise, facts: PostgresqlFacts | None = None) -> str:
     if isinstance(source, PostgresqlSource):
         lines = [head, *postgresql_grants(source, facts)]
     elif isinstance(source, MariadbSource):
-        lines = [head, *_mariadb(source)]
+        lines = [head, *mariadb_grants(source)]
     elif isinstance(source, SqliteSource):
         lines = _sqlite(promise.address, source)
     elif isinstance(source, FilesSource):
@@ -41,36 +39,6 @@ def grants(promise: SourcePromise, facts: PostgresqlFacts | None = None) -> str:
     else:
         lines = _command(promise.address, source)
     return "\n".join(lines) + "\n"
-
-
-def _mariadb(source: MariadbSource) -> list[str]:
-    account = f"{_quoted_mariadb(source.user or USUAL_ACCOUNT)}@{_quoted_mariadb('localhost' if source.host is None else '%')}"
-    tls = "" if source.host is None or source.tls == "none" else " REQUIRE SSL"
-    names = _mariadb_names(source.database, source.databases)
-    return [
-        "-- run as an administrator of the server; put the address of this machine for %",
-        "",
-        f"CREATE USER {account}{tls} ACCOUNT LOCK;",
-        f"SET PASSWORD FOR {account} = PASSWORD('the password, typed here');",
-        f"ALTER USER {account} ACCOUNT UNLOCK;",
-        "",
-        *[f"GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON {name}.* TO {account};" for name in names],
-        f"GRANT PROCESS ON *.* TO {account};  -- tablespaces",
-        "-- stored procedures: up to MariaDB 11.2, and from 11.3",
-        f"-- GRANT SELECT ON mysql.proc TO {account};",
-        *[f"-- GRANT SHOW CREATE ROUTINE ON {name}.* TO {account};" for name in names],
-    ]
-
-
-def _quoted_mariadb(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-def _mariadb_names(database: str | None, databases: Discovery | None) -> list[str]:
-    """Return the databases as patterns of a GRANT, where ``_`` and ``%`` would match any letter unless escaped."""
-    wanted = databases.match if databases is not None else (database or "DATABASE",)
-    patterns = [re.sub(r"([_%\\])", r"\\\1", name).replace("*", "%").replace("?", "_") for name in wanted]
-    return ["`" + pattern.replace("`", "``") + "`" for pattern in patterns]
 
 
 def _sqlite(address: str, source: SqliteSource) -> list[str]:

@@ -74,7 +74,7 @@ class PostgresqlSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MariadbSource:
-    """One database, or with ``databases`` several, of one MariaDB server."""
+    """One database, or with ``databases`` several, of one MariaDB server. ``jobs`` is kept: one session reads."""
 
     host: str | None
     port: int | None
@@ -90,6 +90,8 @@ class MariadbSource:
     jobs: int
     max_snapshot_age_seconds: int
     lock_timeout_seconds: int
+    roles: Literal["with_passwords", "without", "none"]
+    non_transactional: Literal["refuse", "lock"]
     rows_digest: RowsDigest
     engine: str = "mariadb"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from drorch.policy.fields import ArgumentsKind, Field, ListOf, MapOf, OneOf, Table, WithColumns
@@ -127,6 +128,15 @@ def _capture_fields(jobs: str) -> tuple[Field, ...]:
     )
 
 
+def _roles(whose: str) -> Field:
+    return Field(
+        key="roles",
+        kind=Choice(options=("with_passwords", "without", "none")),
+        summary=f"{whose}: with their password hashes (sealed), without, or not at all",
+        default="without",
+    )
+
+
 POSTGRESQL = Table(
     build=PostgresqlSource,
     check=_check_postgresql,
@@ -151,12 +161,7 @@ POSTGRESQL = Table(
             summary="Larger tables are read in parts by several sessions",
             default="8GiB",
         ),
-        Field(
-            key="roles",
-            kind=Choice(options=("with_passwords", "without", "none")),
-            summary="Roles of the server: with their password hashes (sealed), without, or not at all",
-            default="without",
-        ),
+        _roles("Roles of the server"),
     ),
 )
 
@@ -167,7 +172,16 @@ MARIADB = Table(
         *_server_fields(3306),
         Field(key="socket", kind=_path, summary="The server's Unix socket"),
         Field(key="option_file", kind=_path, summary="A MariaDB option file with the account"),
-        *_capture_fields("2"),
+        *(
+            replace(field, is_acted_on=field.key != "jobs") for field in _capture_fields("2")
+        ),  # one session: no shared snapshot
+        _roles("Accounts with rights in the database"),
+        Field(
+            key="non_transactional",
+            kind=Choice(options=("refuse", "lock")),
+            summary="Tables that no snapshot covers (MyISAM, Aria, MEMORY): refuse, or keep writers out until they are read",
+            default="refuse",
+        ),
     ),
 )
 
@@ -285,7 +299,7 @@ SOURCE = WithColumns(
         noun="engine",
         options=(
             Field(key="postgresql", kind=POSTGRESQL, summary="PostgreSQL 11 to 18"),
-            Field(key="mariadb", kind=MARIADB, summary="MariaDB", is_acted_on=False),
+            Field(key="mariadb", kind=MARIADB, summary="MariaDB"),
             Field(key="sqlite", kind=SQLITE, summary="A SQLite file"),
             Field(key="files", kind=FILES, summary="Trees of files"),
             Field(key="command", kind=COMMAND, summary="Any program that writes a backup"),

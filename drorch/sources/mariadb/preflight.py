@@ -12,7 +12,7 @@ from drorch.sources.mariadb.databases import Occupation, our_leftovers, side_nam
 from drorch.sources.mariadb.definitions import Kind
 from drorch.sources.mariadb.failures import ServerRefused
 from drorch.sources.mariadb.quoting import PUBLIC, literal, printable
-from drorch.sources.mariadb.rights import held_rights, version_of
+from drorch.sources.mariadb.rights import held_globally, held_rights, version_of
 from drorch.sources.mariadb.selection import Selection
 from drorch.sources.mariadb.session import Session
 
@@ -173,7 +173,7 @@ def _about_accounts(
             f"--create-roles | --map-role {missing[0]}=NAME | --no-owner",
         )
     if not choices.no_owner and set(selection.schema.definers()) - {session.value("SELECT CURRENT_USER()")}:
-        held = held_rights(session, "")
+        held = held_globally(session)
         if not held & {"SUPER", "SET USER", "ALL PRIVILEGES"}:
             yield _stop("the account may not make what others run (SET USER)", "--no-owner, or an account that may")
 

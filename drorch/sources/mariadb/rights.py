@@ -104,6 +104,12 @@ def held_rights(session: Session, database: str) -> set[str]:
     return held
 
 
+def held_globally(session: Session) -> set[str]:
+    """Return the rights on the whole server: of the account, and of the roles that it has."""
+    found = (_GRANT.match(line) for (line,) in session.texts("SHOW GRANTS"))
+    return {right.strip() for one in found if one and one["database"] == "*" for right in one["rights"].split(",")}
+
+
 def _means(pattern: str, database: str) -> bool:
     """Tell whether a pattern of a GRANT covers the database: ``_`` is any letter and ``%`` any number of them, unless escaped."""
     return re.fullmatch("".join(_parts(pattern)), database, re.DOTALL) is not None

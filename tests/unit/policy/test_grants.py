@@ -152,7 +152,19 @@ def test_discovery_names_its_patterns():
 def test_mariadb(source: str, expected: list[str]):
     found = statements(of_source(source))
     assert [statement for statement in found if statement in expected] == expected
-    assert any(statement.startswith("GRANT PROCESS ON *.*") for statement in found)
+    assert not any("PROCESS" in statement or "global_priv" in statement for statement in found)
+
+
+def test_mariadb_gives_more_only_where_the_policy_asks_for_it():
+    usual = of_source("{mariadb: {host: h, database: d}}")
+    assert "GRANT SELECT (Host, User, is_role, plugin, ssl_type) ON mysql.user" in usual
+    without = of_source("{mariadb: {host: h, database: d, roles: none}}")
+    assert "mysql.user" not in without
+    assert "mysql.db" not in without
+    more = of_source("{mariadb: {host: h, database: d, roles: with_passwords, non_transactional: lock}}")
+    assert "GRANT SELECT ON mysql.global_priv" in more
+    assert "EVENT, LOCK TABLES ON `d`.*" in more
+    assert "SHOW DATABASES" in of_source("{mariadb: {host: h, databases: {match: [a]}}}")
 
 
 def test_engines_without_accounts_say_which_files():
