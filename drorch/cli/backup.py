@@ -2,51 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from contextlib import closing
 
 import click
 
 from drorch.cli.addresses import complete_source
-from drorch.cli.failures import explain
+from drorch.cli.chosen import Chosen, Pair, choose_sources
+from drorch.cli.fan_out import Results, failure_line, run_many, summary_lines
 from drorch.cli.invocation import Invocation, common_options
-from drorch.cli.output import Output, labelled, local_time, printable, utc_time, wrapped
-from drorch.cli.progress import Silent, observer
-from drorch.errors import DrorchError, Interrupted, SourceUnsupported, StoreUnavailable, Terminated, UsageInvalid
-from drorch.ids import Digest
+from drorch.cli.output import Output, error_fields, labelled, local_time, printable, utc_time
+from drorch.cli.runner import Runner
+from drorch.errors import DrorchError, Interrupted, Terminated, UsageInvalid
 from drorch.operations.back_up import BackupReport
-from drorch.operations.protect import Protection, Protector
-from drorch.operations.room import require_room
-from drorch.policy.explain import policy_text
-from drorch.policy.model import Policy, SourcePromise
+from drorch.operations.causes import common_code
+from drorch.operations.interruption import Interruption
 from drorch.quantities import format_duration, format_size
 from drorch.settings import load_policies
-from drorch.wiring import Wiring, liveness, this_machine
+from drorch.wiring import Wiring
 
 PARTIAL = 3
-NOTHING_SUCCEEDED = 20
 _LONGEST_ANSWER = 200
-
-
-@dataclass(slots=True)
-class _Results:
-    """What became of each source, in the order asked for."""
-
-    reports: list[BackupReport] = field(default_factory=list)
-    failures: list[tuple[str, DrorchError]] = field(default_factory=list)
 
 
 @click.command(epilog="Example: drorch backup lamdong-land")
 @click.argument("addresses", nargs=-1, metavar="POLICY[/NAME]...", shell_complete=complete_source)
-@click.option("--failed", is_flag=True, help="Only sources whose last backup was not good.")
+@click.option("--failed", is_flag=True, help="Only sources without a good last occurrence.")
 @common_options
 def command(addresses: tuple[str, ...], failed: bool, invocation: Invocation) -> int:
     """Back up every source of the policies named, now.
 
     A snapshot exists when it is committed in at least one store of its policy; one that reached only some of
-    them, or that lacks what could not be read, is partial (exit 3). Without a terminal each source gives one line; with --quiet success gives none.
+    them, or that lacks what could not be read, is partial (exit 3). Of many sources those that fail hold up
+    no other: exit 3 when any succeeded. Without a terminal each source gives one line; with --quiet success
+    gives none.
     """
     settings = invocation.settings()
     settings.require_role("backup", "back up")
@@ -56,89 +44,55 @@ def command(addresses: tuple[str, ...], failed: bool, invocation: Invocation) ->
         raise UsageInvalid(
             "which policy?", expected="the name of a policy or source", hint="`drorch status` lists them"
         )
-    wanted = [loaded.find(address) for address in (addresses or [policy.name for policy in loaded.policies])]
     with invocation.wiring(settings) as wiring:
-        pairs = [(policy, promise) for policy, promises in wanted for promise in promises]
-        if failed:
-            pairs = [pair for pair in pairs if not _was_good(wiring, pair[1].address)]
-        return _run_all(wiring, pairs, invocation.output)
-
-
-def _was_good(wiring: Wiring, address: str) -> bool:
-    runs = wiring.catalog().runs(source=address, operation="backup", limit=1)
-    return bool(runs) and runs[0].state.value == "complete"
-
-
-def _run_all(wiring: Wiring, pairs: Sequence[tuple[Policy, SourcePromise]], output: Output) -> int:
-    results = _Results()
-    for policy, promise in pairs:
-        try:
-            report = _run_one(wiring, policy, promise, output)
-        except (Interrupted, Terminated):
-            raise
-        except DrorchError as error:
-            if len(pairs) == 1:
-                raise _with_last_good(wiring, promise.address, error) from error
-            results.failures.append((promise.address, error))
+        chosen = choose_sources(wiring, loaded, addresses, only_failed=failed)
+        results = Results(chosen.found, [*chosen.failures])
+        asked = " ".join(addresses)
+        if len(chosen.pairs) == 1 and not results.failures:
+            _run_one(wiring, chosen.pairs[0], results, invocation.output)
         else:
-            _leave_out_silent_stores(wiring, report)
-            results.reports.append(report)
-            if not output.as_json and not (output.quiet and report.complete):
-                output.lines(_report_lines(report, wiring, alone=len(pairs) == 1 and output.is_terminal))
-    if output.as_json:
-        output.document("drorch.backup/1", _document(results))
-    elif results.failures:
-        output.lines(_failure_lines(results, len(pairs)))
+            _run_many(wiring, chosen, results, asked, invocation.output)
+        if invocation.output.as_json:
+            invocation.output.document("drorch.backup/1", _document(results))
     return _exit_code(results)
 
 
-def _leave_out_silent_stores(wiring: Wiring, report: BackupReport) -> None:
-    for name, reason in report.dropped.items():
-        if isinstance(reason, StoreUnavailable):
-            wiring.leave_out(name, reason)
-
-
-def _run_one(wiring: Wiring, policy: Policy, promise: SourcePromise, output: Output) -> BackupReport:
-    if promise.needs_discovery:
-        raise SourceUnsupported(
-            f"{promise.address}: this version does not look for databases by itself",
-            expected="`database:` or `for_each:`",
-            found="`databases: {match: ...}`",
-            hint="name each database in a policy of its own, or in a for_each list",
-        )
-    require_room(wiring.settings.own_directories(), wiring.settings.limits.keep_free_percent)
-    source = wiring.source(promise)
-    text = policy_text(policy)
-    protection = Protection(
-        address=promise.address,
-        policy=policy.name,
-        policy_text=text,
-        policy_digest=Digest(hashlib.sha256(text.encode()).digest()),
-        probes=policy.probes,
-        rows_digest=getattr(promise.source, "rows_digest", "always") != "never",
-    )
-    if output.shows_progress:
-        output.message(f"{promise.address}  {source.address} -> {', '.join(policy.stores)}")
-    bars = observer(output, "rows")
+def _run_one(wiring: Wiring, pair: Pair, results: Results, output: Output) -> None:
+    """Run the one source with all that can be told of it; raises what the run raises."""
+    policy, promise = pair
     try:
-        with bars or nullcontext(Silent()) as watching:
-            return _protector(wiring, policy).run(protection, source, watching)
-    except DrorchError as error:
-        explain(error, policy, promise, source.address, wiring.settings)
+        report = Runner(wiring, Interruption()).alone(policy, promise, output)
+    except (Interrupted, Terminated):
         raise
+    except DrorchError as error:
+        raise _with_last_good(wiring, promise.address, error) from error
+    results.reports.append(report)
+    if not output.as_json and not (output.quiet and report.complete):
+        output.lines(_report_lines(report, wiring, alone=output.is_terminal))
+    if results.alarms and not output.as_json:
+        output.lines(summary_lines(results, promise.policy_name))
 
 
-def _protector(wiring: Wiring, policy: Policy) -> Protector:
-    return Protector(
-        repository=wiring.repository(policy.stores),
-        host_key=wiring.writing_key(),
-        catalog=wiring.catalog(),
-        machine=this_machine(),
-        is_alive=liveness(),
-        cache=wiring.cache(),
-        clock=wiring.clock,
-        random_bytes=wiring.random_bytes,
-    )
+def _run_many(wiring: Wiring, chosen: Chosen, results: Results, asked: str, output: Output) -> None:
+    if not chosen.pairs and len(results.failures) == 1:
+        raise _with_last_good(wiring, *results.failures[0])
+    interruption = Interruption()
+    runner = Runner(wiring, interruption)
+    shows_each = not (output.is_terminal or output.as_json)
+    started = wiring.clock.monotonic_seconds()
+    with closing(run_many(wiring, runner, chosen.pairs, asked, interruption, output)) as ended:
+        for pair, outcome in ended:
+            results.add(pair[1].address, outcome)
+            if not shows_each:
+                continue
+            if isinstance(outcome, DrorchError):
+                output.lines([] if output.quiet else [failure_line(pair[1].address, outcome)])
+            elif not (output.quiet and outcome.complete):
+                output.lines(_report_lines(outcome, wiring, alone=False))
+    results.sort([promise.address for _, promise in chosen.pairs])
+    results.duration_seconds = wiring.clock.monotonic_seconds() - started
+    if not output.as_json and (output.is_terminal or not results.are_good) and not (output.quiet and results.are_good):
+        output.lines(summary_lines(results, asked))
 
 
 def _with_last_good(wiring: Wiring, address: str, error: DrorchError) -> DrorchError:
@@ -214,35 +168,27 @@ def _tight(size_bytes: int) -> str:
     return format_size(size_bytes).replace(" ", "")
 
 
-def _failure_lines(results: _Results, asked: int) -> list[str]:
-    good = asked - len(results.failures)
-    word = "PARTIAL" if good else "FAIL"
-    lines = ["", f"{word}  {good} of {asked} sources have a new snapshot; {len(results.failures)} have none"]
-    by_cause: dict[str, list[str]] = {}
-    for address, error in results.failures:
-        by_cause.setdefault(error.message.partition(": ")[2] or error.message, []).append(address)
-    for cause, addresses in sorted(by_cause.items(), key=lambda item: -len(item[1])):
-        lines += wrapped(f"  {len(addresses):>3}  {cause}", 7)
-        lines += wrapped("       " + " ".join(addresses), 7)
-    return [*lines, "  try again: drorch backup --failed POLICY"]
-
-
-def _exit_code(results: _Results) -> int:
+def _exit_code(results: Results) -> int:
     if not results.failures:
-        return 0 if all(report.complete for report in results.reports) else PARTIAL
-    if results.reports:
-        return PARTIAL
-    codes = {error.exit_code for _, error in results.failures}
-    return codes.pop() if len(codes) == 1 else NOTHING_SUCCEEDED
+        return 0 if results.are_good else PARTIAL
+    return PARTIAL if results.reports else common_code([error for _, error in results.failures])
 
 
-def _document(results: _Results) -> dict[str, object]:
-    from drorch.cli.output import error_fields
-
+def _document(results: Results) -> dict[str, object]:
     return {
-        "ok": not results.failures and all(report.complete for report in results.reports),
+        "ok": results.are_good,
         "snapshots": [_snapshot(report) for report in results.reports],
         "failures": [{"source": address, "error": error_fields(error)} for address, error in results.failures],
+        "discovered": [
+            {
+                "policy": found.policy,
+                "server": found.server,
+                "databases": len(found.promises),
+                "expected": found.expected,
+                "gone": list(found.gone),
+            }
+            for found in results.found
+        ],
     }
 
 

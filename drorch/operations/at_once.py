@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 PATIENCE_SECONDS = 2.0
 MOST_WAITING = 32  # beyond the places: threads and sockets are not free
+FAREWELL_SECONDS = 3.0
 _LOOK_SECONDS = 0.25
 
 Work = TypeVar("Work")
@@ -52,16 +53,22 @@ class Place:
         self._waiting_since = None
 
     @property
+    def waited_seconds(self) -> float:
+        """How long the job waits for its server; 0 when it does not."""
+        since = self._waiting_since
+        return 0.0 if since is None else self._monotonic_seconds() - since
+
+    @property
     def is_held(self) -> bool:
         """Whether the job counts against the places."""
-        since = self._waiting_since
-        return since is None or self._monotonic_seconds() - since < PATIENCE_SECONDS
+        return self.waited_seconds < PATIENCE_SECONDS
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Active(Generic[Work]):
     job: Job[Work]
     place: Place
+    thread: threading.Thread | None = None
 
 
 @dataclass(slots=True)
@@ -70,6 +77,11 @@ class _End(Generic[Work, Outcome]):
     outcome: list[Outcome] = field(default_factory=list)
     error: BaseException | None = None
 
+    def result(self) -> Outcome:
+        if self.error is not None:
+            raise self.error
+        return self.outcome[0]
+
 
 def results(
     jobs: Iterable[Job[Work]],
@@ -77,26 +89,39 @@ def results(
     *,
     limits: Limits,
     monotonic_seconds: Callable[[], float],
-) -> Iterator[tuple[Work, Outcome]]:
+    abandon: Callable[[BaseException], None],
+) -> Generator[tuple[Work, Outcome], None, None]:
     """Call ``act`` for each job in a thread of its own and yield what it returns, as they end; the first in line start first.
 
-    What ``act`` raises is raised here; jobs that run then go on in their threads, which hold up nobody's exit.
+    What ``act`` raises is raised here. When whoever asks for results stops asking, or is interrupted, ``abandon`` is told why; it
+    must make the jobs that run end soon, and they are waited for ``FAREWELL_SECONDS`` at most.
     """
     line, running = list(jobs), list[_Active[Work]]()
     ended: queue.SimpleQueue[_End[Work, Outcome]] = queue.SimpleQueue()
-    while line or running:
-        for job in _startable(line, running, limits):
-            active = _Active(job, Place(monotonic_seconds))
-            running.append(active)
-            threading.Thread(target=_run, args=(active, act, ended), daemon=True, name="source").start()
-        try:
-            end = ended.get(timeout=_LOOK_SECONDS)
-        except queue.Empty:
-            continue
-        running.remove(end.active)
-        if end.error is not None:
-            raise end.error
-        yield end.active.job.work, end.outcome[0]
+    try:
+        while line or running:
+            for job in _startable(line, running, limits):
+                active = _Active(job, Place(monotonic_seconds))
+                running.append(active)
+                active.thread = threading.Thread(target=_run, args=(active, act, ended), daemon=True, name="source")
+                active.thread.start()
+            try:
+                end = ended.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:
+                continue
+            running.remove(end.active)
+            yield end.active.job.work, end.result()
+    except BaseException as error:
+        abandon(error)
+        _say_farewell(running, monotonic_seconds)
+        raise
+
+
+def _say_farewell(running: Sequence[_Active[Work]], monotonic_seconds: Callable[[], float]) -> None:
+    until = monotonic_seconds() + FAREWELL_SECONDS
+    for active in running:
+        if active.thread is not None:
+            active.thread.join(max(0.0, until - monotonic_seconds()))
 
 
 def _run(

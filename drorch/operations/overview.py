@@ -128,6 +128,24 @@ class _Known:
         return sum(run.error_slug != NothingDone.slug for run in runs)
 
 
+def last_runs(catalog: Catalog) -> Mapping[str, RunRecord]:
+    """Return the last backup that tried, of every source; one that found the source busy tells nothing about it."""
+    found = dict(catalog.newest_run_by_source(operation=OPERATION))
+    for address, newest in tuple(found.items()):
+        if newest.error_slug == NothingDone.slug:
+            runs = catalog.runs(source=address, operation=OPERATION, limit=_MOST_TRIES)
+            tried = next((run for run in runs if run.error_slug != NothingDone.slug), None)
+            found.pop(address) if tried is None else found.update({address: tried})
+    return found
+
+
+def needs_another_try(policy: Policy, address: str, last: RunRecord | None, now: datetime) -> bool:
+    """Whether the source has no good last occurrence: its last run was not good, or nothing ran when it was last due."""
+    if last is None or last.state is not RunState.COMPLETE:
+        return True
+    return _missed(policy, address, last, now, grace=timedelta(0)) is not None
+
+
 def overview(
     policies: Iterable[Policy],
     policy_problems: Sequence[Problem],
@@ -295,12 +313,17 @@ def _due(policy: Policy, address: str, now: datetime) -> datetime | None:
     return None if following is None else following + offset
 
 
-def _missed(policy: Policy, address: str, last: RunRecord | None, now: datetime) -> datetime | None:
-    """Return the last occurrence that passed without a run, if it is longer ago than the grace."""
+def _missed(
+    policy: Policy, address: str, last: RunRecord | None, now: datetime, grace: timedelta = GRACE
+) -> datetime | None:
+    """Return the last occurrence that passed without a run, if it is longer ago than the grace.
+
+    A run at any time since the occurrence counts for it, however its start is spread: cron starts all sources of a policy at once.
+    """
     if last is None:
         return None
     offset = timedelta(seconds=spread_offset_seconds(address, policy.spread_seconds))
-    passed = occurrences_between(policy.schedule, last.started_at - offset, now - offset - GRACE)
+    passed = occurrences_between(policy.schedule, last.started_at, now - offset - grace)
     return passed[-1] + offset if passed else None
 
 

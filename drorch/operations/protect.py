@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -56,6 +57,11 @@ class Machine:
     machine_id: str
     pid: int
     process_started: str
+
+
+def digest_of_text(text: str) -> Digest:
+    """Return the digest by which a policy's text is known in snapshots and in the catalog."""
+    return Digest(hashlib.sha256(text.encode()).digest())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,9 +139,10 @@ def _policy(file: PolicyFile, section: Section, facts: SettingsFacts, problems: 
     if fixed is INVALID or not expanded or problems.told > told:
         return None
     fixed["schedule"] = parse_schedule(fixed["schedule"], facts.zone)
-    identifiers = [line.identifier for line in file.lines] if file.lines else [None]
+    lines: Sequence[ListLine | None] = file.lines or [None]
     promises = tuple(
-        _promise(fixed["name"], identifier, values) for identifier, values in zip(identifiers, expanded, strict=True)
+        _promise(fixed["name"], None if line is None else line.identifier, values, _former_address(fixed, line))
+        for line, values in zip(lines, expanded, strict=True)
     )
     first = {key: expanded[0][key] for key in ("owner", "custodian", "successors")}
     return Policy(**fixed, **first, file=file.file, promises=promises, written=section)
@@ -178,7 +179,7 @@ def _tell_lines(found: Sequence[tuple[ListLine, tuple[Problem, ...]]], problems:
                 )
 
 
-def _promise(policy_name: str, source_name: str | None, values: Mapping[str, Any]) -> SourcePromise:
+def _promise(policy_name: str, source_name: str | None, values: Mapping[str, Any], was: str | None) -> SourcePromise:
     return SourcePromise(
         address=policy_name if source_name is None else f"{policy_name}/{source_name}",
         policy_name=policy_name,
@@ -188,7 +189,18 @@ def _promise(policy_name: str, source_name: str | None, values: Mapping[str, Any
         custodian=values["custodian"],
         successors=values["successors"],
         needs_discovery=getattr(values["source"], "databases", None) is not None,
+        was=was,
     )
+
+
+def _former_address(fixed: Mapping[str, Any], line: ListLine | None) -> str | None:
+    """Return the address that a source had before: a list may name it in a column ``was``, the policy for all of its sources."""
+    cell = "" if line is None else line.cells.get("was", "")
+    if cell:
+        return cell if "/" in cell else f"{fixed['name']}/{cell}"
+    if fixed["was"] is None or line is None:
+        return fixed["was"]  # type: ignore[no-any-return]
+    return f"{fixed['was']}/{line.identifier}"
 
 
 def _tell_unknown_names(section: Section, facts: SettingsFacts, problems: Problems) -> None:

@@ -217,6 +217,7 @@ class SourcePromise:
     custodian: UnitReference | None
     successors: tuple[UnitReference, ...]
     needs_discovery: bool
+    was: str | None = None  # the address that the source had before
 
     def discovered(self, database: str) -> SourcePromise:
         """Return the promise of one database that the server named; only for one that ``needs_discovery``."""
@@ -231,6 +232,7 @@ class SourcePromise:
             source_name=name,
             source=replace(self.source, database=database, databases=None),
             needs_discovery=False,
+            was=None if self.was is None else f"{self.was}/{name}",
         )
 
 

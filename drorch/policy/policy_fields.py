@@ -325,7 +325,7 @@ _FIELDS = (
         is_acted_on=False,
         is_inherited=True,
     ),
-    Field(key="was", kind=address_kind, summary="The name that this policy had before", is_acted_on=False),
+    Field(key="was", kind=address_kind, summary="The name that this policy had before; its sources go on"),
 )
 
 

@@ -91,7 +91,7 @@ def test_a_store_that_is_away_makes_a_partial_copy(copied: Installation, tmp_pat
 def test_only_what_failed_is_tried_again(town: Town, copied: Installation) -> None:
     copied.secret("land", "wrong")
     answer = copied.drorch("backup", "land", "civil", expect=3)
-    answer.told("PARTIAL 1 of 2 sources have a new snapshot; 1 have none", "rejected the password", "land", "--failed")
+    answer.told("PARTIAL 1 of 2 sources have a new snapshot; 1 has none", "password rejected", "land", "--failed")
     copied.secret("land", (town.installation.base / "secrets/land").read_text())
     again = copied.drorch("backup", "--failed")
     again.told("land ok")
