@@ -23,6 +23,7 @@ from drorch.operations.initialise import Founding, found, put_into_stores
 from drorch.settings import load_settings, process_environment
 from drorch.wiring import Wiring, help_files, random_bytes
 
+PARTIAL = 3  # the repository is founded, but not in every store
 _STORE = re.compile(r"([a-z0-9][a-z0-9-]*)=(.+)")
 _FOLDERS = ("policies", "restore_tests", "keys", "secrets")
 
@@ -97,9 +98,9 @@ def command(
         temporary=_shown(temporary),
     )
     with _taken_back_on_failure(directory, {**_files(founding), "drorch.yaml": first.text()}):
-        _found_in_stores(directory, founding, first_stores)
-    _tell(directory, founding, first_stores, public, invocation)
-    return 0
+        missing = _found_in_stores(directory, founding, first_stores)
+    _tell(directory, founding, first_stores, public, missing, invocation)
+    return PARTIAL if missing else 0
 
 
 def _store(text: str, endpoint: str | None) -> FirstStore:
@@ -160,13 +161,13 @@ def _taken_back_on_failure(directory: Path, files: Mapping[str, str]) -> Iterato
         raise
 
 
-def _found_in_stores(directory: Path, founding: Founding, stores: Sequence[FirstStore]) -> None:
+def _found_in_stores(directory: Path, founding: Founding, stores: Sequence[FirstStore]) -> Mapping[str, DrorchError]:
     for store in stores:
         if not store.url.startswith("s3://"):
             _make_folder(directory / store.url, 0o700)
     with Wiring(load_settings(directory / "drorch.yaml", process_environment())) as wiring:
         replicas = [wiring.replica(store.name) for store in stores]
-        put_into_stores(founding, replicas, help_files=help_files(), version=__version__)
+        return put_into_stores(founding, replicas, help_files=help_files(), version=__version__)
 
 
 def _tell(
@@ -174,6 +175,7 @@ def _tell(
     founding: Founding,
     stores: Sequence[FirstStore],
     recipients: Sequence[PublicKey],
+    missing: Mapping[str, DrorchError],
     invocation: Invocation,
 ) -> None:
     trust = grouped(founding.trust_root.raw[:16])
@@ -181,19 +183,22 @@ def _tell(
         invocation.output.document(
             "drorch.init/1",
             {
-                "ok": True,
+                "ok": not missing,
                 "directory": str(directory),
                 "repository": str(founding.repository),
                 "trust": trust,
-                "stores": [store.name for store in stores],
+                "stores": [store.name for store in stores if store.name not in missing],
                 "recipients": [key.label for key in recipients],
             },
         )
         return
+    for name, error in missing.items():
+        error.hint = f"when it answers, `drorch copy --to {name} --new` founds the repository there, too"
+        invocation.output.error(error)
     if invocation.output.quiet:
         return
     lines = wrapped(f"OK  {directory / 'drorch.yaml'}, keys and a repository", 4)
-    for store in stores:
+    for store in (store for store in stores if store.name not in missing):
         place = store.url if store.url.startswith("s3://") else directory.absolute() / store.url
         lines += labelled("store", f"{store.name}  {place}", column=15)
     lines.append(f"  trust root   {trust}")

@@ -16,7 +16,7 @@ from drorch.format.objects import digest_of
 from drorch.format.signing import SigningKey
 from drorch.format.trust import MOST_RECIPIENTS, NO_PREVIOUS, Recipient, Role, RootKey, Signer, TrustRecord
 from drorch.ids import Digest, RepositoryId
-from drorch.repository.opening import Replica, create_repository, require_empty
+from drorch.repository.opening import Replica, create_repository, put_help, require_empty
 
 KEY_BYTES = 32
 _NO_FILE_NAME = re.compile(r"[^\w.-]+")
@@ -89,22 +89,30 @@ def found(
 
 def put_into_stores(
     founding: Founding, replicas: Sequence[Replica], *, help_files: Mapping[str, bytes], version: str
-) -> None:
-    """Put the trust record and the help files into every store.
+) -> dict[str, DrorchError]:
+    """Put the help files and the trust record into every store; return what kept the record from coming into some of them.
 
-    Every store is asked before anything is put into the first: one that does not answer, or where another repository lives
-    (``StoreMissing``), leaves all of them as they were.
+    Every store is asked, and has taken the help files, before the first gets its trust record, which it never gives up again: one that does not
+    answer, cannot be written, or where another repository lives (``StoreMissing``), leaves all of them without a repository. Once there is one, its keys
+    must be kept, whatever happens to the other stores.
     """
     named = help_objects(help_files, version)
     for replica in replicas:
         require_empty(replica)
-    for at, replica in enumerate(replicas):
+    for replica in replicas:
+        put_help(replica, named)
+    missing: dict[str, DrorchError] = {}
+    for replica in replicas:
         try:
-            create_repository(replica, founding.trust_0, named)
+            create_repository(replica, founding.trust_0)
         except DrorchError as error:
-            begun = " and ".join(begun.store.address for begun in replicas[: at + 1])
-            error.still_good = f"No keys were kept. Empty {begun} before you run `drorch init` again."
-            raise
+            missing[replica.name] = error
+    if len(missing) == len(replicas):
+        places = " and ".join(replica.store.address for replica in replicas)
+        first = missing[replicas[0].name]
+        first.still_good = f"No keys were kept. Look whether {places} holds trust/0, and use another place if so."
+        raise first
+    return missing
 
 
 def _public_files(keys: Sequence[PublicKey]) -> dict[str, str]:

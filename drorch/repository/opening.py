@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -101,13 +102,27 @@ def require_empty(replica: Replica) -> None:
     raise _another_lives_in(replica.store)
 
 
-def create_repository(replica: Replica, trust_0: bytes, help_files: Mapping[str, bytes]) -> None:
-    """Put ``trust/0`` and the help files; raise ``StoreMissing`` when somebody's repository is there already."""
-    outcome = replica.store.put_if_absent(names.trust(0), trust_0)
-    if outcome is PutOutcome.EXISTED and replica.store.read(names.trust(0), limit_bytes=TRUST_LIMIT_BYTES) != trust_0:
-        raise _another_lives_in(replica.store)
-    for name, content in help_files.items():
+def put_help(replica: Replica, files: Mapping[str, bytes]) -> None:
+    """Put plain files that say what is here; the same again is nothing new."""
+    for name, content in files.items():
         replica.store.put_if_absent(name, content)
+
+
+def create_repository(replica: Replica, trust_0: bytes) -> None:
+    """Put ``trust/0``; raise ``StoreMissing`` when somebody's repository is there already, our own is none.
+
+    A put whose answer was lost is asked for: what it left behind is there for ever.
+    """
+    try:
+        if replica.store.put_if_absent(names.trust(0), trust_0) is PutOutcome.CREATED:
+            return
+    except StoreError:
+        with suppress(StoreError):
+            if replica.store.read(names.trust(0), limit_bytes=TRUST_LIMIT_BYTES) == trust_0:
+                return
+        raise
+    if replica.store.read(names.trust(0), limit_bytes=TRUST_LIMIT_BYTES) != trust_0:
+        raise _another_lives_in(replica.store)
 
 
 def _another_lives_in(store: ObjectStore) -> StoreMissing:

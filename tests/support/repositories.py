@@ -100,7 +100,7 @@ class Household:
         replicas = [Replica(name=f"store{number}", store=store) for number, store in enumerate(stores)]
         trust_0 = self.trust_0()
         for replica in replicas:
-            create_repository(replica, trust_0, {})
+            create_repository(replica, trust_0)
         return open_repository(replicas, hashlib.sha256(trust_0).digest())
 
 
