@@ -27,6 +27,12 @@ RETENTION_PRESETS = {
         stores=2,
         basis="Thông tư 17/2014/TT-BTNMT, Điều 13.1(b): weekly for 3 months, monthly for 1 year, yearly for ever, 2 places",
     ),
+    "bnv-02-2019": RetentionPreset(
+        retention=Retention(keep_daily=31, keep_monthly=36, keep_yearly=Keep.FOREVER, preset="bnv-02-2019"),
+        stores=2,
+        basis="Thông tư 02/2019/TT-BNV, Điều 10: daily, and whole on the 1st of each month; superseded by 05/2025/TT-BNV",
+        ours="how long each stays is not said: the numbers are drorch's",
+    ),
     "bnv-05-2025": RetentionPreset(
         retention=Retention(keep_daily=31, keep_monthly=12, keep_yearly=Keep.FOREVER, preset="bnv-05-2025"),
         stores=2,
