@@ -95,7 +95,7 @@ class RunVoided(NothingDone):
     exit_code = 4
     slug = "run-voided"
     retryable = True
-    default_hint = "run the backup again: it stores afresh what was swept"
+    default_hint = "it was repeated once already; look what else writes to this source (`drorch history`), and run it again"
 
 
 # 10-19: what the sysadmin wrote, and this machine's own set-up

@@ -26,7 +26,7 @@ from drorch.catalog.interface import (
     SourceState,
 )
 from drorch.clock import Clock
-from drorch.errors import Bug, CatalogError, DrorchError, Interrupted, Terminated
+from drorch.errors import Bug, CatalogError, DrorchError, Interrupted, RunVoided, Terminated
 from drorch.format.keys import HostKey
 from drorch.ids import Digest, RunId
 from drorch.operations import back_up
@@ -117,8 +117,26 @@ class Protector:
     ) -> BackupReport:
         """Back up ``source``; raises what the backup raises, after it was recorded.
 
-        ``NothingDone`` when another run holds the source, ``SourceForeign`` when the source belongs to another machine.
+        ``NothingDone`` when another run holds the source, ``SourceForeign`` when the source belongs to another machine. A run that does not count
+        because a sweep or another run decided so is recorded and repeated, once.
         """
+        interruption = interruption or Interruption()
+        try:
+            return self._run_once(protection, source, observer, steps, interruption)
+        except RunVoided as voided:
+            interruption.require_none()
+            return self._run_once(protection, source, observer, steps, interruption, after=voided)
+
+    def _run_once(
+        self,
+        protection: Protection,
+        source: Source,
+        observer: Observer,
+        steps: Steps,
+        interruption: Interruption,
+        *,
+        after: RunVoided | None = None,
+    ) -> BackupReport:
         now = self._clock.now()
         self._prepare(protection, now)
         run = RunId(self._random_bytes(16))
@@ -126,10 +144,10 @@ class Protector:
         log = RunLog(self._catalog, str(run), self._clock)
         try:
             log.say(*self._beginning(protection, source))
+            if after is not None:
+                log.say(f"repeats a run that does not count: {after.message}")
             standing = self._ownership.require_ours(protection.address, was=protection.was)
-            report = self._back_up(
-                protection, source, observer, run, standing, log, steps, interruption or Interruption()
-            )
+            report = self._back_up(protection, source, observer, run, standing, log, steps, interruption)
         except BaseException as error:
             ours = as_ours(error, OPERATION)
             with suppress(CatalogError):  # the run is found as crashed later on; what ended it must be told

@@ -220,9 +220,30 @@ class LaneWriter:
         replicas.each(put)
 
     def _put_commit(self, replica: Replica, sequence: int, content: bytes) -> None:
+        name = names.commit(self.lane, sequence)
         try:
-            put_or_compare(replica, names.commit(self.lane, sequence), content)
+            put_or_compare(replica, name, content)
         except ObjectConflict as error:
+            raise _voided(replica) from error
+        except StoreError as error:
+            self._ask_for_commit(replica, name, content, error)
+
+    def _ask_for_commit(self, replica: Replica, name: str, content: bytes, error: StoreError) -> None:
+        """Return when the commit stands although no put was acknowledged; raise ``error``, or ``RunVoided``.
+
+        Whoever is told that nothing was stored must be told the truth.
+        """
+        try:
+            present = replica.store.read(name, limit_bytes=OBJECT_LIMIT_BYTES)
+        except ObjectMissing:
+            raise error from None
+        except StoreError:
+            error.still_good = error.still_good or (
+                f"All is stored in {replica.name}, but whether the snapshot counts there is not known: the store does not answer."
+                " `drorch snapshots` tells when it does, and the next backup settles it."
+            )
+            raise error from None
+        if present != content:
             raise _voided(replica) from error
 
 

@@ -204,7 +204,8 @@ def test_an_answer_that_is_lost_at_every_put_commits_exactly_once(base: Base) ->
 
 
 def test_an_answer_that_is_lost_for_good_leaves_a_whole_snapshot_or_none(base: Base) -> None:
-    outcomes = set()
+    """The commit alone is asked for: it decides what is told."""
+    told = []
     for skip in range(100):
         store = base.memory()
         faulty = FaultyStore(store)
@@ -213,10 +214,27 @@ def test_an_answer_that_is_lost_for_good_leaves_a_whole_snapshot_or_none(base: B
             back_up(base.on(faulty), streams(2), random_bytes=counting_random("second"))
         except StoreUnavailable:
             assert fault.fired
+            told.append(0)
         else:
-            break
-        outcomes.add(assert_sound(base.on(store), base, streams(2)))
+            if not fault.fired:
+                break
+            told.append(1)
+        assert assert_sound(base.on(store), base, streams(2)) == told[-1]
         back_up(base.on(store), streams(2), random_bytes=counting_random("third"))
+    assert told == [0] * (len(told) - 1) + [1]
+
+
+def test_a_store_that_falls_silent_at_the_commit_is_not_said_to_hold_nothing(base: Base) -> None:
+    outcomes = set()
+    for applied in (True, False):
+        store = base.memory()
+        faulty = FaultyStore(store)
+        faulty.plan("put", StoreUnavailable("connection reset"), after=applied, name_part=".c")
+        faulty.plan("read", StoreUnavailable("connection reset"), name_part="000000000002.c", skip=1)
+        with pytest.raises(StoreUnavailable) as refused:
+            back_up(base.on(faulty), streams(2), random_bytes=counting_random("second"))
+        assert "whether the snapshot counts there is not known" in refused.value.still_good
+        outcomes.add(assert_sound(base.on(store), base, streams(2)))
     assert outcomes == {0, 1}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,15 @@ import pytest
 
 from drorch.catalog.sqlite import open_sqlite
 from drorch.clock import SystemClock
-from drorch.errors import CaptureFailed, CatalogError, SourceForeign
+from drorch.errors import CaptureFailed, CatalogError, RunVoided, SourceForeign
 from drorch.ids import Digest
 from drorch.operations.protect import Machine, Protection, Protector
-from drorch.repository.opening import Repository
+from drorch.repository.opening import Replica, Repository, open_repository
 from drorch.storage.memory import MemoryStore
+from tests.support.hooked_store import HookedStore
 from tests.support.noise import MEGABYTE, Nobody, NoiseCapture, NoiseSource
 from tests.support.repositories import Household, counting_random, snapshots
+from tests.support.repositories import back_up as store_streams
 
 TEXT = "name: noise\n"
 
@@ -92,3 +94,38 @@ def test_a_copy_of_the_machine_may_not_feed_the_same_source(
     with pytest.raises(SourceForeign):
         back_up(repository, catalog, tmp_path, machine="two", label="b")
     assert len(snapshots(repository)) == 1
+
+
+class Overtaken(HookedStore):
+    """Before the first ``times`` commits another run of the same source settles the lane, and adds a snapshot of its own."""
+
+    def __init__(self, store: MemoryStore, times: int) -> None:
+        super().__init__(store)
+        self.left = times
+
+    def around(self, verb: str, name: str, call: Callable[[], Any]) -> Any:
+        if verb == "put" and name.endswith(".c") and self.left:
+            self.left -= 1
+            trust = open_repository([Replica(name="store0", store=self.store)], None).trust
+            alone = Repository(trust=trust, replicas=(Replica(name="store0", store=self.store),))
+            store_streams(alone, {"a": b"1"}, source="noise", random_bytes=counting_random(f"other {self.left}"))
+        return call()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_run_that_was_declared_void_is_repeated_once(
+    repository: Repository, catalog: FailingCatalog, tmp_path: Path, times: int
+) -> None:
+    store = repository.replicas[0].store
+    assert isinstance(store, MemoryStore)
+    overtaken = Repository(trust=repository.trust, replicas=(Replica(name="store0", store=Overtaken(store, times)),))
+    if times == 1:
+        back_up(overtaken, catalog, tmp_path)
+    else:
+        with pytest.raises(RunVoided):
+            back_up(overtaken, catalog, tmp_path)
+    runs = catalog.runs(limit=10)
+    assert [run.error_slug for run in runs] == ([None] if times == 1 else ["run-voided"]) + ["run-voided"]
+    lines = [line.text for line in catalog.log_lines(runs[0].run_id)]
+    assert any(line.startswith("repeats a run that does not count") for line in lines)
+    assert len(snapshots(repository)) == 2
