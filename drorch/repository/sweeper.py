@@ -15,18 +15,19 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from drorch.clock import Clock
-from drorch.errors import ChainBroken, IntegrityError, ObjectMissing
+from drorch.errors import ChainBroken, IntegrityError, ObjectMissing, StoreDenied
 from drorch.format import names
 from drorch.format.manifest import bitmap_of
 from drorch.format.objects import FRAME_BYTES, OBJECT_LIMIT_BYTES, ObjectType, digest_of
 from drorch.format.pack import PackHeader, PackList, pack_header_length
-from drorch.format.packsets import ordinals, sign_pack_sets, united, without
+from drorch.format.packsets import ordinals, united, without
 from drorch.format.signing import SigningKey
 from drorch.format.trust import TrustChain
 from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.chain import ChainLink, LinkState, manifests_of, read_good_part
 from drorch.repository.opening import Replica
-from drorch.storage.interface import ObjectStat, PutOutcome
+from drorch.repository.retirement import Retirement, put_list, read_retirement
+from drorch.storage.interface import ObjectStat
 
 BATCH_OBJECTS = 500
 MARGIN = timedelta(days=7)
@@ -46,7 +47,11 @@ class UnlistedPack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneContents:
-    """What one store holds of a lane. ``unknown_runs`` have a pack list that is no good: they are left alone."""
+    """What one store holds of a lane.
+
+    ``unknown_runs`` have a pack list that is no good: they are left alone. ``committed_at`` are the store's dates of the commits that it lists,
+    by number.
+    """
 
     lane: LaneId
     links: tuple[ChainLink, ...]
@@ -56,36 +61,45 @@ class LaneContents:
     unlisted: tuple[UnlistedPack, ...]
     segments: tuple[ObjectStat, ...]
     unknown_runs: frozenset[RunId] = frozenset()
+    retirement: Retirement = field(default_factory=Retirement)
+    committed_at: Mapping[int, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepPlan:
     """What to delete in one store.
 
-    ``given_up`` are the snapshots that are retired, ``packs`` maps each run to the packs of its list, ``unlisted`` are packs of runs that were
+    ``given_up`` are the snapshots that are retired, ``newly`` those of them that no retire list names yet, ``announced`` packs that one does name, ``packs`` maps each run to the packs of its list, ``unlisted`` are packs of runs that were
     broken off before they had one, ``segments`` the index of runs of which nothing is left.
     """
 
     lane: LaneId
     given_up: frozenset[RunId]
+    newly: frozenset[RunId] = frozenset()
     packs: Mapping[RunId, bytes]
     names: Mapping[RunId, Mapping[int, str]] = field(repr=False)
     unlisted: tuple[UnlistedPack, ...]
     segments: Mapping[RunId, tuple[str, ...]]
+    announced: Mapping[RunId, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.packs or self.unlisted or self.segments)
+        return not (self.newly or self.packs or self.unlisted or self.segments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepReport:
-    """What was deleted, and what was kept after all because a snapshot that came meanwhile needs it."""
+    """What was deleted, what was kept after all because a snapshot that came meanwhile needs it, and what the store would not delete.
+
+    ``spared`` are snapshots that somebody had come to hold when the list was put.
+    """
 
     retire_list: int | None
     deleted: tuple[str, ...]
     kept: tuple[str, ...]
+    refused: tuple[str, ...] = ()
+    spared: frozenset[RunId] = frozenset()
 
 
 # -- look
@@ -98,6 +112,8 @@ def read_contents(replica: Replica, trust: TrustChain, lane: LaneId, *, at_least
     does not know all snapshots must not delete.
     """
     store = replica.store
+    retirement = read_retirement(store, trust, lane)
+    dates = _commit_dates(replica, lane)
     links = _all_links(replica, trust, lane, at_least)
     pack_lists: dict[RunId, tuple[Digest, ...]] = {}
     listed_at: dict[RunId, datetime] = {}
@@ -130,7 +146,18 @@ def read_contents(replica: Replica, trust: TrustChain, lane: LaneId, *, at_least
         unlisted=tuple(unlisted),
         segments=segments,
         unknown_runs=frozenset(unknown),
+        retirement=retirement,
+        committed_at=dates,
     )
+
+
+def _commit_dates(replica: Replica, lane: LaneId) -> dict[int, datetime]:
+    dates: dict[int, datetime] = {}
+    for stat in replica.store.list_objects(names.manifests_prefix(lane)):
+        sequence = names.sequence_of(stat.name)
+        if sequence and stat.name == names.commit(lane, sequence):
+            dates[sequence] = stat.stored_at
+    return dates
 
 
 def _all_links(replica: Replica, trust: TrustChain, lane: LaneId, at_least: int) -> tuple[ChainLink, ...]:
@@ -180,11 +207,13 @@ def _unlisted(replica: Replica, stat: ObjectStat) -> list[UnlistedPack]:
 
 
 def plan(contents: LaneContents, give_up: Iterable[RunId], *, now: datetime, margin: timedelta = MARGIN) -> SweepPlan:
-    """Return what no snapshot needs once those of ``give_up`` are retired. ``now`` is the store's clock.
+    """Return what no snapshot needs once those of ``give_up`` and of earlier retire lists are retired. ``now`` is the store's clock.
 
     What runs left that never came to a manifest is spared for ``margin``: they may be under way.
     """
-    given_up = frozenset(give_up)
+    already = frozenset(contents.retirement.retired)
+    given_up = already.union(give_up)
+    committed = {link.manifest.run for link in contents.links if link.state is LinkState.COMMITTED}
     needed = needed_packs(contents.links, given_up)
     with_manifest = {link.manifest.run for link in contents.links}
     packs: dict[RunId, bytes] = {}
@@ -205,10 +234,12 @@ def plan(contents: LaneContents, give_up: Iterable[RunId], *, now: datetime, mar
     return SweepPlan(
         lane=contents.lane,
         given_up=given_up,
+        newly=(given_up - already) & committed,
         packs=packs,
         names=pack_names,
         unlisted=unlisted,
         segments=_dead_segments(contents, packs, needed, now - margin),
+        announced=contents.retirement.packs,
     )
 
 
@@ -260,17 +291,48 @@ def execute(
     if sweep.is_empty:
         return SweepReport(retire_list=None, deleted=(), kept=())
     number = _announce(sweep, replica, trust, key, clock)
+    # The order of the lists decides between us and who came to hold a snapshot meanwhile.
+    spared = (
+        sweep.newly.difference(read_retirement(replica.store, trust, sweep.lane).retired)
+        if sweep.newly
+        else sweep.newly
+    )
+    given_up = sweep.given_up - spared
     deleted: list[str] = []
     kept: list[str] = []
+    refused: list[str] = []
     candidates = iter(_candidates(sweep))
     while batch := list(islice(candidates, batch_objects)):
-        needed = needed_packs(_all_links(replica, trust, sweep.lane, at_least), sweep.given_up)
+        needed = needed_packs(_all_links(replica, trust, sweep.lane, at_least), given_up)
         doomed = [one.name for one in batch if not one.is_needed(needed)]
         kept += [one.name for one in batch if one.is_needed(needed)]
-        if doomed:
-            replica.store.delete(doomed)
-        deleted += doomed
-    return SweepReport(retire_list=number, deleted=tuple(deleted), kept=tuple(kept))
+        locked = _delete(replica, doomed)
+        refused += locked
+        deleted += [name for name in doomed if name not in locked]
+        if doomed and len(locked) == len(doomed):
+            refused += [one.name for one in candidates]  # nothing may be deleted here: do not ask once for each
+    return SweepReport(
+        retire_list=number, deleted=tuple(deleted), kept=tuple(kept), refused=tuple(refused), spared=spared
+    )
+
+
+def _delete(replica: Replica, doomed: Sequence[str]) -> set[str]:
+    """Delete what the store lets us delete, and return the rest: objects under a lock, or all when the credential may not."""
+    if not doomed:
+        return set()
+    try:
+        replica.store.delete(doomed)
+    except StoreDenied:
+        return {name for name in doomed if _is_refused(replica, name)}
+    return set()
+
+
+def _is_refused(replica: Replica, name: str) -> bool:
+    try:
+        replica.store.delete([name])
+    except StoreDenied:
+        return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,30 +360,18 @@ def _candidates(sweep: SweepPlan) -> Sequence[_Candidate]:
 
 
 def _announce(sweep: SweepPlan, replica: Replica, trust: TrustChain, key: SigningKey, clock: Clock) -> int | None:
-    """Put the next retire list and return its number; ``None`` when only index segments go."""
+    """Put the next retire list and return its number; ``None`` when no pack and no snapshot has to be told.
+
+    A pack that an earlier list names, and that could not be deleted then, needs no further word.
+    """
     retired = dict(sweep.packs)
     for run, count in _unlisted_counts(sweep).items():
         retired[run] = united(retired.get(run, b""), b"\xff" * (max(LEAST_WHOLE_RUN, 4 * count) // 8))
-    if not retired:
+    unsaid = {run: without(bitmap, sweep.announced.get(run, b"")) for run, bitmap in retired.items()}
+    unsaid = {run: bitmap for run, bitmap in unsaid.items() if any(bitmap)}
+    if not unsaid and not sweep.newly:
         return None
-    number = 0
-    while True:
-        name = names.retire_list(sweep.lane, number)
-        if _is_there(replica, name):
-            number += 1
-            continue
-        raw = sign_pack_sets(
-            ObjectType.RETIRE_LIST,
-            repository=trust.repository,
-            lane=sweep.lane,
-            number=number,
-            packs=retired,
-            made_at=clock.now(),
-            key=key,
-        )
-        if replica.store.put_if_absent(name, raw) is PutOutcome.CREATED:
-            return number
-        number += 1
+    return put_list(replica, trust, sweep.lane, key=key, clock=clock, packs=unsaid, given_up=sweep.newly)
 
 
 def _unlisted_counts(sweep: SweepPlan) -> Mapping[RunId, int]:
@@ -329,11 +379,3 @@ def _unlisted_counts(sweep: SweepPlan) -> Mapping[RunId, int]:
     for one in sweep.unlisted:
         counts[one.run] = counts.get(one.run, 0) + 1
     return counts
-
-
-def _is_there(replica: Replica, name: str) -> bool:
-    try:
-        replica.store.stat(name)
-    except ObjectMissing:
-        return False
-    return True
