@@ -178,6 +178,7 @@ class _Reader:
             estimated_bytes=stream.estimated_bytes,
             rows_digest=self._rows_digest,
             is_lasting=stream.is_lasting,
+            in_small_chunks=stream.changes_here_and_there,
         )
 
     def _watched(self, stream: StreamSpec, pieces: Iterator[Bytes]) -> Iterator[Bytes]:

@@ -27,6 +27,7 @@ from drorch.storage.interface import Bytes
 WINDOW_CHUNKS = 6
 CHUNKER_PARAMETERS = ChunkerParameters()
 
+SMALL_CHUNKS = ChunkerParameters(min=16 * 2**10, average=64 * 2**10, max=256 * 2**10)
 
 @dataclass(slots=True, kw_only=True)
 class StreamTotals:
@@ -75,14 +76,21 @@ class TreeWriter:
     ``noted``, if given, is told of every pack that this stream needs.
     """
 
-    def __init__(self, sink: StreamSink, line: Line, ordinal: int, noted: NeedsCollector | None = None) -> None:
+    def __init__(
+        self,
+        sink: StreamSink,
+        line: Line,
+        ordinal: int,
+        noted: NeedsCollector | None = None,
+        parameters: ChunkerParameters = CHUNKER_PARAMETERS,
+    ) -> None:
         self.totals = StreamTotals()
         self.noted = noted
         self._sink = sink
         self.line = line
         self._ordinal = ordinal
         self._offset = 0
-        self._chunker = Chunker(sink.chunker_seed, CHUNKER_PARAMETERS)
+        self._chunker = Chunker(sink.chunker_seed, parameters)
         self._tree = StreamTree(sink.nodes, noted)
         self._window: deque[_Slot] = deque()
         self._sealing: dict[bytes, _Slot] = {}

@@ -24,22 +24,25 @@ from drorch.format.pack import ListedPack, PackList
 from drorch.format.tree import Reference
 from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.aside import Aside, Slip
+from drorch.repository.base_cache import CacheKeys
 from drorch.repository.beginning import NO_PACK, RunMaterial, places, store_time
 from drorch.repository.carrying import Carrying
 from drorch.repository.containers import SMALL_STREAM_BYTES, ContainerWriter
+from drorch.repository.deltas import BaseRoom, Deltas, open_deltas
 from drorch.repository.lane import SecondCopy
 from drorch.repository.needs import NeedsCollector
 from drorch.repository.packing import PackIdentity, PackLine, ShippedPack, Shipper
 from drorch.repository.row_workers import RowWorkers
 from drorch.repository.sealing import SALT_BYTES, Sealer
 from drorch.repository.segments import SegmentWriter
-from drorch.repository.streams import StreamSink, StreamTotals, TreeWriter
+from drorch.repository.streams import CHUNKER_PARAMETERS, SMALL_CHUNKS, StreamSink, StreamTotals, TreeWriter
 from drorch.repository.trees import NodeStore
 from drorch.repository.twins import TwinLines
 from drorch.storage.interface import Bytes
 
 CONTAINER_ORDINAL = 2**31
 ENTRIES_ORDINAL = 2**32 - 1
+NO_RUN = RunId(bytes(16))  # a base outlives the run that kept it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,7 @@ class StreamToStore:
     estimated_bytes: int = 0
     rows_digest: bool = True
     is_lasting: bool = False
+    in_small_chunks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +115,9 @@ class RunWriter:
         random_bytes: Callable[[int], bytes],
         compression_level: int,
         seal_threads: int,
+        base_room: BaseRoom | None = None,
     ) -> None:
+        """``base_room`` is where bases are kept that new chunks may be deltas against; without it all chunks are stored in full."""
         self._material = material
         self._clock = clock
         self._random_bytes = random_bytes
@@ -123,6 +129,7 @@ class RunWriter:
         self._segments = SegmentWriter(material, monotonic_seconds=clock.monotonic_seconds, random_bytes=random_bytes)
         self._totals = StreamTotals()
         self._lines: queue.SimpleQueue[PackLine] = queue.SimpleQueue()
+        self._delta_lines: queue.SimpleQueue[PackLine] = queue.SimpleQueue()
         self._all_lines: list[PackLine] = []
         self._needs = NeedsCollector(material.run)
         self._carrying = Carrying(material.index, self._needs)
@@ -130,6 +137,7 @@ class RunWriter:
         self._sealer = self._make_sealer(compression_level)
         self._shipper = self._make_shipper()
         self._twin_lines = TwinLines(self._shipper)
+        self._deltas = None if base_room is None else self._open_deltas(base_room)
         self._sink = self._make_sink()
         self._container = ContainerWriter(lambda: TreeWriter(self._sink, self._new_line(), CONTAINER_ORDINAL))
         self._closed = False
@@ -204,6 +212,8 @@ class RunWriter:
         second = SecondCopy(run_record=material.run_record, pack_list=pack_list)
         decided = material.lane.commit(manifest, sealed, second, material.replicas)
         self._carrying.keep()
+        if self._deltas is not None:
+            self._deltas.committed()
         small_objects = 3 + bool(pack_list) + self._segments.count
         return CommittedSnapshot(
             run=material.run,
@@ -292,6 +302,8 @@ class RunWriter:
             finally:
                 self._material.index.close()
                 self._aside.close()
+                if self._deltas is not None:
+                    self._deltas.close()
 
     # -- one stream
 
@@ -327,7 +339,13 @@ class RunWriter:
         """Return the tree of a stream that does not go into the container, with its first bytes."""
         self._container.skip(stream.ordinal)
         line = self._twin_lines if stream.kind in DEFINING_KINDS else self._take_line()
-        tree = TreeWriter(self._sink, line, stream.ordinal, NeedsCollector() if stream.is_lasting else None)
+        tree = TreeWriter(
+            self._sink,
+            line,
+            stream.ordinal,
+            NeedsCollector() if stream.is_lasting else None,
+            SMALL_CHUNKS if stream.in_small_chunks else CHUNKER_PARAMETERS,
+        )
         tree.write(front)
         return tree
 
@@ -372,6 +390,12 @@ class RunWriter:
         except queue.Empty:
             return self._new_line()
 
+    def _take_delta_line(self) -> PackLine:
+        try:
+            return self._delta_lines.get_nowait()
+        except queue.Empty:
+            return self._new_line()
+
     def _new_line(self) -> PackLine:
         line = PackLine(self._shipper)
         with self._lock:
@@ -380,6 +404,8 @@ class RunWriter:
 
     def _give_back(self, tree: TreeWriter) -> None:
         self._take_totals(tree.totals)
+        if tree.delta_line is not None:
+            self._delta_lines.put(tree.delta_line)
         if isinstance(tree.line, PackLine):
             self._lines.put(tree.line)
 
@@ -393,6 +419,23 @@ class RunWriter:
         self._segments.add(shipped)
 
     # -- parts
+
+    def _open_deltas(self, room: BaseRoom) -> Deltas | None:
+        material = self._material
+        keys = CacheKeys(
+            cache_key=material.lane_keys.cache_key,
+            chunk_id_key=material.lane_keys.chunk_id_key,
+            context=replace(material.context, run=NO_RUN),
+        )
+        return open_deltas(
+            room,
+            str(material.lane.lane),
+            keys,
+            material.index,
+            self._needs,
+            seed=material.lane_keys.chunker_seed,
+            random_bytes=self._random_bytes,
+        )
 
     def _make_sealer(self, compression_level: int) -> Sealer:
         material = self._material
@@ -436,5 +479,7 @@ class RunWriter:
             needs=self._needs,
             nodes=nodes,
             pool=self._pool,
+            deltas=self._deltas,
+            take_line=self._take_delta_line,
             chunker_seed=material.lane_keys.chunker_seed,
         )

@@ -58,6 +58,7 @@ class StreamSpec:
     ``attributes`` is kept with the stream and handed to the target: columns, part numbers, file metadata.
     ``comes_last`` says that it is opened only when every other stream has ended. ``is_lasting`` says that a later capture may
     offer the same stream again without its bytes (see ``Earlier``); ``is_carried`` that this is such an offer: it is not opened.
+    ``changes_here_and_there`` asks for small chunks: from run to run few bytes differ, in many places.
     """
 
     name: str
@@ -66,6 +67,7 @@ class StreamSpec:
     comes_last: bool = False
     is_lasting: bool = False
     is_carried: bool = False
+    changes_here_and_there: bool = False
     row_format: RowFormat = RowFormat.NONE
     canonical_columns: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
     attributes: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))

@@ -16,7 +16,7 @@ from typing import Final
 
 from drorch.errors import ObjectCorrupt, RestoreDiffers, TargetFull, TargetRefused
 from drorch.sources.files.findings import Names
-from drorch.sources.files.lines import CONTENT_PREFIX, Kind, Line
+from drorch.sources.files.lines import CONTENT_PREFIX, Head, Kind, Line
 from drorch.sources.files.listing import StoredListing
 from drorch.sources.files.names import below, components, shown
 from drorch.sources.files.reading import Directories
@@ -60,33 +60,31 @@ class Builder:
 
     def _make_directories(self) -> None:
         """Make the directories that are wanted, and those above what is wanted."""
-        above: list[Line] = []
-        made = 1
-        for _, line in self.listing.lines():
-            if not line.path:
+        above: list[bytes] = []
+        made = 0
+        for _, head in self.listing.heads():
+            if not head.path:
                 continue
-            depth = len(components(line.path)) - 1
+            depth = len(components(head.path)) - 1
             del above[depth:]
-            made = min(made, depth + 1)
-            if line.kind is Kind.DIRECTORY:
-                above.append(line)
-            if not self._is_made(line):
+            made = min(made, depth)
+            if head.kind is Kind.DIRECTORY:
+                above.append(head.path)
+            if not self._is_made(head):
                 continue
-            for directory in above[made - 1 :]:
-                with self._at(directory.path) as (parent, name):
+            for directory in above[made:]:
+                with self._at(directory) as (parent, name):
                     os.mkdir(name, 0o700, dir_fd=parent)
-            made = len(above) + 1
-            if line.kind is Kind.FILE and line.same_as is None and not line.size:
-                self._make_file(line.path, line, iter(()))
+            made = len(above)
+            if head.kind is Kind.FILE and head.found.get("size") == 0:
+                self._make_file(head.path, head.line(), iter(()))
 
-    def _is_made(self, line: Line) -> bool:
-        if line.path in self.selection.instead:
+    def _is_made(self, head: Head) -> bool:
+        if head.path in self.selection.instead or not self.selection.takes(head):
             return False
-        if self.selection.takes(line):
-            if line.kind is Kind.ABSENT or line.why:
-                self.absent.add(line.path, line.why)
-            return line.kind is not Kind.ABSENT
-        return False
+        if head.kind is Kind.ABSENT or "why" in head.found:
+            self.absent.add(head.path, str(head.found.get("why", "")))
+        return head.kind is not Kind.ABSENT
 
     # -- files
 
@@ -138,16 +136,16 @@ class Builder:
 
     def _finish(self) -> None:
         """Make the links; give each directory what it had when everything in it is there."""
-        open_lines: list[Line] = []
-        for _, line in self.listing.lines():
-            while open_lines and not (below(open_lines[-1].path, line.path)):
-                self._set_directory(open_lines.pop())
-            if line.kind is Kind.DIRECTORY:
-                open_lines.append(line)
-            elif self.selection.takes(line):
-                self._make_link(line)
-        while open_lines:
-            self._set_directory(open_lines.pop())
+        open_heads: list[Head] = []
+        for _, head in self.listing.heads():
+            while open_heads and not below(open_heads[-1].path, head.path):
+                self._set_directory(open_heads.pop())
+            if head.kind is Kind.DIRECTORY:
+                open_heads.append(head)
+            elif (head.kind is Kind.SYMLINK or "same_as" in head.found) and self.selection.takes(head):
+                self._make_link(head.line())
+        while open_heads:
+            self._set_directory(open_heads.pop())
 
     def _make_link(self, line: Line) -> None:
         if line.kind is Kind.SYMLINK:
@@ -169,7 +167,8 @@ class Builder:
         finally:
             os.close(origin)
 
-    def _set_directory(self, line: Line) -> None:
+    def _set_directory(self, head: Head) -> None:
+        line = head.line()
         assert line.metadata is not None
         self._directories.leave()
         with self._refusals(line.path):

@@ -129,7 +129,11 @@ class FilesCapture:
             carried = [_content(name, is_carried=True) for name in self._survey.carried]
             fresh = [_content(one.name, one.estimated_bytes) for one in self._survey.contents]
             listing = StreamSpec(
-                name=LISTING, kind=StreamKind.SCHEMA, estimated_bytes=self._spool.size_bytes, comes_last=True
+                name=LISTING,
+                kind=StreamKind.SCHEMA,
+                estimated_bytes=self._spool.size_bytes,
+                comes_last=True,
+                changes_here_and_there=True,
             )
             self._streams = [*carried, *fresh, listing]
         return self._streams

@@ -30,6 +30,9 @@ class Kind(Enum):
     ABSENT = "absent"
 
 
+_KINDS: Final[Mapping[Any, Kind]] = {kind.value: kind for kind in Kind}
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where the bytes of a file lie: a content stream, without ``content/``, and an offset in it."""
@@ -131,30 +134,49 @@ def decode_heading(raw: bytes) -> Heading:
     return Heading(base=_name(base), paths=tuple(_name(path) for path in paths))
 
 
-def decode_line(raw: bytes) -> Line:
-    """Return the line that ``raw`` (with or without its line feed) holds; raise ``ObjectCorrupt``.
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The beginning of every use of a line: its name and kind, checked, and the rest as it came."""
 
-    Its path is safe; that its parent and its order are right is for the reader of the whole listing to check.
+    path: bytes
+    kind: Kind
+    found: Mapping[str, Any]
+
+    def line(self) -> Line:
+        """Return the whole line; raise ``ObjectCorrupt``."""
+        found, path, kind = self.found, self.path, self.kind
+        same_as = None if "same_as" not in found else _name(found["same_as"])
+        if kind is Kind.FILE and same_as is None:
+            return _file_line(found, path)
+        is_bare = kind is Kind.ABSENT or same_as is not None
+        return Line(
+            path=path,
+            kind=kind,
+            metadata=None if is_bare else _metadata(found),
+            same_as=same_as,
+            to=_name(found.get("to")) if kind is Kind.SYMLINK else None,
+            why=str(found.get("why", "")),
+        )
+
+
+def decode_head(raw: bytes) -> Head:
+    """Return the name and kind that a line (with or without its line feed) begins with; raise ``ObjectCorrupt``.
+
+    The path is safe; that its parent and its order are right is for the reader of the whole listing to check.
     """
     found = _object(raw)
     path = _name(found.get("path"))
     if not is_safe(path):
         raise ObjectCorrupt("a listing holds a path that leads elsewhere", found=text_of(path)[:200])
-    try:
-        kind = Kind(found.get("kind"))
-    except ValueError as error:
-        raise FormatUnsupported("a listing holds a kind that this drorch does not know") from error
-    same_as = None if "same_as" not in found else _name(found["same_as"])
-    if kind is Kind.FILE and same_as is None:
-        return _file_line(found, path)
-    return Line(
-        path=path,
-        kind=kind,
-        metadata=None if kind is Kind.ABSENT or same_as is not None else _metadata(found),
-        same_as=same_as,
-        to=_name(found.get("to")) if kind is Kind.SYMLINK else None,
-        why=str(found.get("why", "")),
-    )
+    kind = _KINDS.get(found.get("kind", ""))
+    if kind is None:
+        raise FormatUnsupported("a listing holds a kind that this drorch does not know")
+    return Head(path, kind, found)
+
+
+def decode_line(raw: bytes) -> Line:
+    """Return the line that ``raw`` holds; raises what ``decode_head`` and ``Head.line`` raise."""
+    return decode_head(raw).line()
 
 
 def _file_line(found: Mapping[str, Any], path: bytes) -> Line:

@@ -9,9 +9,11 @@ from drorch.errors import ObjectCorrupt
 from drorch.sources.files.lines import (
     LINE_LIMIT_BYTES,
     LISTING,
+    Head,
     Heading,
     Kind,
     Line,
+    decode_head,
     decode_heading,
     decode_line,
 )
@@ -40,12 +42,17 @@ class StoredListing:
             self._spool.close()
             raise
 
-    def lines(self) -> Iterator[tuple[int, Line]]:
-        """Yield every line with the place where it begins."""
+    def heads(self) -> Iterator[tuple[int, Head]]:
+        """Yield every line, its name and kind first, with the place where it begins."""
         start = self._start
         for raw in self._spool.lines(start):
-            yield start, decode_line(raw)
+            yield start, decode_head(raw)
             start += len(raw)
+
+    def lines(self) -> Iterator[tuple[int, Line]]:
+        """Yield every line whole, with the place where it begins."""
+        for start, head in self.heads():
+            yield start, head.line()
 
     def at(self, start: int) -> Line:
         """Return the line that begins there."""
@@ -58,7 +65,7 @@ class StoredListing:
     def _check(self) -> None:
         last: tuple[bytes, ...] | None = None
         directories: list[bytes] = []
-        for _, line in self.lines():
+        for _, line in self.heads():
             names = components(line.path)
             if last is None and (names or line.kind is not Kind.DIRECTORY):
                 raise _out_of_order(line)
@@ -97,7 +104,7 @@ def _whole_lines(pieces: Iterator[Bytes]) -> Iterator[bytes]:
         raise ObjectCorrupt("the listing of a file tree is cut short", found=f"{len(waiting)} bytes without an end")
 
 
-def _out_of_order(line: Line) -> ObjectCorrupt:
+def _out_of_order(line: Head) -> ObjectCorrupt:
     return ObjectCorrupt(
         "the listing of a file tree is out of order",
         expected="a directory before what is in it, names in ascending order",

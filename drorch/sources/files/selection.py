@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from drorch.sources.files.lines import Kind, Line
+from drorch.sources.files.lines import Head, Kind, Line
 from drorch.sources.files.listing import StoredListing
 from drorch.sources.files.names import text_of
 from drorch.sources.files.patterns import Patterns
@@ -52,7 +52,7 @@ class Selection:
     bytes: int = 0
     takes_anything: bool = False
 
-    def takes(self, line: Line) -> bool:
+    def takes(self, line: Head | Line) -> bool:
         """Whether the line itself is wanted; directories above what is wanted come in any case."""
         if self.patterns is None:
             return True
@@ -68,22 +68,24 @@ class Selection:
 def select(listing: StoredListing, paths: tuple[str, ...], base: bytes) -> Selection:
     """Return what ``paths`` (all, if empty) mean of a listing; raises ``UsageInvalid`` for what is no pattern."""
     selection = Selection(patterns=patterns_of(paths, base) if paths else None)
-    for start, line in listing.lines():
-        if not selection.takes(line):
-            continue
-        selection.takes_anything = True
-        if line.kind is not Kind.FILE:
-            continue
-        selection.files += 1
-        if line.same_as is None:
-            selection.want(start, line)
-        elif selection.patterns is not None and not selection.patterns.fit(line.same_as):
-            selection.instead.setdefault(line.same_as, line.path)
+    for start, head in listing.heads():
+        if selection.takes(head):
+            selection.takes_anything = True
+            if head.kind is Kind.FILE:
+                _take_file(selection, start, head.line())
     if selection.instead:
-        for start, line in listing.lines():
-            if line.path in selection.instead:
-                selection.want(start, line)
+        for start, head in listing.heads():
+            if head.path in selection.instead:
+                selection.want(start, head.line())
     return selection
+
+
+def _take_file(selection: Selection, start: int, line: Line) -> None:
+    selection.files += 1
+    if line.same_as is None:
+        selection.want(start, line)
+    elif selection.patterns is not None and not selection.patterns.fit(line.same_as):
+        selection.instead.setdefault(line.same_as, line.path)
 
 
 def patterns_of(paths: tuple[str, ...], base: bytes) -> Patterns:
