@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy import exc
 
@@ -14,9 +16,12 @@ _REBUILD = "then make it again: `drorch catalog rebuild` (history is lost, nothi
 _BROKEN = ("the catalog is damaged", f"move the file away, {_REBUILD}")
 _UNREADABLE = ("the catalog cannot be opened", "the file and its folder must belong to the account that runs drorch")
 
+_FULL = ("no room for the catalog", "free space on its file system; what it held is still there")
+_LEAST_ROOM_BYTES = 256 * 1024  # SQLite's shared memory and the first pages of its log
+
 # SQLite's primary result codes (sqlite.org/rescode.html)
 _SQLITE = {
-    sqlite3.SQLITE_FULL: ("no room for the catalog", "free space on its file system; what it held is still there"),
+    sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_READONLY: (
         "the catalog may not be written",
         "it must belong to the account that runs drorch, on a file system that is not read-only",
@@ -59,7 +64,7 @@ def translated(address: str) -> Iterator[None]:
     except exc.SQLAlchemyError as error:
         raise CatalogError(f"the catalog {address} cannot be used", found=_first_line(error)) from error
     except sqlite3.Error as error:  # from the driver itself, where SQLAlchemy does not stand between
-        message, hint = _explanation(error)
+        message, hint = _explanation(error, address)
         raise CatalogError(f"{message}: {address}", found=_first_line(error), hint=hint) from error
     except OSError as error:
         raise CatalogError(f"{_UNREADABLE[0]}: {address}", found=_first_line(error), hint=_UNREADABLE[1]) from error
@@ -74,12 +79,14 @@ def translated(address: str) -> Iterator[None]:
 def _of_driver(error: exc.DBAPIError, address: str) -> Bug | CatalogError:
     if isinstance(error, exc.IntegrityError):
         return Bug("the catalog was asked for what contradicts it", found=_first_line(error.orig))
-    message, hint = _explanation(error.orig)
+    message, hint = _explanation(error.orig, address)
     return CatalogError(f"{message}: {address}", found=_first_line(error.orig), hint=hint)
 
 
-def _explanation(error: BaseException | None) -> tuple[str, str]:
+def _explanation(error: BaseException | None, address: str) -> tuple[str, str]:
     code = getattr(error, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF == sqlite3.SQLITE_IOERR and _is_full(address):
+        return _FULL  # SQLite calls a full disk so when it is its shared memory that finds no room
     if code is not None:
         return _SQLITE.get(code & 0xFF, ("the catalog cannot be used", ""))
     if isinstance(error, sqlite3.Error):
@@ -91,6 +98,13 @@ def _explanation(error: BaseException | None) -> tuple[str, str]:
         if state[:length] in _POSTGRESQL:
             return _POSTGRESQL[state[:length]]
     return ("the catalog cannot be used", "")
+
+
+def _is_full(address: str) -> bool:
+    try:
+        return shutil.disk_usage(Path(address).parent).free < _LEAST_ROOM_BYTES
+    except OSError:
+        return False
 
 
 def _first_line(error: BaseException | None) -> str:

@@ -30,6 +30,10 @@ class MemoryContent:
         for start in range(0, len(blob), self.piece_bytes):
             yield memoryview(blob)[start : start + self.piece_bytes]
 
+    def open_range(self, stream: StoredStream, offset: int, length: int) -> Iterator[Bytes]:
+        """See ``Content``."""
+        yield memoryview(self.blobs[stream.spec.name])[offset : offset + length]
+
     def _stored(self, spec: StreamSpec) -> StoredStream:
         blob = self.blobs[spec.name]
         rows = None

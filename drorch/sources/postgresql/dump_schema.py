@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -112,15 +113,25 @@ def _password_file(location: PostgresqlLocation, temporary: Path) -> Iterator[Pa
     if location.password is None:
         yield None
         return
-    folder = Path(tempfile.mkdtemp(prefix="pgpass-", dir=temporary))  # 0700 by mkdtemp
+    secret = location.password().replace("\\", "\\\\").replace(":", "\\:")
+    folder: Path | None = None
     try:
-        path = folder / "pgpass"
-        path.touch(mode=0o600)
-        secret = location.password().replace("\\", "\\\\").replace(":", "\\:")
-        path.write_text(f"*:*:*:*:{secret}\n", encoding="utf-8")
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="pgpass-", dir=temporary))  # 0700 by mkdtemp
+            path = folder / "pgpass"
+            path.touch(mode=0o600)
+            path.write_text(f"*:*:*:*:{secret}\n", encoding="utf-8")
+        except OSError as error:
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+            raise CaptureFailed(
+                f"{'no room for' if full else 'could not write'} pg_dump's password file in {temporary}",
+                found=error.strerror or "",
+                hint="make room there, or name another directory in `directories: {temporary: ...}`" if full else "",
+            ) from error
         yield path
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def schema_entries(child: Child, encoding: Encoding, learned: DumpedSchema, keep_first: int = 0) -> Iterator[Entry]:

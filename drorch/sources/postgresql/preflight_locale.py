@@ -17,7 +17,11 @@ def locale_findings(server: Session, facts: Mapping[str, Json], choices: Restore
     """Yield what the new database cannot be as the source was, and what then has to be built anew."""
     provider = str(facts.get("locale_provider") or "libc")
     if choices.locale is not None:
-        yield Finding(level=Level.NOTE, text=f"locale {choices.locale} instead of {facts.get('collate')}, as asked")
+        if _has_locale(server, choices.locale):
+            yield Finding(level=Level.NOTE, text=f"locale {choices.locale} instead of {facts.get('collate')}, as asked")
+        else:
+            text = f"the server has no locale {choices.locale}, which --locale asks for"
+            yield Finding(level=Level.STOP, text=text, remedy="`locale -a` on the server lists those that it has")
         return
     problem = _provider_problem(server, facts, provider)
     if problem:
@@ -59,7 +63,9 @@ def _other_versions(server: Session, facts: Mapping[str, Json], provider: str) -
 def _provider_problem(server: Session, facts: Mapping[str, Json], provider: str) -> str:
     version = server.server_version
     if provider == "icu":
-        has_icu = server.value("select 1 from pg_catalog.pg_collation where collprovider = 'i' limit 1") is not None
+        # 16 and newer list `unicode` also where they were built without ICU.
+        sql = "select 1 from pg_catalog.pg_collation where collprovider = 'i' and collname <> 'unicode' limit 1"
+        has_icu = server.value(sql) is not None
         if version < 150_000 or not has_icu:
             return f"the server cannot have ICU locale {facts.get('locale')} for a whole database"
     if provider == "builtin" and (
