@@ -18,6 +18,7 @@ SEGMENT_LIMIT_BYTES = 64 * 2**20
 _INFO = b"drorch/1 index segment"
 _PACK = struct.Struct(">I32sI")
 _ENTRY = struct.Struct(">32sBI12s12s")
+_BASE = struct.Struct(">I32s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +32,14 @@ class IndexPack:
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """A chunk or node that was stored, and where."""
+    """A chunk or node that was stored, and where; ``base`` is the chunk that its record is a delta against."""
 
     chunk_id: ChunkId
     kind: int
     plain_length: int
     place: Place
     twin: Place | None = None
+    base: ChunkId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,9 @@ class IndexSegment:
             )
             for entry in self.entries
         ]
+        bases = [(number, entry.base) for number, entry in enumerate(self.entries) if entry.base is not None]
+        parts.append(u32(len(bases)))
+        parts += [_BASE.pack(number, base.raw) for number, base in bases]
         plain = b"".join(parts)
         if len(plain) > SEGMENT_LIMIT_BYTES:
             raise Bug(f"an index segment of {len(plain)} bytes")
@@ -104,17 +109,17 @@ def _associated(context: RecordContext, number: int) -> bytes:
 
 def _decode(plain: memoryview) -> tuple[tuple[IndexPack, ...], tuple[IndexEntry, ...]]:
     pack_rows, entries_at = _table(plain, 0, _PACK)
-    entry_rows, end = _table(plain, entries_at, _ENTRY)
+    entry_rows, bases_at = _table(plain, entries_at, _ENTRY)
+    base_rows, end = _table(plain, bases_at, _BASE)
     if end != len(plain):
         raise ObjectCorrupt("an index segment is damaged", expected=f"{end} bytes", found=f"{len(plain)}")
     packs = tuple(
         IndexPack(ordinal=row[0], digest=Digest(row[1]), size_bytes=row[2]) for row in _PACK.iter_unpack(pack_rows)
     )
+    bases = {number: ChunkId(base) for number, base in _BASE.iter_unpack(base_rows)}
     entries = tuple(
-        IndexEntry(
-            chunk_id=ChunkId(chunk), kind=kind, plain_length=length, place=Place.decode(place), twin=decode_twin(twin)
-        )
-        for chunk, kind, length, place, twin in _ENTRY.iter_unpack(entry_rows)
+        IndexEntry(ChunkId(chunk), kind, length, Place.decode(place), decode_twin(twin), bases.get(number))
+        for number, (chunk, kind, length, place, twin) in enumerate(_ENTRY.iter_unpack(entry_rows))
     )
     return packs, entries
 

@@ -135,6 +135,7 @@ class LaneKeys:
     index_key: bytes = field(repr=False)
     chunker_seed: int = field(repr=False)
     rows_key: bytes = field(repr=False)
+    cache_key: bytes = field(repr=False)
 
     @classmethod
     def derive(cls, lane_secret: bytes) -> Self:
@@ -144,6 +145,7 @@ class LaneKeys:
             index_key=derive(lane_secret, b"drorch/1 index"),
             chunker_seed=int.from_bytes(derive(lane_secret, b"drorch/1 chunker")[:8], "big") >> 1,
             rows_key=derive(lane_secret, b"drorch/1 rows"),
+            cache_key=derive(lane_secret, b"drorch/1 base cache"),
         )
 
 

@@ -19,13 +19,13 @@ from drorch.clock import to_milliseconds
 from drorch.format.index import IndexEntry, IndexSegment
 from drorch.format.manifest import ordinals_of
 from drorch.format.pack import ListedPack
-from drorch.format.tree import NO_TWIN, Place, decode_twin, encode_twin
+from drorch.format.tree import MOST_BASES, NO_TWIN, ChunkPlace, Place, decode_twin, encode_twin
 from drorch.ids import ChunkId, Digest, RunId
 from drorch.repository.index_file import checksum, open_file, remove_file
 
-_FIND_FRESH = "select run, place, twin, checksum, null from fresh where id = ?"
+_FIND_FRESH = "select run, place, twin, base, checksum, null from fresh where id = ?"
 _FIND_PRESENT = """
-select chunk.run, chunk.place, chunk.twin, chunk.checksum, pack.stored_at from chunk
+select chunk.run, chunk.place, chunk.twin, chunk.base, chunk.checksum, pack.stored_at from chunk
 join pack on pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.place) and pack.present and pack.listed
 where chunk.id = ? and (chunk.twin = ? or exists (
     select 1 from pack where pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.twin) and pack.present and pack.listed))
@@ -39,16 +39,17 @@ _DAY_MS = 86_400_000
 LONGEST_REUSE_MS = 365 * _DAY_MS
 SPREAD_MS = 60 * _DAY_MS
 _NEVER = 2**62
-_Row: TypeAlias = tuple[bytes, int, int, bytes, bytes, bytes, int]
+_Row: TypeAlias = tuple[bytes, int, int, bytes, bytes, bytes, bytes, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Where a chunk lies already."""
+    """Where a chunk lies already. ``bases`` are what its delta needs, each the base of the one before."""
 
     run: RunId
     place: Place
     twin: Place | None
+    bases: tuple[ChunkPlace, ...] = ()
 
 
 class LaneIndex:
@@ -57,8 +58,7 @@ class LaneIndex:
     def __init__(self, path: Path | None) -> None:
         """Open the index at ``path``, or one that ends with ``close`` (``None``; see ``index_file`` for when else)."""
         self._lock = threading.Lock()
-        self._pending: dict[bytes, Known] = {}
-        self._pending_rows: list[_Row] = []
+        self._pending: dict[bytes, _Row] = {}
         self._pack_lists: dict[RunId, Digest] = {}
         self._is_spoiled = False
         self._now = 0
@@ -97,7 +97,7 @@ class LaneIndex:
         chunks = [_row(entry, run) for entry in segment.entries]
         with self._lock, self._connection:
             self._connection.executemany("insert or replace into pack values (?, ?, ?, ?, 0, 0, 0, 0)", packs)
-            self._connection.executemany("insert or replace into chunk values (?, ?, ?, ?, ?, ?, ?)", chunks)
+            self._connection.executemany("insert or replace into chunk values (?, ?, ?, ?, ?, ?, ?, ?)", chunks)
             self._connection.execute("insert or ignore into segment values (?)", (name,))
 
     def assume_present(self) -> None:
@@ -242,47 +242,59 @@ class LaneIndex:
     def find(self, chunk: ChunkId) -> Known | None:
         """Return where the chunk lies, in this run's packs or in a pack that is present; ``None`` when unknown.
 
-        What has a twin that is not there is unknown: a run that died between the two left it so, or the twin was lost.
+        What has a twin that is not there is unknown: a run that died between the two left it so, or the twin was lost. So is a delta
+        one of whose bases is unknown.
         """
+        return self._find(chunk, MOST_BASES)
+
+    def _find(self, chunk: ChunkId, most_bases: int) -> Known | None:
+        row = self._found(chunk)
+        if row is None:
+            return None
+        run, place, twin, base, expected, stored_at = row
+        if checksum(chunk.raw, run, place, twin, base) != expected:
+            self.spoil()
+            return None
+        if stored_at is not None and self._now - stored_at > _lifetime(chunk):
+            return None
+        bases: tuple[ChunkPlace, ...] = ()
+        if base:
+            below = self._find(ChunkId(base), most_bases - 1) if most_bases else None
+            if below is None:
+                return None
+            bases = (ChunkPlace(ChunkId(base), below.run, below.place, below.twin), *below.bases)
+        return Known(RunId(run), Place.decode(place), decode_twin(twin), bases)
+
+    def _found(self, chunk: ChunkId) -> tuple[bytes, bytes, bytes, bytes, int, int | None] | None:
         with self._lock:
             pending = self._pending.get(chunk.raw)
             if pending is not None:
-                return pending
+                return (*pending[3:], None)
             try:
                 row = self._connection.execute(_FIND_FRESH, (chunk.raw,)).fetchone()
                 row = row or self._connection.execute(_FIND_PRESENT, (chunk.raw, NO_TWIN)).fetchone()
             except sqlite3.Error:
                 self.spoil()
                 return None
-        if row is None:
-            return None
-        run, place, twin, expected, stored_at = row
-        if checksum(chunk.raw, run, place, twin) != expected:
-            self.spoil()
-            return None
-        if stored_at is not None and self._now - stored_at > _lifetime(chunk):
-            return None
-        return Known(RunId(run), Place.decode(place), decode_twin(twin))
+        return row if row is None else tuple(row)
 
     def add_fresh(self, entry: IndexEntry, run: RunId) -> None:
         """Make a chunk that this run has placed known to the rest of the run."""
         row = _row(entry, run)
         with self._lock:
-            self._pending[row[0]] = Known(run, entry.place, entry.twin)
-            self._pending_rows.append(row)
-            if len(self._pending_rows) >= _BATCH:
+            self._pending[row[0]] = row
+            if len(self._pending) >= _BATCH:
                 self._put_away()
 
     def _put_away(self) -> None:
         """Move what is pending into the file; where that fails the chunks are unknown from now on, and stored again."""
         try:
             self._connection.executemany(
-                "insert or replace into fresh values (?, ?, ?, ?, ?, ?, ?)", self._pending_rows
+                "insert or replace into fresh values (?, ?, ?, ?, ?, ?, ?, ?)", self._pending.values()
             )
         except sqlite3.Error:
             self.spoil()
         self._pending.clear()
-        self._pending_rows.clear()
 
 
 def _lifetime(chunk: ChunkId) -> int:
@@ -292,4 +304,6 @@ def _lifetime(chunk: ChunkId) -> int:
 
 def _row(entry: IndexEntry, run: RunId) -> _Row:
     chunk, place, twin = entry.chunk_id.raw, entry.place.encode(), encode_twin(entry.twin)
-    return chunk, entry.kind, entry.plain_length, run.raw, place, twin, checksum(chunk, run.raw, place, twin)
+    base = b"" if entry.base is None else entry.base.raw
+    check = checksum(chunk, run.raw, place, twin, base)
+    return chunk, entry.kind, entry.plain_length, run.raw, place, twin, base, check

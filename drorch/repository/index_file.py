@@ -7,7 +7,7 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 
-VERSION = 3
+VERSION = 4
 _SCHEMA = f"""
 create table if not exists segment (name text primary key) without rowid;
 create table if not exists pack (
@@ -18,14 +18,14 @@ create table if not exists pack (
 create index if not exists pack_digest on pack (digest);
 create table if not exists chunk (
     id blob primary key, kind integer not null, plain_length integer not null, run blob not null,
-    place blob not null, twin blob not null, checksum integer not null) without rowid;
+    place blob not null, twin blob not null, base blob not null, checksum integer not null) without rowid;
 create table if not exists pack_list (
     run blob not null, store text not null, digest blob not null, primary key (run, store)) without rowid;
 create table if not exists carried (
     name text primary key, entry blob not null, needs blob not null, checksum integer not null) without rowid;
 create temp table fresh (
     id blob primary key, kind integer not null, plain_length integer not null, run blob not null,
-    place blob not null, twin blob not null, checksum integer not null) without rowid;
+    place blob not null, twin blob not null, base blob not null, checksum integer not null) without rowid;
 pragma user_version = {VERSION};
 """
 

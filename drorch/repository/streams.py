@@ -7,43 +7,61 @@ calling thread, so that a restore finds neighbours side by side. At most ``WINDO
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 
 from drorch.format.chunking import Chunker, ChunkerParameters
 from drorch.format.index import IndexEntry
-from drorch.format.record import KIND_CHUNK, chunk_id
+from drorch.format.record import KIND_CHUNK, RecordHeader, chunk_id
 from drorch.format.tree import ChunkPlace, LeafEntry, Reference
 from drorch.ids import ChunkId, RunId
+from drorch.repository.deltas import Deltas, Plan
 from drorch.repository.index import Known, LaneIndex
 from drorch.repository.needs import NeedsCollector
+from drorch.repository.packing import PackLine
 from drorch.repository.sealing import Sealer
 from drorch.repository.trees import NodeStore, StreamTree
 from drorch.repository.twins import Line
 from drorch.storage.interface import Bytes
 
 WINDOW_CHUNKS = 6
-CHUNKER_PARAMETERS = ChunkerParameters()
-
 SMALL_CHUNKS = ChunkerParameters(min=16 * 2**10, average=64 * 2**10, max=256 * 2**10)
+CHUNKER_PARAMETERS = ChunkerParameters()
+NO_PLAN = Plan()
+
 
 @dataclass(slots=True, kw_only=True)
 class StreamTotals:
-    """What became of the chunks of a run, in plain bytes and chunks."""
+    """What became of the chunks of a run, in plain bytes and chunks; ``delta_stored_bytes`` are those of the deltas.
+
+    ``missed_bytes`` are the part of ``new_bytes`` that a larger base cache would have made deltas.
+    """
 
     new_chunks: int = 0
     new_bytes: int = 0
     known_chunks: int = 0
     known_bytes: int = 0
+    delta_chunks: int = 0
+    delta_bytes: int = 0
+    delta_stored_bytes: int = 0
+    missed_bytes: int = 0
 
     def add(self, other: StreamTotals) -> None:
         """Add what another stream counted."""
-        self.new_chunks += other.new_chunks
-        self.new_bytes += other.new_bytes
-        self.known_chunks += other.known_chunks
-        self.known_bytes += other.known_bytes
+        for counted in fields(self):
+            setattr(self, counted.name, getattr(self, counted.name) + getattr(other, counted.name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A chunk ready to be placed, once or twice, and by which plan it was made."""
+
+    records: tuple[bytes, ...]
+    header: RecordHeader
+    content: Bytes = field(repr=False)
+    plan: Plan
 
 
 @dataclass(slots=True)
@@ -53,7 +71,7 @@ class _Slot:
     identity: ChunkId
     plain_length: int
     known: Known | None = None
-    sealed: Future[tuple[bytes, ...]] | None = None
+    sealed: Future[_Sealed] | None = None
     same_as: _Slot | None = None
 
 
@@ -67,6 +85,8 @@ class StreamSink:
     needs: NeedsCollector
     nodes: NodeStore
     pool: Executor
+    deltas: Deltas | None
+    take_line: Callable[[], PackLine]
     chunker_seed: int = field(repr=False)
 
 
@@ -88,6 +108,7 @@ class TreeWriter:
         self.noted = noted
         self._sink = sink
         self.line = line
+        self.delta_line: PackLine | None = None
         self._ordinal = ordinal
         self._offset = 0
         self._chunker = Chunker(sink.chunker_seed, parameters)
@@ -129,30 +150,71 @@ class TreeWriter:
 
     def _may_reuse(self, known: Known) -> bool:
         """A chunk that must stand twice and stands once is stored afresh, like one whose run is one too many."""
-        return (known.twin is not None or self.line.copies == 1) and self._sink.needs.admits(known.run)
+        if known.twin is None and self.line.copies > 1:
+            return False
+        return all(map(self._sink.needs.admits, (known.run, *(base.run for base in known.bases))))
 
-    def _seal(self, identity: ChunkId, plain: Bytes, offset: int) -> tuple[bytes, ...]:
-        seal = self._sink.sealer.seal
-        return tuple(seal(KIND_CHUNK, identity, plain, self._ordinal, offset) for _ in range(self.line.copies))
+    def _seal(self, identity: ChunkId, plain: Bytes, offset: int) -> _Sealed:
+        """Encode and seal a chunk: in full, or as a delta where that takes less than half as much."""
+        sealer, deltas = self._sink.sealer, self._sink.deltas
+        plan = NO_PLAN if deltas is None or self.line.copies > 1 else deltas.plan(plain)
+        encode = partial(sealer.encode, KIND_CHUNK, identity, plain, self._ordinal, offset)
+        if plan.base is None:
+            header, content = encode()
+        else:
+            header, content = encode((plan.base.anchor.identity, plan.base.plain))
+            if len(content) > plan.base.most_bytes:
+                plan = plan.without_base()
+                header, content = encode()
+        records = tuple(sealer.seal_encoded(header, content) for _ in range(self.line.copies))
+        return _Sealed(records, header, content, plan)
 
     def _settle(self, slot: _Slot) -> None:
         """Place the chunk if it is new, and append it to the tree."""
+        known = slot.same_as.known if slot.same_as is not None else slot.known
         if slot.sealed is not None:
-            slot.known = self._place(slot, slot.sealed.result())
-            self.totals.new_chunks += 1
-            self.totals.new_bytes += slot.plain_length
+            known = slot.known = self._place(slot, slot.sealed.result())
         else:
             self.totals.known_chunks += 1
             self.totals.known_bytes += slot.plain_length
-        known = slot.same_as.known if slot.same_as is not None else slot.known
         assert known is not None
-        self._sink.needs.add(known.run, known.place, known.twin)
-        if self.noted is not None:
-            self.noted.add(known.run, known.place, known.twin)
-        self._tree.add(LeafEntry(ChunkPlace(slot.identity, known.run, known.place, known.twin), slot.plain_length))
+        chunk = ChunkPlace(slot.identity, known.run, known.place, known.twin)
+        for place in (chunk, *known.bases):
+            self._sink.needs.add(place.run, place.place, place.twin)
+            if self.noted is not None:
+                self.noted.add(place.run, place.place, place.twin)
+        if slot.known is known and slot.sealed is None and self._sink.deltas is not None:
+            self._sink.deltas.seen(slot.identity, known)
+        self._tree.add(LeafEntry(chunk, slot.plain_length, known.bases))
 
-    def _place(self, slot: _Slot, records: tuple[bytes, ...]) -> Known:
-        entry = self.line.keep(records, partial(IndexEntry, slot.identity, KIND_CHUNK, slot.plain_length))
+    def _place(self, slot: _Slot, sealed: _Sealed) -> Known:
+        base = sealed.plan.base
+        base_id = None if base is None else base.anchor.identity
+        line = self.line if base is None else self._line_of_deltas()
+        entry = line.keep(
+            sealed.records, partial(IndexEntry, slot.identity, KIND_CHUNK, slot.plain_length, base=base_id)
+        )
         self._sink.index.add_fresh(entry, self._sink.run)
         del self._sealing[slot.identity.raw]
-        return Known(self._sink.run, entry.place, entry.twin)
+        if self._sink.deltas is not None:
+            self._sink.deltas.stored(sealed.plan, sealed.header, sealed.content)
+        self._count(slot, sealed)
+        return Known(self._sink.run, entry.place, entry.twin, () if base is None else base.places)
+
+    def _line_of_deltas(self) -> PackLine:
+        """Deltas go into packs of their own: they are gone before their bases are."""
+        if self.delta_line is None:
+            self.delta_line = self._sink.take_line()
+        return self.delta_line
+
+    def _count(self, slot: _Slot, sealed: _Sealed) -> None:
+        totals = self.totals
+        if sealed.plan.base is not None:
+            totals.delta_chunks += 1
+            totals.delta_bytes += slot.plain_length
+            totals.delta_stored_bytes += len(sealed.content)
+            return
+        totals.new_chunks += 1
+        totals.new_bytes += slot.plain_length
+        if sealed.plan.is_missed:
+            totals.missed_bytes += slot.plain_length

@@ -1,0 +1,255 @@
+"""The chunks of a lane that later ones may be deltas against, found by what they share: a local SQLite file, disposable.
+
+An *anchor* is a chunk whose sketch is remembered. Its level is the number of bases below it: 0 was stored in full, 1 as a delta against
+one of level 0. A delta is made against an anchor until the deltas against it have together cost as much as the anchor itself did; then the
+next one like it is made against the anchor below, or stored in full, and takes its place. So the cost of a day stays far below the
+square that deltas against one base for ever would grow to (docs/adr/0016). Each anchor has a limit of its own, spread by its
+id, or all of a database would fall due in one night.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drorch.format.similarity import LEAST_SHARED
+from drorch.ids import ChunkId
+from drorch.repository.index_file import remove_file
+
+VERSION = 1
+DEEPEST_ANCHOR = 1  # so a chunk is at most two deltas away from one that was stored in full
+POSTINGS_KEPT = 4
+CANDIDATES = 4
+UNUSED_RUNS = 3
+SHARE_RANGE = 2**32
+_CHANGES_AT_ONCE = 64
+
+_SCHEMA = f"""
+create table if not exists anchor (
+    id blob primary key, base blob, level integer not null, plain_length integer not null, stored integer not null,
+    cached integer not null, spent integer not null default 0, unused_runs integer not null default 0,
+    is_retired integer not null default 0) without rowid;
+create index if not exists anchor_base on anchor (base);
+create table if not exists feature (
+    value integer not null, born integer not null, anchor blob not null, primary key (value, born, anchor)) without rowid;
+create index if not exists feature_anchor on feature (anchor);
+create table if not exists setting (name text primary key, value integer not null) without rowid;
+create temp table touched (id blob primary key) without rowid;
+pragma user_version = {VERSION};
+"""
+_SIMILAR = """
+select anchor, count(*) as shared, max(born) as newest from feature where value in ({}) group by anchor
+having shared >= ? order by shared desc, newest desc limit ?
+"""
+_FORGET_OLD_POSTINGS = """
+delete from feature where value = ? and born <= (select born from feature where value = ? order by born desc limit 1 offset ?)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """One chunk that may be a base. ``stored`` is what it cost, ``spent`` what the deltas against it did, in bytes."""
+
+    identity: ChunkId
+    base: ChunkId | None
+    level: int
+    plain_length: int
+    stored: int
+    is_cached: bool
+    spent: int
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the next chunk like it should take its place: the limit is half to one and a half of what it cost."""
+        return self.spent >= self.stored * (128 + self.identity.raw[1]) // 256
+
+
+class Anchors:
+    """The anchors of one lane. Safe to use from several threads, in one process; a file that fails knows nothing from then on."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file; raises ``sqlite3.Error`` or ``OSError`` when it is in use or cannot be had."""
+        self._lock = threading.Lock()
+        self._path = path
+        self._is_spoiled = False
+        self._changes = 0
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._connection = _prepared(path)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            remove_file(path)
+            self._connection = _prepared(path)
+        (newest,) = self._connection.execute("select coalesce(max(born), 0) from feature").fetchone()
+        self._born = int(newest)
+
+    def similar(self, sketch: Sequence[int]) -> tuple[Anchor, ...]:
+        """Return the anchors that share most of a sketch, the best first; linear in the sketch, whatever was stored."""
+        if len(sketch) < LEAST_SHARED:
+            return ()
+        marks = ",".join("?" * len(sketch))
+        rows = self._query(_SIMILAR.format(marks), (*sketch, LEAST_SHARED, CANDIDATES))
+        found = (self.get(ChunkId(identity)) for identity, _, _ in rows)
+        return tuple(anchor for anchor in found if anchor is not None)
+
+    def get(self, identity: ChunkId) -> Anchor | None:
+        """Return an anchor, retired ones included."""
+        rows = self._query(
+            "select base, level, plain_length, stored, cached, spent from anchor where id = ?", (identity.raw,)
+        )
+        for base, level, plain_length, stored, cached, spent in rows:
+            below = None if base is None else ChunkId(base)
+            return Anchor(identity, below, level, plain_length, stored, cached > 0, spent)
+        return None
+
+    def add(self, anchor: Anchor, sketch: Iterable[int], cached_bytes: int) -> None:
+        """Remember a chunk that was stored, and what it takes in the cache."""
+        self._born += 1
+        born, identity = self._born, anchor.identity.raw
+        base = None if anchor.base is None else anchor.base.raw
+        with self._changing() as connection:
+            connection.execute(
+                "insert or replace into anchor values (?, ?, ?, ?, ?, ?, 0, 0, 0)",
+                (identity, base, anchor.level, anchor.plain_length, anchor.stored, cached_bytes),
+            )
+            for value in sketch:
+                connection.execute("insert or replace into feature values (?, ?, ?)", (value, born, identity))
+                connection.execute(_FORGET_OLD_POSTINGS, (value, value, POSTINGS_KEPT))
+            connection.execute("insert or ignore into touched values (?)", (identity,))
+
+    def spend(self, identity: ChunkId, stored_bytes: int) -> None:
+        """Count a delta against an anchor."""
+        with self._changing() as connection:
+            connection.execute("update anchor set spent = spent + ? where id = ?", (stored_bytes, identity.raw))
+            connection.execute("insert or ignore into touched values (?)", (identity.raw,))
+
+    def touch(self, identity: ChunkId) -> None:
+        """Note that a chunk is part of this snapshot too."""
+        with self._changing() as connection:
+            connection.execute("insert or ignore into touched values (?)", (identity.raw,))
+
+    def retire(self, identities: Iterable[ChunkId]) -> None:
+        """Let nothing new be made against these; they stay until no other anchor is read through them."""
+        with self._changing() as connection:
+            for identity in identities:
+                connection.execute("update anchor set is_retired = 1 where id = ?", (identity.raw,))
+                connection.execute("delete from feature where anchor = ?", (identity.raw,))
+
+    def end_run(self, budget_bytes: int) -> tuple[ChunkId, ...]:
+        """Forget what three runs in a row had no use for and what does not fit; return what is to leave the cache."""
+        dropped: list[ChunkId] = []
+        with self._changing() as connection:
+            connection.execute(
+                "update anchor set unused_runs = case when id in (select id from touched) then 0 else unused_runs + 1 end"
+            )
+            dropped = self._drop(connection, "is_retired or unused_runs >= ?", (UNUSED_RUNS,))
+            dropped += self._fit(connection, budget_bytes)
+            connection.execute("delete from touched")
+        return tuple(dropped)
+
+    @property
+    def share(self) -> int:
+        """Bases are cached whose root's id begins with a number below this, out of ``SHARE_RANGE``."""
+        for (value,) in self._query("select value from setting where name = 'share'", ()):
+            return int(value)
+        return SHARE_RANGE
+
+    @property
+    def cached_bytes(self) -> int:
+        """What the cache of this lane takes on disk, as far as it was counted."""
+        for (total,) in self._query("select coalesce(sum(cached), 0) from anchor", ()):
+            return int(total)
+        return 0
+
+    def forget_cached(self, identity: ChunkId) -> None:
+        """Note that a base is not in the cache after all."""
+        with self._changing() as connection:
+            connection.execute("update anchor set cached = 0 where id = ?", (identity.raw,))
+
+    def close(self) -> None:
+        """Close the file; one that failed is thrown away."""
+        with self._lock, suppress(sqlite3.Error):
+            self._connection.commit()
+        self._connection.close()
+        if self._is_spoiled:
+            remove_file(self._path)
+
+    def _drop(self, connection: sqlite3.Connection, condition: str, values: tuple[int, ...]) -> list[ChunkId]:
+        """Delete the anchors that meet ``condition`` and below which none is left, from the top down."""
+        dropped: list[ChunkId] = []
+        for _ in range(DEEPEST_ANCHOR + 1):
+            rows = connection.execute(
+                f"select id from anchor as one where ({condition})"  # noqa: S608 - our own conditions
+                " and not exists (select 1 from anchor as other where other.base = one.id)",
+                values,
+            ).fetchall()
+            connection.executemany("delete from anchor where id = ?", rows)
+            connection.executemany("delete from feature where anchor = ?", rows)
+            dropped += [ChunkId(identity) for (identity,) in rows]
+        return dropped
+
+    def _fit(self, connection: sqlite3.Connection, budget_bytes: int) -> list[ChunkId]:
+        """Set the share to what the budget holds; return the bases that are above it. They stay anchors, which say what more room would save."""
+        total, everything = connection.execute(
+            "select coalesce(sum(cached), 0), coalesce(sum(stored), 0) from anchor"
+        ).fetchone()
+        share = min(SHARE_RANGE, SHARE_RANGE * budget_bytes // everything) if everything else SHARE_RANGE
+        connection.execute("insert or replace into setting values ('share', ?)", (share,))
+        if total <= budget_bytes:
+            return []
+        rows = connection.execute(
+            "select one.id, coalesce(below.id, one.id) from anchor as one left join anchor as below on below.id = one.base"
+            " where one.cached > 0"
+        ).fetchall()
+        above = [(identity,) for identity, root in rows if not is_within(ChunkId(root), share)]
+        connection.executemany("update anchor set cached = 0 where id = ?", above)
+        return [ChunkId(identity) for (identity,) in above]
+
+    def _query(self, sql: str, values: Sequence[object]) -> list[Any]:
+        with self._lock:
+            if self._is_spoiled:
+                return []
+            try:
+                return self._connection.execute(sql, values).fetchall()
+            except sqlite3.Error:
+                self._is_spoiled = True
+                return []
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection for a change; what fails is lost, with all that the file knew: it is thrown away."""
+        with self._lock:
+            try:
+                yield self._connection
+                self._changes += 1
+                if self._changes % _CHANGES_AT_ONCE == 0:
+                    self._connection.commit()
+            except sqlite3.Error:
+                self._is_spoiled = True
+
+
+def is_within(root: ChunkId, share: int) -> bool:
+    """Whether bases below that root are cached."""
+    return int.from_bytes(root.raw[:4], "big") < share
+
+
+def _prepared(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, check_same_thread=False, timeout=0)
+    try:
+        for pragma in ("locking_mode = exclusive", "journal_mode = wal", "synchronous = off"):
+            connection.execute(f"pragma {pragma}")
+        (version,) = connection.execute("pragma user_version").fetchone()
+        (tables,) = connection.execute("select count(*) from sqlite_master").fetchone()
+        if tables and version != VERSION:
+            raise sqlite3.DatabaseError("tables of another version")
+        connection.executescript(_SCHEMA)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,190 @@
+"""Decides for one run which new chunks are stored as deltas, and against what; keeps what later runs will need to decide.
+
+Nothing here is trusted: an anchor names a chunk, the index says whether that chunk is still there and where, the cache gives its
+bytes checked against its id. Whatever is missing or damaged costs space and never data.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from drorch.format.record import RecordHeader
+from drorch.format.similarity import Sketcher
+from drorch.format.tree import ChunkPlace
+from drorch.ids import ChunkId
+from drorch.repository.anchors import DEEPEST_ANCHOR, Anchor, Anchors, is_within
+from drorch.repository.base_cache import SIZE_FILE, BaseCache, CacheKeys
+from drorch.repository.index import Known, LaneIndex
+from drorch.repository.needs import NeedsCollector
+from drorch.storage.interface import Bytes
+
+FREE_SHARE = 10  # a tenth of the disk's free space at most
+WORTH = 2  # a delta that is more than half of what a full chunk takes is not worth its base
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseRoom:
+    """Where bases may be kept: the bases of all lanes together take at most ``limit_bytes``, and a tenth of the disk's free space."""
+
+    directory: Path
+    limit_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a chunk is to be a delta against. ``places`` are its own place and those of its bases."""
+
+    anchor: Anchor
+    plain: bytes = field(repr=False)
+    places: tuple[ChunkPlace, ...]
+    most_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a new chunk is to be stored. ``exhausted`` are anchors whose place it takes; ``is_missed``: its base is not in the cache."""
+
+    sketch: tuple[int, ...] = ()
+    base: Base | None = None
+    exhausted: tuple[ChunkId, ...] = ()
+    is_missed: bool = False
+
+    def without_base(self) -> Plan:
+        """Return the plan for storing the chunk in full after all."""
+        return replace(self, base=None)
+
+
+class Deltas:
+    """The anchors and cached bases of one lane during one run. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        anchors: Anchors,
+        cache: BaseCache,
+        index: LaneIndex,
+        needs: NeedsCollector,
+        *,
+        seed: int,
+        budget_bytes: int,
+    ) -> None:
+        self._anchors = anchors
+        self._cache = cache
+        self._index = index
+        self._needs = needs
+        self._budget_bytes = budget_bytes
+        self._seed = seed
+        self._own = threading.local()
+        self._share = anchors.share
+
+    def plan(self, plain: Bytes) -> Plan:
+        """Return how to store a new chunk."""
+        sketch = self._sketcher().sketch(plain)
+        is_missed = False
+        for candidate in self._anchors.similar(sketch):
+            anchor, exhausted = self._usable(candidate)
+            if anchor is None:
+                return Plan(sketch, exhausted=exhausted)
+            base = self._base(anchor, len(plain))
+            if base is not None:
+                return Plan(sketch, base, exhausted)
+            is_missed = is_missed or not anchor.is_cached
+        return Plan(sketch, is_missed=is_missed)
+
+    def stored(self, plan: Plan, header: RecordHeader, content: Bytes) -> None:
+        """Note that a chunk was stored by ``plan``, and keep it if it may be a base."""
+        base = plan.base.anchor if plan.base is not None else None
+        level = 0 if base is None else base.level + 1
+        if base is not None:
+            self._anchors.spend(base.identity, len(content))
+        if level <= DEEPEST_ANCHOR and plan.sketch:
+            root = header.chunk_id if base is None else base.base or base.identity
+            cached = self._cache.put(header, content) if is_within(root, self._share) else 0
+            below = None if base is None else base.identity
+            anchor = Anchor(header.chunk_id, below, level, header.plain_length, len(content), cached > 0, 0)
+            self._anchors.add(anchor, plan.sketch, cached)
+        if plan.exhausted:
+            self._anchors.retire(plan.exhausted)
+
+    def seen(self, identity: ChunkId, known: Known) -> None:
+        """Note that a chunk is part of this snapshot too: what it is and what it rests on stays of use."""
+        for one in (identity, *(place.chunk_id for place in known.bases)):
+            self._anchors.touch(one)
+
+    def committed(self) -> None:
+        """Forget what is of no use any more, and make the cache fit its budget."""
+        self._cache.drop(self._anchors.end_run(self._budget_bytes))
+        self._cache.note_size(self._anchors.cached_bytes)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._anchors.close()
+
+    def _usable(self, anchor: Anchor) -> tuple[Anchor | None, tuple[ChunkId, ...]]:
+        """Return the first anchor from ``anchor`` down that is not exhausted, and those that are."""
+        exhausted: list[ChunkId] = []
+        found: Anchor | None = anchor
+        while found is not None and found.is_exhausted:
+            exhausted.append(found.identity)
+            found = None if found.base is None else self._anchors.get(found.base)
+        return found, tuple(exhausted)
+
+    def _base(self, anchor: Anchor, plain_length: int) -> Base | None:
+        known = self._index.find(anchor.identity)
+        if known is None or not self._admits(known):
+            return None
+        plain = self._cache.plain(anchor.identity) if anchor.is_cached else None
+        if plain is None:
+            if anchor.is_cached:
+                self._anchors.forget_cached(anchor.identity)
+            return None
+        place = ChunkPlace(anchor.identity, known.run, known.place, known.twin)
+        root = anchor if anchor.base is None else self._anchors.get(anchor.base) or anchor
+        full = root.stored * plain_length // max(1, root.plain_length)
+        return Base(anchor, plain, (place, *known.bases), full // WORTH)
+
+    def _admits(self, known: Known) -> bool:
+        return all(map(self._needs.admits, (known.run, *(place.run for place in known.bases))))
+
+    def _sketcher(self) -> Sketcher:
+        found: Sketcher | None = getattr(self._own, "sketcher", None)
+        if found is None:
+            found = self._own.sketcher = Sketcher(self._seed)
+        return found
+
+
+def open_deltas(
+    room: BaseRoom,
+    lane: str,
+    keys: CacheKeys,
+    index: LaneIndex,
+    needs: NeedsCollector,
+    *,
+    seed: int,
+    random_bytes: Callable[[int], bytes],
+) -> Deltas | None:
+    """Open anchors and base cache of a lane; ``None`` when they cannot be had, or another process has them."""
+    directory = room.directory
+    bases = directory / f"{lane}.bases"
+    with suppress(OSError, sqlite3.Error):
+        anchors = Anchors(directory / f"{lane}.anchors")
+        own = anchors.cached_bytes
+        free = own + shutil.disk_usage(directory).free // FREE_SHARE
+        budget = min(room.limit_bytes - _held_by_others(directory, bases), free)
+        cache = BaseCache(bases, keys, random_bytes)
+        return Deltas(anchors, cache, index, needs, seed=seed, budget_bytes=max(0, budget))
+    return None
+
+
+def _held_by_others(directory: Path, own: Path) -> int:
+    total = 0
+    for path in directory.glob(f"*.bases/{SIZE_FILE}"):
+        if path.parent != own:
+            with suppress(OSError, ValueError):
+                total += int(path.read_text(encoding="ascii"))
+    return total
