@@ -64,6 +64,9 @@ if TYPE_CHECKING:
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MACHINE_ID = Path("/etc/machine-id")
+ANSWER_TIMEOUT_SECONDS = 30.0
+PATIENCE_SECONDS = 300.0
+SHORT_PATIENCE_SECONDS = 60.0  # where there are other stores: a run goes on without one that is silent
 _HELP_FILES = {
     "README.txt": "docs/help/README.txt",
     "FORMAT.md": "docs/FORMAT.md",
@@ -205,7 +208,9 @@ class Wiring:
                 secret_key=self._text(store.secret_key),
                 path_style=store.path_style,
                 ca_bundle=store.authority,
-            )
+                answer_timeout_seconds=store.answer_timeout_seconds,
+            ),
+            store.patience_seconds or (PATIENCE_SECONDS if len(self.settings.stores) == 1 else SHORT_PATIENCE_SECONDS),
         )
 
     def validate_store(self, name: str) -> Sequence[StoreFinding]:
@@ -236,6 +241,7 @@ class Wiring:
             secret_key=self._text(store.secret_key),
             path_style=store.path_style,
             ca_bundle=store.authority,
+            answer_timeout_seconds=store.answer_timeout_seconds,
         )
 
     def _directory(self, directory: Path) -> ObjectStore:
@@ -250,10 +256,13 @@ class Wiring:
             )
         return FilesystemStore(directory)
 
-    def _retrying(self, store: ObjectStore) -> ObjectStore:
+    def _retrying(self, store: ObjectStore, patience_seconds: float = PATIENCE_SECONDS) -> ObjectStore:
         from drorch.storage.retrying import RetryingStore
 
-        return RetryingStore(store, clock=self.clock, random_fraction=secrets.SystemRandom().random)
+        random_fraction = secrets.SystemRandom().random
+        return RetryingStore(
+            store, clock=self.clock, random_fraction=random_fraction, deadline_seconds=patience_seconds
+        )
 
     def _kept(self, store: ObjectStore) -> ObjectStore:
         self._open.callback(store.close)
@@ -623,6 +632,7 @@ def _s3(
     secret_key: str | None = None,
     path_style: bool | None = None,
     ca_bundle: Path | None = None,
+    answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS,
 ) -> S3ObjectStore:
     from drorch.storage.s3 import S3Store as S3ObjectStore
 
@@ -635,6 +645,7 @@ def _s3(
         secret_key=secret_key,
         path_style=path_style,
         ca_bundle=ca_bundle,
+        read_timeout_seconds=answer_timeout_seconds,
     )
 
 

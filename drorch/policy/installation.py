@@ -27,7 +27,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Store:
-    """A bucket. ``None``: ``endpoint`` AWS, ``region`` and keys from the standard AWS places, ``path_style`` decided by drorch."""
+    """A bucket. ``None``: ``endpoint`` AWS, ``region`` and keys from the standard AWS places, ``path_style`` and ``patience_seconds`` decided by drorch."""
 
     name: str
     bucket: str
@@ -38,6 +38,8 @@ class S3Store:
     secret_key: SecretReference | None
     authority: Path | None
     path_style: bool | None
+    answer_timeout_seconds: int
+    patience_seconds: int | None
     object_lock_seconds: int | None
     site: Site | None
 

@@ -104,6 +104,19 @@ _STORE_FIELDS = (
         summary="Whether the bucket stands in the path; decided by the endpoint when left out",
     ),
     Field(
+        key="answer_timeout",
+        attribute="answer_timeout_seconds",
+        kind=duration("1s", "10m"),
+        summary="No byte for this long: the request is tried again",
+        default="30s",
+    ),
+    Field(
+        key="patience",
+        attribute="patience_seconds",
+        kind=duration("1s", "1h"),
+        summary="How long one request is tried again; left out: 5 minutes, 1 minute where there are other stores",
+    ),
+    Field(
         key="object_lock",
         attribute="object_lock_seconds",
         kind=duration("1d", "36500d"),

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while an S3 server keeps a request and says nothing: the process is gone within five seconds."""
+"""An S3 server that keeps a request and says nothing: Ctrl-C ends the process within five seconds, and a run goes on in the other store."""
 
 from __future__ import annotations
 
@@ -95,3 +95,25 @@ def test_a_restore_ends(cloud: Desk, server: QuirkyS3, number: signal.Signals, t
     assert (code, "Traceback" in told) == (CODES[number], False), told
     assert seconds < PATIENCE_SECONDS
     assert not target.exists()
+
+
+@pytest.mark.parametrize(("method", "part"), [("PUT", "/p/"), ("PUT", ".c"), ("GET", "/m/"), ("GET", "")])
+def test_a_run_goes_on_in_the_other_store(cloud: Desk, server: QuirkyS3, method: str, part: str) -> None:
+    """A request may take a second, and be tried again for three: that is waited for once in the run, and not five minutes."""
+    settings = (cloud.base / "drorch.yaml").read_text(encoding="utf-8")
+    settings = settings.replace("stores: [cloud]", "stores: [cloud, disk]")
+    settings = settings.replace(
+        "stores:\n  cloud:\n",
+        "stores:\n  disk:\n    directory: disk\n  cloud:\n    answer_timeout: 1s\n    patience: 3s\n",
+    )
+    (cloud.base / "drorch.yaml").write_text(settings, encoding="utf-8")
+    hang = Hang(server, method, part)
+    try:
+        began = time.monotonic()
+        told = cloud.drorch("backup", "civil", expect=3)
+        took = time.monotonic() - began
+    finally:
+        hang.let_go.set()
+    assert hang.holds.is_set()
+    told.says("PARTIAL", "copies=1/2")
+    assert took < 15, took

@@ -42,7 +42,7 @@ class S3Store:
         path_style: bool | None = None,
         ca_bundle: Path | None = None,
         connect_timeout_seconds: float = 10.0,
-        read_timeout_seconds: float = 60.0,
+        read_timeout_seconds: float = 30.0,
         max_connections: int = 16,
     ) -> None:
         check_bucket(bucket)
