@@ -23,6 +23,11 @@ _SAID = (
     ("starting up", "server is starting up"),
     ("shutting down", "server is shutting down"),
     ("No such file or directory", "no server on that socket"),
+    # what our own hints say: of a run that ended long ago only these are kept
+    ("is the server running, and listening", "connection refused"),
+    ("a firewall may drop the packets", "no answer in time"),
+    ("the name of the host is unknown", "host name unknown"),
+    ("connections of the server are taken", "all connections of the server taken"),
 )
 NOTHING_SUCCEEDED = 20  # the exit code of many failures without one class, or of several causes
 _URL = re.compile(r"[a-z]+://[^\s,;]+")

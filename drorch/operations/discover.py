@@ -20,11 +20,10 @@ from drorch.clock import Clock
 from drorch.errors import CatalogError, SourceMissing
 from drorch.ids import RunId
 from drorch.operations.protect import Machine, as_ours
-from drorch.policy.discovery import chosen, discovery_of, is_chosen, server_of
+from drorch.operations.seen import DISCOVERY, gone_addresses
+from drorch.policy.discovery import chosen, discovery_of, server_of
 from drorch.policy.model import SourcePromise
 from drorch.sources.interface import DatabaseServer
-
-OPERATION = "discovery"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +64,7 @@ class Discoverer:
             found = self._keep(promise, server.databases())
         except BaseException as error:
             with suppress(CatalogError):
-                self._catalog.end_run(run, RunOutcome.of_error(as_ours(error, OPERATION), ended_at=self._clock.now()))
+                self._catalog.end_run(run, RunOutcome.of_error(as_ours(error, DISCOVERY), ended_at=self._clock.now()))
             raise
         self._catalog.end_run(run, RunOutcome(state=RunState.COMPLETE, ended_at=self._clock.now()))
         return found
@@ -77,7 +76,7 @@ class Discoverer:
                 run_id=run,
                 source=promise.address,
                 policy=promise.policy_name,
-                operation=OPERATION,
+                operation=DISCOVERY,
                 started_at=self._clock.now(),
                 policy_digest=self._policy_digest,
                 host=machine.host,
@@ -132,23 +131,3 @@ class Discoverer:
         self._catalog.record_event(
             EventRecord(at=self._clock.now(), kind=kind, severity=severity, message=message, source=address)
         )
-
-
-def gone_addresses(promise: SourcePromise, seen: tuple[SeenDatabase, ...]) -> tuple[str, ...]:
-    """Return the sources of ``promise`` whose databases its server had once and has no longer."""
-    discovery = discovery_of(promise)
-    return tuple(
-        promise.discovered(one.name).address
-        for one in seen
-        if one.asked_by == promise.address and one.gone_at is not None and is_chosen(discovery, one.name)
-    )
-
-
-def known_promises(promise: SourcePromise, seen: tuple[SeenDatabase, ...]) -> tuple[SourcePromise, ...]:
-    """Return the sources that the server was last seen to have, those that are gone included; without asking it."""
-    discovery = discovery_of(promise)
-    return tuple(
-        promise.discovered(one.name)
-        for one in seen
-        if one.asked_by == promise.address and is_chosen(discovery, one.name)
-    )

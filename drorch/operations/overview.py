@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -12,12 +12,15 @@ from drorch.catalog.interface import (
     CopyState,
     RunRecord,
     RunState,
+    SeenDatabase,
     SnapshotRecord,
     SourceClaim,
     SourceRecord,
     SourceState,
 )
 from drorch.errors import NothingDone
+from drorch.operations.alarms import Alarm, alarms
+from drorch.operations.seen import DISCOVERY, known_promises
 from drorch.policy.model import Policy, SourcePromise
 from drorch.policy.problems import Problem
 from drorch.policy.schedule import OnceSchedule, next_occurrence, occurrences_between, spread_offset_seconds
@@ -77,6 +80,7 @@ class SourceStanding:
     copies_promised: int
     due_at: datetime | None
     is_running: bool
+    last_seen_at: datetime | None = None  # when its server was last seen to have it, if it is ever asked
 
     @property
     def is_inside_rpo(self) -> bool:
@@ -91,11 +95,13 @@ class Overview:
     at: datetime
     sources: tuple[SourceStanding, ...]
     policy_problems: tuple[Problem, ...]
+    alarms: tuple[Alarm, ...] = ()
 
     @property
     def is_well(self) -> bool:
         """Whether nobody needs to do anything."""
-        return not self.policy_problems and all(source.standing.is_well for source in self.sources)
+        calm = all(alarm.kind.is_only_a_note for alarm in self.alarms)
+        return calm and not self.policy_problems and all(source.standing.is_well for source in self.sources)
 
     @property
     def protected(self) -> tuple[SourceStanding, ...]:
@@ -107,25 +113,27 @@ class Overview:
 class _Known:
     """What the catalog knows, asked once for all sources."""
 
-    catalog: Catalog
     newest_good: Mapping[str, SnapshotRecord]
     newest_runs: Mapping[str, RunRecord]
     sources: Mapping[str, SourceRecord]
     copies: Mapping[str, frozenset[str]]
     claimed: frozenset[str]
+    tries: Mapping[str, int]
+    seen: Mapping[str, tuple[SeenDatabase, ...]]
+    asked: Mapping[str, RunRecord]
 
     def last_run(self, address: str) -> RunRecord | None:
-        """Return the last backup that tried; one that found the source busy tells nothing about it."""
-        newest = self.newest_runs.get(address)
-        if newest is None or newest.error_slug != NothingDone.slug:
-            return newest
-        runs = self.catalog.runs(source=address, operation=OPERATION, limit=_MOST_TRIES)
-        return next((run for run in runs if run.error_slug != NothingDone.slug), None)
+        """Return the last backup that tried."""
+        return self.newest_runs.get(address)
 
-    def tries_since(self, address: str, moment: datetime | None) -> int:
-        """Return how many runs ended badly since then."""
-        runs = self.catalog.runs(source=address, operation=OPERATION, states=_BAD, since=moment, limit=_MOST_TRIES)
-        return sum(run.error_slug != NothingDone.slug for run in runs)
+    def seen_of(self, promise: SourcePromise) -> Mapping[str, SeenDatabase]:
+        """Return what the server of a promise was ever seen to have, by the address of the source."""
+        return {promise.discovered(one.name).address: one for one in self.seen.get(promise.address, ())}
+
+    def is_retired(self, address: str) -> bool:
+        """Whether somebody said that the source is no more."""
+        record = self.sources.get(address)
+        return record is not None and record.state is SourceState.RETIRED
 
 
 def last_runs(catalog: Catalog) -> Mapping[str, RunRecord]:
@@ -161,7 +169,8 @@ def overview(
     A source whose policy file could not be loaded is not called ``OPEN``: the problem of its file is told instead.
     """
     known = _known(catalog, is_running)
-    standings = [_stand(policy, promise, known, now) for policy in policies for promise in policy.sources()]
+    policies = tuple(policies)
+    standings = [standing for policy in policies for standing in _standings(policy, known, now)]
     named = {standing.address for standing in standings}
     if not policy_problems:
         standings += [
@@ -172,6 +181,7 @@ def overview(
         at=now,
         sources=tuple(sorted(standings, key=lambda source: (order[source.standing], source.address))),
         policy_problems=tuple(policy_problems),
+        alarms=alarms(policies, known.seen, known.asked),
     )
 
 
@@ -182,16 +192,46 @@ def _known(catalog: Catalog, is_running: Callable[[SourceClaim], bool]) -> _Know
         if copy.state is CopyState.COMPLETE:
             copies.setdefault(copy.snapshot, set()).add(copy.store)
     return _Known(
-        catalog=catalog,
         newest_good=newest_good,
-        newest_runs=catalog.newest_run_by_source(operation=OPERATION),
+        newest_runs=last_runs(catalog),
         sources={record.address: record for record in catalog.sources()},
         copies={snapshot: frozenset(stores) for snapshot, stores in copies.items()},
         claimed=frozenset(claim.source for claim in catalog.claims() if is_running(claim)),
+        tries=catalog.bad_tries_by_source(operation=OPERATION, ignoring=[NothingDone.slug]),
+        seen=_by_asker(catalog.seen_databases()),
+        asked=catalog.newest_run_by_source(operation=DISCOVERY),
     )
 
 
-def _stand(policy: Policy, promise: SourcePromise, known: _Known, now: datetime) -> SourceStanding:
+def _by_asker(seen: Iterable[SeenDatabase]) -> Mapping[str, tuple[SeenDatabase, ...]]:
+    found: dict[str, list[SeenDatabase]] = {}
+    for one in seen:
+        found.setdefault(one.asked_by, []).append(one)
+    return {asker: tuple(databases) for asker, databases in found.items()}
+
+
+def _standings(policy: Policy, known: _Known, now: datetime) -> Iterator[SourceStanding]:
+    """Yield every source of a policy: what its servers were seen to have stands for a promise that asks them."""
+    for promise in policy.sources():
+        if not promise.needs_discovery:
+            yield _stand(policy, promise, known, now)
+            continue
+        seen = known.seen_of(promise)
+        meant = [one for one in known_promises(promise, seen.values()) if _counts(one, seen, known)]
+        for one in meant:
+            yield _stand(policy, one, known, now, seen[one.address])
+        if not meant:
+            yield _stand(policy, promise, known, now)
+
+
+def _counts(promise: SourcePromise, seen: Mapping[str, SeenDatabase], known: _Known) -> bool:
+    """Whether a database that was once seen still is a source: one that is gone is until it is retired."""
+    return seen[promise.address].gone_at is None or not known.is_retired(promise.address)
+
+
+def _stand(
+    policy: Policy, promise: SourcePromise, known: _Known, now: datetime, seen: SeenDatabase | None = None
+) -> SourceStanding:
     address = promise.address
     good, last = known.newest_good.get(address), known.last_run(address)
     record = known.sources.get(address)
@@ -201,7 +241,9 @@ def _stand(policy: Policy, promise: SourcePromise, known: _Known, now: datetime)
     missing = [store for store in policy.stores if store not in held]
     standing, trouble = Standing.CLOSED, None
     if not is_closed:
-        standing, trouble = _judge(policy, promise, known, now)
+        standing, trouble = (
+            _judge(policy, promise, known, now) if seen is None or seen.gone_at is None else _gone(promise, seen)
+        )
     return SourceStanding(
         address=address,
         policy=policy.name,
@@ -215,17 +257,23 @@ def _stand(policy: Policy, promise: SourcePromise, known: _Known, now: datetime)
         copies_promised=len(policy.stores),
         due_at=None if is_closed else _due(policy, address, now),
         is_running=address in known.claimed,
+        last_seen_at=None if seen is None else seen.last_seen_at,
+    )
+
+
+def _gone(promise: SourcePromise, seen: SeenDatabase) -> tuple[Standing, Trouble]:
+    return Standing.GONE, Trouble(
+        text=f"on the server until {seen.last_seen_at:%Y-%m-%d}, not since",
+        remedy=f"drorch source retire {promise.address} --reason TEXT",
     )
 
 
 def _judge(policy: Policy, promise: SourcePromise, known: _Known, now: datetime) -> tuple[Standing, Trouble | None]:
     """Return the worst that is true of a source that is protected, and what to do."""
     address = promise.address
-    good, record = known.newest_good.get(address), known.sources.get(address)
+    good = known.newest_good.get(address)
     if good is None:
         return Standing.NEVER, _trouble_of_never(policy, promise, known)
-    if record is not None and record.state is SourceState.GONE:
-        return Standing.GONE, Trouble(text="the server does not have it any more", remedy="look for it on the server")
     age = (now - good.restore_point).total_seconds()
     if age > policy.objectives.rpo_seconds and not isinstance(policy.schedule, OnceSchedule):
         promised = format_promise(policy.objectives.rpo_seconds)
@@ -253,8 +301,8 @@ def _trouble_of_never(policy: Policy, promise: SourcePromise, known: _Known) -> 
     if promise.needs_discovery:
         return Trouble(
             text=text,
-            details="this version does not look for databases by itself",
-            remedy="name each database in a policy of its own, or in a for_each list",
+            details="its server was never seen to have a database that the policy means",
+            remedy=f"drorch backup {policy.name}",
         )
     return _trouble_of_runs(promise.address, known, text)
 
@@ -266,10 +314,10 @@ def _ended_badly(run: RunRecord) -> bool:
 
 def _trouble_of_runs(address: str, known: _Known, text: str) -> Trouble:
     """Return a trouble that tells why the last run failed, or that none was tried."""
-    last, good = known.last_run(address), known.newest_good.get(address)
+    last = known.last_run(address)
     if last is None or not _ended_badly(last):
         return Trouble(text=text, remedy=f"drorch backup {address}")
-    tries = known.tries_since(address, None if good is None else good.ended_at)
+    tries = known.tries.get(address, 0)
     what = last.error_message or ("its process was gone" if last.state is RunState.CRASHED else "no reason was kept")
     return Trouble(
         text=text,

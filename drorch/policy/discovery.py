@@ -43,15 +43,21 @@ def server_of(source: Source) -> str:
     return path.rpartition("/")[0] + "/" + question + query
 
 
+def _is_thought_of(discovery: Discovery, name: str) -> bool:
+    """Whether somebody decided about the name: a policy means it, or leaves it out by ``except``."""
+    return any(fnmatchcase(name, pattern) for pattern in (*discovery.match, *discovery.exclude))
+
+
 def uncovered(policies: Iterable[Policy], present: Mapping[str, Collection[str]]) -> Mapping[str, tuple[str, ...]]:
-    """Return, by server, the databases that are there (``present``, by server) and that no policy means."""
+    """Return, by server, the databases that are there (``present``, by server) and that no policy means or leaves out."""
     meant: dict[str, set[str]] = {server: set() for server in present}
     for promise in (promise for policy in policies for promise in policy.promises):
         server = server_of(promise.source)
         if server not in present or not isinstance(promise.source, PostgresqlSource | MariadbSource):
             continue
         if promise.needs_discovery:
-            meant[server] |= set(chosen(discovery_of(promise), present[server]))
+            discovery = discovery_of(promise)
+            meant[server] |= {name for name in present[server] if _is_thought_of(discovery, name)}
         elif promise.source.database is not None:
             meant[server].add(promise.source.database)
     found = {server: tuple(sorted(set(names) - meant[server])) for server, names in present.items()}

@@ -10,8 +10,16 @@ import pytest
 
 from drorch.catalog.interface import Catalog, CopyState, RunOutcome, RunState, SnapshotResult, SourceState
 from drorch.catalog.sqlite import open_sqlite
-from drorch.errors import CaptureFailed, NothingDone
-from drorch.operations.overview import Overview, SourceStanding, Standing, overview
+from drorch.errors import CaptureFailed, NothingDone, SourceUnreachable
+from drorch.operations.alarms import AlarmKind
+from drorch.operations.overview import (
+    Overview,
+    SourceStanding,
+    Standing,
+    last_runs,
+    needs_another_try,
+    overview,
+)
 from tests.support.catalogs import START, a_claim, a_copy, a_run, a_snapshot, a_source, an_id, an_outcome
 from tests.support.policies import POSTGRESQL, load
 
@@ -186,10 +194,90 @@ def test_a_closed_source_has_no_rpo_and_is_well(catalog: Catalog, state: SourceS
     assert seen(catalog, START + 9_000 * HOUR).is_well
 
 
-def test_a_source_that_is_gone_from_its_server(catalog: Catalog) -> None:
-    backed_up(catalog)
-    catalog.put_source(a_source(address="land", policy="land", state=SourceState.GONE))
-    assert the_one(catalog, START + HOUR).standing is Standing.GONE
+DISTRICTS = """\
+name: district-land
+source:
+  postgresql:
+    host: legacy.example
+    user: drorch_backup
+    databases: {match: ["land_d*"], except: ["*_test"], expect: 2}
+schedule: "30 1 * * *"
+"""
+SERVER = "postgresql://legacy.example/"
+
+
+class TestAServerThatIsAsked:
+    def test_before_it_was_asked_the_policy_is_late(self, catalog: Catalog) -> None:
+        found = the_one(catalog, START, DISTRICTS)
+        assert (found.address, found.standing) == ("district-land", Standing.NEVER)
+        assert found.trouble is not None
+        assert found.trouble.remedy == "drorch backup district-land"
+
+    def test_each_database_that_it_named_is_a_source(self, catalog: Catalog) -> None:
+        catalog.record_databases("district-land", SERVER, ["land_d1", "land_d2", "land_d2_test"], at=START)
+        found = seen(catalog, START + HOUR, DISTRICTS)
+        assert [one.address for one in found.sources] == ["district-land/land_d1", "district-land/land_d2"]
+        assert {one.standing for one in found.sources} == {Standing.NEVER}
+        assert found.alarms == ()
+
+    def test_what_is_gone_stays_until_it_is_retired_though_it_never_had_a_snapshot(self, catalog: Catalog) -> None:
+        catalog.record_databases("district-land", SERVER, ["land_d1", "land_d2"], at=START)
+        catalog.record_databases("district-land", SERVER, ["land_d1"], at=START + HOUR)
+        found = {one.address: one for one in seen(catalog, START + HOUR, DISTRICTS).sources}
+        gone = found["district-land/land_d2"]
+        assert (gone.standing, gone.last_seen_at, gone.is_inside_rpo) == (Standing.GONE, START, False)
+        assert gone.trouble is not None
+        assert gone.trouble.remedy == "drorch source retire district-land/land_d2 --reason TEXT"
+        catalog.put_source(a_source(address=gone.address, state=SourceState.RETIRED))
+        after = seen(catalog, START + HOUR, DISTRICTS)
+        assert gone.address not in [one.address for one in after.protected]
+
+    def test_another_number_than_expected_is_an_alarm(self, catalog: Catalog) -> None:
+        catalog.record_databases("district-land", SERVER, ["land_d1", "land_d2", "land_d3"], at=START)
+        (alarm,) = seen(catalog, START, DISTRICTS).alarms
+        assert (alarm.kind, alarm.text) == (AlarmKind.COUNT, "expected 2 databases, found 3")
+
+    def test_databases_that_no_policy_means_are_open(self, catalog: Catalog) -> None:
+        names = ["land_d1", "land_d2", "land_d2_test", "hr", "kttc_2019", "payroll"]
+        catalog.record_databases("district-land", SERVER, names, at=START)
+        payroll = POSTGRESQL.replace("db1.example", "legacy.example").replace("database: land", "database: payroll")
+        (alarm,) = seen(catalog, START, DISTRICTS, payroll).alarms
+        assert (alarm.kind, alarm.subject, alarm.databases) == (AlarmKind.OPEN, "legacy.example", ("hr", "kttc_2019"))
+
+    def test_a_server_that_could_not_be_asked_takes_nothing_away(self, catalog: Catalog) -> None:
+        catalog.record_databases("district-land", SERVER, ["land_d1", "land_d2"], at=START)
+        run = an_id()
+        words = {"run_id": run, "source": "district-land", "policy": "district-land", "operation": "discovery"}
+        catalog.begin_run(a_run(**words, started_at=START + HOUR))
+        error = SourceUnreachable("district-land: no connection to the server")
+        catalog.end_run(run, RunOutcome.of_error(error, ended_at=START + HOUR))
+        found = seen(catalog, START + HOUR, DISTRICTS)
+        assert len(found.sources) == 2
+        (alarm,) = found.alarms
+        assert (alarm.kind, alarm.details) == (AlarmKind.UNASKED, "no connection to the server")
+        assert not found.is_well
+
+    def test_one_database_in_two_policies_is_a_note(self, catalog: Catalog) -> None:
+        catalog.record_databases("district-land", SERVER, ["land_d1", "land_d2"], at=START)
+        again = POSTGRESQL.replace("db1.example", "legacy.example").replace("database: land", "database: land_d1")
+        (alarm,) = seen(catalog, START, DISTRICTS, again).alarms
+        assert (alarm.kind, alarm.kind.is_only_a_note) == (AlarmKind.TWICE, True)
+        assert "district-land and land both back up" in alarm.text
+
+
+@pytest.mark.parametrize(("minutes", "is_needed"), [(-1, True), (0, False), (30, False)])
+def test_failed_means_without_a_good_last_occurrence(catalog: Catalog, minutes: int, *, is_needed: bool) -> None:
+    backed_up(catalog, DUE_UTC + timedelta(minutes=minutes))
+    (policy,) = load(POSTGRESQL).policies
+    last = last_runs(catalog)["land"]
+    assert needs_another_try(policy, "land", last, DUE_UTC + 2 * HOUR) is is_needed
+    assert needs_another_try(policy, "land", None, DUE_UTC)
+
+
+def test_a_run_that_cron_started_for_all_counts_for_a_start_that_is_spread(catalog: Catalog) -> None:
+    backed_up(catalog, DUE_UTC)
+    (found,) = seen(catalog, DUE_UTC + 10 * HOUR, POSTGRESQL + "spread: 4h\n").sources
+    assert found.standing is Standing.OK
 
 
 def test_once_is_never_late_when_it_is_done(catalog: Catalog) -> None:
