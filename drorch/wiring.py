@@ -9,8 +9,8 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -46,13 +46,14 @@ if TYPE_CHECKING:
     from drorch.format.keyfile import HostKeyFile
     from drorch.format.keys import HostKey
     from drorch.operations.protect import Machine
+    from drorch.operations.show import Part
     from drorch.policy.installation import Store
     from drorch.policy.postgresql_grants import PostgresqlFacts
     from drorch.policy.secret import SecretReference
     from drorch.repository.opening import Replica, Repository
     from drorch.sandbox.interface import ThrowAwayServer
     from drorch.settings import Settings
-    from drorch.sources.interface import DatabaseServer, Source, Target
+    from drorch.sources.interface import Content, DatabaseServer, Source, Target
     from drorch.sources.mariadb.location import MariadbLocation
     from drorch.sources.postgresql.location import PostgresqlLocation
     from drorch.sources.postgresql.source import PostgresqlSource as Postgresql
@@ -567,6 +568,17 @@ class Wiring:
             surroundings=lambda: self._surroundings(described.environment, promise.address),
             stall_seconds=described.stall_timeout_seconds or self.settings.limits.stall_timeout_seconds,
         )
+
+    def paths_of(self, content: Content) -> Iterator[Part]:
+        """Yield every name of a stored file tree; raises ``ObjectCorrupt``."""
+        from drorch.operations.show import Part
+        from drorch.sources.files.listing import StoredListing
+        from drorch.sources.files.names import shown
+
+        with closing(StoredListing(content, self.temporary())) as listing:
+            for _, line in listing.lines():
+                kind = line.kind.value if line.same_as is None else "hard link"
+                yield Part(name=shown(line.path) or ".", kind=kind, size_bytes=line.size)
 
     def temporary(self) -> Path:
         """Return the directory for temporary files, made with mode 0700; raise ``SettingsInvalid`` unless it is ours alone.

@@ -100,7 +100,12 @@ def misused(line: str) -> str:
         return "" if words[0] in NO_COMMANDS else f"{line}: no such command"
     path: tuple[str, ...] = (words[0],)
     command = EVERY_COMMAND[path]
-    if isinstance(command, click.Group) and len(words) > 1 and words[1][0].islower():
+    default = getattr(command, "default_command", None)
+    if default is not None and (words[1:] or ["-"])[0].split("|")[0] not in {
+        below for _, *rest in EVERY_COMMAND for below in rest
+    }:
+        command = EVERY_COMMAND[words[0], default]
+    elif isinstance(command, click.Group) and len(words) > 1 and words[1][0].islower():
         path = (words[0], words[1].split("|")[0])
         if path not in EVERY_COMMAND:
             return f"{line}: no such command"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -15,7 +16,6 @@ from drorch.cli.passwords import password_at
 from drorch.clock import SystemClock
 from drorch.errors import (
     PolicyInvalid,
-    PolicyUnknown,
     SourceUnsupported,
     StateSecretRefused,
     TargetRefused,
@@ -23,7 +23,7 @@ from drorch.errors import (
 )
 from drorch.policy.model import SourcePromise
 from drorch.policy.problems import render_problems
-from drorch.settings import load_policies
+from drorch.settings import Settings, load_policies
 from drorch.wiring import Wiring
 
 
@@ -71,7 +71,9 @@ def validate(invocation: Invocation) -> int:
 )
 @click.argument("name", shell_complete=complete_source)
 @click.option("--yaml", "as_yaml", is_flag=True, help="The merged text, with the place where each value comes from.")
-@click.option("--at", metavar="TIME", help="The text that was in force at TIME, as the catalog kept it.")
+@click.option(
+    "--at", metavar="TIME", help="The text in force at TIME (a date alone: at its end), as the catalog kept it."
+)
 @common_options
 def show(name: str, as_yaml: bool, at: str | None, invocation: Invocation) -> int:
     """Say in plain words what a policy promises, when it runs next, and where each value comes from.
@@ -95,24 +97,30 @@ def show(name: str, as_yaml: bool, at: str | None, invocation: Invocation) -> in
 
 def _show_at(name: str, at: str, invocation: Invocation) -> int:
     from drorch.cli.times import parse_time
+    from drorch.operations.policy_history import text_at
 
-    with invocation.wiring() as wiring:
-        moment = parse_time(at, wiring.settings.time_zone)
-        text = wiring.catalog().policy_at(name.partition("/")[0], moment)
-    if text is None:
-        raise PolicyUnknown(
-            f"the catalog has no text of {name} for that time",
-            expected="a time after its first backup",
-            found=at,
-            hint="texts are kept from the first backup under them",
-        )
+    settings = invocation.settings()
+    moment = parse_time(at, settings.time_zone, end_of_day=True) + timedelta(milliseconds=999)  # shown to the second
+    policy = name.partition("/")[0]
+    with invocation.wiring(settings) as wiring:
+        found = text_at(wiring.catalog(), policy, moment, text_now=_text_now(settings, policy))
     if invocation.output.as_json:
-        invocation.output.document(
-            "drorch.policy-text/1", {"ok": True, "name": name, "sha256": text.digest, "text": text.text}
-        )
+        document = {"name": name, "sha256": found.digest, "text": found.text, "remembered": found.is_remembered}
+        invocation.output.document("drorch.policy-text/1", {"ok": True, **document})
     else:
-        invocation.output.lines(text.text.splitlines())
+        invocation.output.lines(found.text.splitlines())
+        if not found.is_remembered:
+            note = "note  the catalog did not see that time; a snapshot of it names this text by its digest"
+            invocation.output.message("\n".join(wrapped(note, 6)))
     return 0
+
+
+def _text_now(settings: Settings, name: str) -> str | None:
+    """Return the text of a policy file as it is now, if there is a good one of that name."""
+    from drorch.policy.explain import policy_text
+
+    found = [policy for policy in load_policies(settings).policies if policy.name == name]
+    return policy_text(found[0]) if found else None
 
 
 @command.command(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from drorch.errors import UsageInvalid
@@ -15,14 +15,20 @@ _FORMS = (
     "%d/%m/%Y %H:%M:%S",
     "%d/%m/%Y %H:%M",
 )
+_DATES = ("%Y-%m-%d", "%d/%m/%Y")
 
 
-def parse_time(text: str, zone: ZoneInfo) -> datetime:
-    """Return the moment that a person typed, in ``zone`` unless it bears an offset; raise ``UsageInvalid``."""
-    for form in _FORMS:
+def parse_time(text: str, zone: ZoneInfo, *, end_of_day: bool = False) -> datetime:
+    """Return the moment that a person typed, in ``zone`` unless it bears an offset; raise ``UsageInvalid``.
+
+    A date alone is its first second, or with ``end_of_day`` its last.
+    """
+    for form in (*_FORMS, *_DATES):
         try:
             moment = datetime.strptime(text.replace("Z", "+0000"), form)  # noqa: DTZ007 - the zone is added below
         except ValueError:
             continue
+        if form in _DATES and end_of_day:
+            moment += timedelta(days=1, seconds=-1)
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=zone).astimezone(UTC)
     raise UsageInvalid("not a time", expected="22/11/2026 08:04 or 2026-11-22T08:04:00+07:00", found=text[:40])

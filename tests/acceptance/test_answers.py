@@ -61,6 +61,13 @@ def restore(installation: Installation, _town: Town, place: Path) -> Answer:
     return installation.restore("latest:civil", f"sqlite://{place / 'back.db'}", "--json")
 
 
+def opened_snapshot(installation: Installation, _town: Town, _place: Path) -> Answer:
+    words = ("snapshots", "show", "latest:land", "--limit", "2", "--json")
+    answer = installation.drorch(*words, *installation.custodian.opens)
+    assert answer.json()["parts"]
+    return answer
+
+
 def plan(installation: Installation, town: Town, _place: Path) -> Answer:
     return installation.restore("latest:land", town.url(new_name("plan")), "--plan", "--json")
 
@@ -146,8 +153,10 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "history": ("history", "history", asked("history")),
     "history with a failure": ("history", "history", failing_history),
     "history of one run": ("history", "history", one_run),
-    "snapshots": ("snapshots", "snapshots", asked("snapshots")),
-    "snapshots of a store": ("snapshots", "snapshots", asked("snapshots", "--store", "disk")),
+    "snapshots": ("snapshots list", "snapshots", asked("snapshots")),
+    "snapshots of a store": ("snapshots list", "snapshots", asked("snapshots", "--store", "disk")),
+    "snapshots show": ("snapshots show", "snapshot", asked("snapshots", "show", "latest:civil")),
+    "snapshots show with a key": ("snapshots show", "snapshot", opened_snapshot),
     "restore": ("restore", "restore", restore),
     "restore plan": ("restore", "restore-plan", plan),
     "restore plan that stops": ("restore", "restore-plan", stopped_plan),

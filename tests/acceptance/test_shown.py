@@ -1,0 +1,105 @@
+"""What a snapshot, a policy and a store say of themselves, by the real command line."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.support.installations import (
+    COMMAND,
+    Custodian,
+    Installation,
+    Town,
+    new_installation,
+    run,
+)
+
+
+def test_a_snapshot_shows_its_tables_to_whoever_has_the_key(town: Town) -> None:
+    taken = town.second["land"]
+    answer = town.installation.drorch("snapshots", "show", taken["snapshot"][:8], *town.installation.custodian.opens)
+    answer.fits()
+    answer.told(
+        f"snapshot {taken['snapshot']}",
+        "source land (postgresql)",
+        "result complete",
+        "in 4 tables",
+        "stores disk, vault",
+        "server version 15.",
+    )
+    rows = {line.split()[0]: line.split()[1] for line in answer.out.splitlines() if line.startswith("public.")}
+    assert rows["public.unit"] == "3"
+    assert rows["public.parcel"] == "2,999"
+    document = town.installation.drorch(
+        "snapshots", "show", "latest:land", "--json", *town.installation.custodian.opens
+    ).json()
+    assert document["snapshot"] == taken["snapshot"]
+    tables = [part for part in document["parts"] if part["kind"] == "table"]
+    assert len(tables) == document["tables"] == 4
+    assert sum(part["rows"] for part in tables) == document["rows"]
+    assert 'public.sổ "cũ" 🏞' in {part["name"] for part in tables}
+
+
+def test_without_a_key_no_name_of_a_table_is_shown(town: Town) -> None:
+    answer = town.installation.drorch("snapshots", "show", "latest:land")
+    answer.fits()
+    answer.told("in 4 tables", "its tables are sealed: --key FILE shows them")
+    assert "parcel" not in answer.out
+
+
+def test_a_bare_machine_shows_it_too(town: Town) -> None:
+    where = ("--store", str(town.installation.base / "disk"), "--trust", town.installation.trust)
+    answer = run([*COMMAND, "snapshots", "show", "latest:civil", *where, *town.installation.custodian.opens])
+    answer.told("birth 500", "marriage 1", "source civil (sqlite)")
+
+
+def test_so_many_and_no_more(town: Town) -> None:
+    words = ("snapshots", "show", "latest:land", "--limit", "1", *town.installation.custodian.opens)
+    town.installation.drorch(*words).told("more; --limit shows them")
+    document = town.installation.drorch(*words, "--json").json()
+    assert len(document["parts"]) == 1
+    assert document["parts_left_out"] >= 4
+
+
+def test_what_is_not_there_is_said_so(town: Town) -> None:
+    town.installation.drorch("snapshots", "show", "zzzzzzzz", expect=48).told("no snapshot fits")
+
+
+def test_a_file_tree_shows_its_paths(custodian: Custodian, tmp_path: Path) -> None:
+    installation = new_installation(tmp_path / "etc", custodian, "disk=disk")
+    scans = tmp_path / "scans"
+    (scans / "Đức Trọng").mkdir(parents=True)
+    (scans / "Đức Trọng/hồ sơ 1.pdf").write_bytes(b"x" * 1500)
+    (scans / "Đức Trọng/evil\x1b[2J.pdf").write_bytes(b"y")
+    (scans / "link").symlink_to("Đức Trọng")
+    installation.policy("scans", f'name: scans\nsource:\n  files:\n    paths: ["{scans}"]\nschedule: "0 3 * * *"\n')
+    installation.drorch("backup", "scans")
+    answer = installation.drorch("snapshots", "show", "latest:scans", *custodian.opens)
+    answer.told("in 2 files", "hồ sơ 1.pdf 1.5 kB", "link (symlink)")
+    assert "\x1b" not in answer.out
+
+
+def test_a_text_in_force_is_found_again_by_time_and_hash(copied: Installation) -> None:
+    shown = copied.drorch("snapshots", "show", "latest:civil", "--json").json()
+    told = copied.drorch("policy", "show", "civil", "--at", shown["restore_point"], "--json").json()
+    assert told["sha256"] == shown["policy_sha256"]
+    assert "civil.db" in told["text"]
+
+
+def test_a_rebuilt_catalog_knows_the_hash_and_the_text_that_is_still_so(copied: Installation) -> None:
+    copied.drorch("backup", "civil")
+    before = copied.drorch("snapshots", "show", "latest:civil", "--json").json()
+    text = copied.drorch("policy", "show", "civil", "--at", "2100-01-01 00:00").out
+    shutil.rmtree(copied.base / "var/state")
+    copied.drorch("catalog", "rebuild")
+    told = copied.drorch("policy", "show", "civil", "--at", "2100-01-01 00:00", "--json").json()
+    assert told["sha256"] == before["policy_sha256"]
+    assert copied.drorch("policy", "show", "civil", "--at", "2100-01-01 00:00").out == text
+    path = copied.base / "policies/civil.yaml"
+    path.write_text(path.read_text().replace("0 2 * * *", "0 4 * * *"))
+    answer = copied.drorch("policy", "show", "civil", "--at", "2100-01-01 00:00", expect=14)
+    answer.fits()
+    answer.told(before["policy_sha256"], "the text itself is in no store")
+    copied.drorch("policy", "show", "civil", "--at", "2000-01-01 00:00", expect=14).told(
+        "a time after its first backup"
+    )
