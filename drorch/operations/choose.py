@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from drorch.errors import ChainBroken, IntegrityError, SnapshotUnknown
@@ -40,6 +41,7 @@ def choose(
         found = _matching(listings, wanted, before)
     if wanted.startswith(LATEST) and found:
         return _newest(found, listings)
+    found = found or _given_up(listings, wanted)
     if len(found) == 1:
         return found[0]
     raise SnapshotUnknown(
@@ -97,6 +99,13 @@ def _matching(listings: Iterable[LaneListing], wanted: str, before: datetime | N
             and (before is None or snapshot.link.manifest.restore_point.replace(microsecond=0) <= before)
         ]
     return [snapshot for snapshot in snapshots if str(snapshot.link.manifest.run).startswith(wanted.lower())]
+
+
+def _given_up(listings: Iterable[LaneListing], wanted: str) -> list[ListedSnapshot]:
+    """Return what fits among the snapshots that a prune gave up: whatever of them is still there can be read, for who asks by id."""
+    if wanted.startswith(LATEST):
+        return []
+    return _matching([replace(listing, snapshots=listing.retired) for listing in listings], wanted, None)
 
 
 def _expectation(wanted: str, before: datetime | None) -> str:

@@ -204,7 +204,7 @@ class _Checker:
                 if there is not None and there.digest != link.digest and one < other:
                     text = f"manifest {link.sequence} is another one than in {one}: two machines wrote to one lane"
                     self._add(Kind.CHAIN, other, name, text)
-                if link.is_required and (there is None or (there.digest == link.digest and not there.is_required)):
+                if link.is_required and (there is None or (there.digest == link.digest and not there.is_committed)):
                     absent.append(link)
             if absent:
                 text = f"{len(absent)} snapshots that {one} has are not here; docs/OPERATIONS.md says how to bring them"

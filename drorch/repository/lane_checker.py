@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 
 from drorch.errors import IntegrityError, ObjectCorrupt, ObjectMissing
 from drorch.format import names
@@ -16,6 +17,7 @@ from drorch.quantities import format_size
 from drorch.repository.chain_checker import ChainChecker, LanePlace
 from drorch.repository.findings import Counts, Kind, Level
 from drorch.repository.lane import Head
+from drorch.repository.retirement import known_retired
 from drorch.repository.scratch import RememberedLink
 
 NO_DIGEST = Digest(bytes(32))
@@ -37,8 +39,11 @@ class LaneChecker:
         """Check everything that can be checked without a private key; raises what the store raises."""
         place = self._place
         place.scratch.add_listing(self._store.list_objects(names.lane_prefix(place.lane)))
+        retired = self._retired()
+        place = self._place = replace(place, retired=frozenset(place.retired).union(retired))
         head = ChainChecker(place).check(known_head, known_snapshots)
         self._named_retired = self._pack_sets(ObjectType.RETIRE_LIST, names.retire_list)
+        self._note_retired(retired)
         self._check_damage_lists()
         self._check_run_records()
         for run in place.scratch.needed_runs():
@@ -50,6 +55,23 @@ class LaneChecker:
         return head
 
     # -- lists of the maintainer
+
+    def _retired(self) -> Mapping[RunId, int]:
+        """Return what good lists give up; those that are no good are reported with their packs."""
+        return known_retired(self._store, self._trust, self._place.lane)
+
+    def _note_retired(self, retired: Mapping[RunId, int]) -> None:
+        """Say how many snapshots were given up; that the newest is among them is the work of no prune."""
+        place = self._place
+        committed = [link for link in place.scratch.links() if link.is_committed]
+        gone = [link for link in committed if link.run in retired]
+        if gone:
+            name = names.retire_list(place.lane, max(retired.values()))
+            place.report(Kind.RETIRED, name, f"{len(gone)} snapshots were given up by a prune", level=Level.NOTE)
+        if gone and gone[-1] is committed[-1]:
+            name = names.retire_list(place.lane, retired[gone[-1].run])
+            text = "the newest snapshot is given up, which no prune does: somebody may have taken the maintenance key"
+            place.report(Kind.HIDDEN, name, text, links=gone[-1:])
 
     def _pack_sets(self, object_type: ObjectType, name_of: Callable[..., str]) -> dict[RunId, bytes]:
         """Read retire or damage lists until one is absent; report those that are no good or stand behind a gap."""

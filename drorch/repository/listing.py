@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from drorch.errors import DrorchError, StoreError
 from drorch.format.objects import ObjectType
 from drorch.ids import LaneId
 from drorch.repository.chain import ChainLink, LinkState, lanes_of, read_good_part
-from drorch.repository.opening import Replica, Repository
+from drorch.repository.opening import Repository
+from drorch.repository.retirement import known_retired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +31,15 @@ class LaneListing:
     """A lane as the stores show it.
 
     ``problems`` names each store whose chain could not be read to its end. ``cut_by`` is one of them when no other store's chain
-    goes further: then there may be newer snapshots than those listed.
+    goes further: then there may be newer snapshots than those listed. ``retired`` are snapshots that were given up wherever they are committed:
+    their packs may be there yet.
     """
 
     lane: LaneId
     snapshots: tuple[ListedSnapshot, ...]
     problems: tuple[tuple[str, DrorchError], ...]
     cut_by: DrorchError | None = None
+    retired: tuple[ListedSnapshot, ...] = ()
 
 
 def list_lanes(repository: Repository) -> tuple[LaneId, ...]:
@@ -56,18 +60,20 @@ def list_lanes(repository: Repository) -> tuple[LaneId, ...]:
 
 
 def list_lane(repository: Repository, lane: LaneId) -> LaneListing:
-    """Return the committed snapshots of one lane, oldest first.
+    """Return the committed snapshots of one lane, oldest first; of a store without those that it was told to give up.
 
     A store whose chain cannot be read does not hide what the others hold, nor a damaged manifest those before it; the store is named among
     the problems. When all fail and nothing was found, the first error is raised.
     """
     links: dict[str, ChainLink] = {}
     stores: dict[str, list[str]] = {}
+    given_up: dict[str, list[str]] = {}
     problems: list[tuple[str, DrorchError]] = []
     read_to_the_end = broken_off = -1
     for replica in repository.replicas:
         try:
             part = read_good_part(replica.store, repository.trust, lane)
+            retired = known_retired(replica.store, repository.trust, lane) if part.links else {}
         except StoreError as error:
             problems.append((replica.name, error))
             continue
@@ -76,27 +82,26 @@ def list_lane(repository: Repository, lane: LaneId) -> LaneListing:
         else:
             problems.append((replica.name, part.problem))
             broken_off = max(broken_off, len(part.links))
-        _collect(replica, part.links, links, stores)
+        for link in part.links:
+            if link.state is LinkState.COMMITTED:
+                run = str(link.manifest.run)
+                links.setdefault(run, link)
+                (given_up if link.manifest.run in retired else stores).setdefault(run, []).append(replica.name)
     # A store that is behind does not make good what another holds behind its damage.
     cut_by = problems[0][1] if problems and read_to_the_end <= broken_off else None
     if len(problems) == len(repository.replicas):
         cut_by = problems[0][1]
     if cut_by is not None and not links:
         raise cut_by
-    snapshots = [ListedSnapshot(link=link, stores=tuple(stores[run])) for run, link in links.items()]
     return LaneListing(
         lane=lane,
-        snapshots=tuple(sorted(snapshots, key=lambda snapshot: snapshot.link.sequence)),
+        snapshots=_listed(links, stores),
         problems=tuple(problems),
         cut_by=cut_by,
+        retired=_listed(links, {run: names for run, names in given_up.items() if run not in stores}),
     )
 
 
-def _collect(
-    replica: Replica, chain: tuple[ChainLink, ...], links: dict[str, ChainLink], stores: dict[str, list[str]]
-) -> None:
-    for link in chain:
-        if link.state is LinkState.COMMITTED:
-            run = str(link.manifest.run)
-            links.setdefault(run, link)
-            stores.setdefault(run, []).append(replica.name)
+def _listed(links: Mapping[str, ChainLink], stores: Mapping[str, Sequence[str]]) -> tuple[ListedSnapshot, ...]:
+    found = [ListedSnapshot(link=links[run], stores=tuple(names)) for run, names in stores.items()]
+    return tuple(sorted(found, key=lambda snapshot: snapshot.link.sequence))
