@@ -12,6 +12,7 @@ pytest_plugins: list[str] = [
     "tests.support.catalogs",
     "tests.support.desk",
     "tests.support.postgresql",
+    "tests.support.mariadb",
     "tests.support.installations",
 ]
 

@@ -1,35 +1,44 @@
-"""Judge whether two databases are equal in meaning, without any code of drorch.
+"""Judge whether two databases, or two trees of files, are equal in meaning, without any code of drorch.
 
     python tools/compare.py postgresql postgresql://postgres@/land postgresql://postgres@/land_restored
+    python tools/compare.py mariadb mariadb://root@/hotich mariadb://root@/hotich_restored
     python tools/compare.py sqlite registry.db restored.db
+    python tools/compare.py files /srv/scans /srv/restored
 
 Exit 0: equal. 1: different, the first differences are named. 2: it could not be found out.
 
 PostgreSQL (as a superuser, with psql and pg_dump; both databases at rest): what ``pg_dump --schema-only`` says, entry by entry
 (definitions, owners, grants, comments); encoding, locale, owner, grants, comment and settings of the database; positions of sequences;
 large objects; indexes that are not valid, tablespaces, materialized views without content; every row of every table.
-Roles are the server's, not the database's, and are not compared. SQLite: settings, definitions, every row with its row number and the
-type of each value, and PRAGMA integrity_check of both.
+Roles are the server's, not the database's, and are not compared. MariaDB (as root, with the program mariadb; both at rest; the
+address takes ?socket= and ?ssl-ca=): settings of the database, definitions of tables, sequences, views, routines, triggers and
+events with the settings they run under, rights, CHECKSUM TABLE EXTENDED, every row with the history of system-versioned tables. SQLite: settings, definitions, every row with its row number and the
+type of each value, and PRAGMA integrity_check of both. Files: every name as bytes, with kind, mode, owner, modification time in
+nanoseconds, extended attributes, what a link says, which names are the same file, and the SHA-256 of what is in it. Sockets, pipes
+and devices are not compared.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
 import os
 import re
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 
 class Trouble(Exception):
@@ -45,6 +54,7 @@ class Verdict:
     left_out: int = 0
     tables: int = 0
     rows: int = 0
+    things: str = "tables"
 
     def differ(self, label: str, details: str) -> None:
         """Note one difference."""
@@ -338,6 +348,193 @@ def compare_sorted(first: Database, second: Database, name: str, columns: str, v
         verdict.differ(f"rows of {name}", said)
 
 
+# MariaDB
+
+LISTS = {
+    "setting": """SELECT k, v FROM (SELECT 'charset' k, default_character_set_name v, schema_name n FROM information_schema.schemata
+        UNION ALL SELECT 'collation', default_collation_name, schema_name FROM information_schema.schemata
+        UNION ALL SELECT 'comment', schema_comment, schema_name FROM information_schema.schemata) s WHERE n = {db}""",
+    "properties of": """SELECT table_name, CONCAT_WS(' ', table_type, engine, row_format, table_collation, create_options, auto_increment,
+        table_comment) FROM information_schema.tables WHERE table_schema = {db}""",
+    "column": """SELECT CONCAT(table_name, '.', column_name), CONCAT_WS(' ', ordinal_position, column_type, is_nullable, column_default,
+        character_set_name, collation_name, extra, generation_expression, column_comment)
+        FROM information_schema.columns WHERE table_schema = {db}""",
+    "index": """SELECT CONCAT_WS(' ', table_name, index_name, seq_in_index), CONCAT_WS(' ', non_unique, column_name, sub_part,
+        index_type, nullable, index_comment) FROM information_schema.statistics WHERE table_schema = {db}""",
+    "foreign key": """SELECT CONCAT_WS(' ', table_name, constraint_name), CONCAT_WS(' ', referenced_table_name, update_rule, delete_rule)
+        FROM information_schema.referential_constraints WHERE constraint_schema = {db}""",
+    "rights of": """SELECT who, rights FROM (
+        SELECT Db, CONCAT(User, '@', Host) who, CONCAT({flags}) rights FROM mysql.db
+        UNION ALL SELECT Db, CONCAT(User, '@', Host, ' on ', Table_name), CONCAT_WS(' ', Table_priv, Column_priv) FROM mysql.tables_priv
+        UNION ALL SELECT Db, CONCAT(User, '@', Host, ' on ', Table_name, '.', Column_name), Column_priv FROM mysql.columns_priv
+        UNION ALL SELECT Db, CONCAT(User, '@', Host, ' on ', Routine_type, ' ', Routine_name), Proc_priv FROM mysql.procs_priv) g
+        WHERE {db} LIKE Db""",
+}
+OBJECTS = {
+    "TABLE": "SELECT table_name FROM information_schema.tables WHERE table_schema = {db} AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')",
+    "SEQUENCE": "SELECT table_name FROM information_schema.tables WHERE table_schema = {db} AND table_type = 'SEQUENCE'",
+    "VIEW": "SELECT table_name FROM information_schema.tables WHERE table_schema = {db} AND table_type = 'VIEW'",
+    "TRIGGER": "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = {db}",
+    "EVENT": "SELECT event_name FROM information_schema.events WHERE event_schema = {db}",
+    **{
+        kind: f"SELECT routine_name FROM information_schema.routines WHERE routine_schema = {{db}} AND routine_type = '{kind}'"
+        for kind in ("FUNCTION", "PROCEDURE", "PACKAGE", "PACKAGE BODY")
+    },
+}
+NUMBERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year")
+MARIADB_SETTINGS = "SET SESSION sql_mode = '', time_zone = '+00:00', character_set_results = binary, sql_quote_show_create = 1, max_statement_time = 0"
+
+
+@dataclass(frozen=True)
+class Mariadb:
+    """One of the two; how to log in stands in an option file that nobody else can read."""
+
+    name: str
+    options: Path
+    program: str
+
+    def run(self, *statements: str) -> list[list[str]]:
+        """Return the rows of all statements."""
+        script = ";\n".join([MARIADB_SETTINGS, f"USE {backquoted(self.name)}", *statements])
+        done = subprocess.run(
+            [
+                self.program,
+                f"--defaults-file={self.options}",
+                "--batch",
+                "--skip-column-names",
+                "--default-character-set=utf8mb4",
+            ],
+            input=(script + ";\n").encode(errors="surrogateescape"),
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode:
+            raise Trouble(f"mariadb failed: {done.stderr.decode(errors='replace').strip()}")
+        lines = done.stdout.decode(errors="surrogateescape").split("\n")[:-1]
+        return [[mariadb_unescaped(value) for value in line.split("\t")] for line in lines]
+
+    def pairs(self, query: str) -> dict[str, str]:
+        """Return the first column of each row with the second."""
+        flags = [row[0] for row in self.run("SELECT column_name FROM information_schema.columns WHERE table_schema = 'mysql'"
+                                            " AND table_name = 'db' AND column_name LIKE '%priv' ORDER BY 1")]  # fmt: skip
+        told = query.format(db=mariadb_literal(self.name), flags=", ".join(flags))
+        return {row[0]: self.plain(row[1]) for row in self.run(told)}
+
+    def names(self, query: str) -> list[str]:
+        """Return the first column."""
+        return [row[0] for row in self.run(query.format(db=mariadb_literal(self.name)))]
+
+    def plain(self, text: str) -> str:
+        """Return a definition without the name of the database in it."""
+        return re.sub(rf"(?<![\w.`])`?{re.escape(self.name)}`?\.(?=[`\w])", "", text)
+
+
+def mariadb_unescaped(text: str) -> str:
+    """Return what the program mariadb wrote as a value."""
+    return re.sub(r"\\(.)", lambda found: {"n": "\n", "t": "\t", "0": "\0"}.get(found[1], found[1]), text)
+
+
+def mariadb_literal(text: str) -> str:
+    """Return ``text`` as a string, whatever is in it."""
+    return f"_utf8mb4 x'{text.encode().hex()}'"
+
+
+def backquoted(name: str) -> str:
+    """Return ``name`` quoted for MariaDB."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def open_mariadb(url: str, directory: Path) -> Mariadb:
+    """Return the database that ``url`` names; its account goes into an option file in ``directory``."""
+    parts = urlsplit(url)
+    words = dict(parse_qsl(parts.query))
+    lines = ["[client]", f"user={parts.username or 'root'}"]
+    if parts.password is not None:
+        secret = unquote(parts.password).replace("\\", "\\\\").replace('"', '\\"')
+        lines.append(f'password="{secret}"')
+    if parts.hostname:
+        lines += [f"host={parts.hostname}", f"port={parts.port or 3306}", "protocol=tcp"]
+    if "socket" in words:
+        lines.append(f"socket={words['socket']}")
+    if "ssl-ca" in words:
+        lines += [f"ssl-ca={words['ssl-ca']}", "ssl-verify-server-cert"]
+    program = shutil.which("mariadb") or shutil.which("mysql")
+    if program is None:
+        raise Trouble("the program mariadb is not installed")
+    options = directory / f"{len(list(directory.iterdir()))}.cnf"
+    options.touch(mode=0o600)
+    options.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return Mariadb(unquote(parts.path.lstrip("/")), options, program)
+
+
+def compare_mariadb(first: Mariadb, second: Mariadb, verdict: Verdict) -> None:
+    """Compare everything; both databases must be at rest."""
+    sides = (first, second)
+    for subject, query in LISTS.items():
+        verdict.compare(subject, *(side.pairs(query) for side in sides))
+    listed: dict[str, list[list[str]]] = {}
+    for kind, query in OBJECTS.items():
+        listed[kind] = [side.names(query) for side in sides]
+        verdict.compare(kind.lower(), *(mariadb_definitions(side, kind, side.names(query)) for side in sides))
+    for table in sorted(set(listed["TABLE"][0]) & set(listed["TABLE"][1])):
+        compare_mariadb_table(first, second, table, verdict)
+
+
+def mariadb_definitions(side: Mariadb, kind: str, names: Sequence[str]) -> dict[str, str]:
+    """Return what the server says about each object: its text, and the settings under which it runs."""
+    found = {}
+    for name in names:
+        (row,) = side.run(f"SHOW CREATE {kind} {backquoted(name)}")
+        kept = row[:6] if kind == "TRIGGER" else row  # then comes when it was made
+        if kind == "SEQUENCE":
+            kept += side.run(f"SELECT * FROM {backquoted(name)}")[0]
+        found[name] = side.plain("\n".join(kept))
+    return found
+
+
+def compare_mariadb_table(first: Mariadb, second: Mariadb, table: str, verdict: Verdict) -> None:
+    """Compare the server's checksum, then every row whatever their order; a string by its MD5, a FLOAT as a DOUBLE."""
+    sums = [side.run(f"CHECKSUM TABLE {backquoted(table)} EXTENDED")[0][1] for side in (first, second)]
+    rows = [mariadb_rows(side, table) for side in (first, second)]
+    verdict.tables += 1
+    verdict.rows += len(rows[0])
+    only = [sorted((Counter(one) - Counter(other)).elements()) for one, other in (rows, rows[::-1])]
+    if any(only):
+        said = "; ".join(
+            f"only in the {which} {len(some)}, such as {some[0][:150]}" if some else f"only in the {which} none"
+            for which, some in zip(("first", "second"), only, strict=True)
+        )
+        verdict.differ(f"rows of {table}", f"{len(rows[0])} and {len(rows[1])}; {said}")
+    elif sums[0] != sums[1]:
+        verdict.differ(f"checksum of {table}", f"{sums[0]} is {sums[1]} in the second")
+
+
+def mariadb_rows(side: Mariadb, table: str) -> list[str]:
+    """Return every row as text, history included."""
+    described = side.run(
+        "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = "
+        f"{mariadb_literal(side.name)} AND table_name = {mariadb_literal(table)} ORDER BY ordinal_position"
+    )
+    shown = [mariadb_shown(backquoted(column), kind) for column, kind in described]
+    ((kind,),) = side.run(
+        "SELECT table_type FROM information_schema.tables WHERE table_schema = "
+        f"{mariadb_literal(side.name)} AND table_name = {mariadb_literal(table)}"
+    )
+    history = " FOR SYSTEM_TIME ALL" if kind == "SYSTEM VERSIONED" else ""
+    if history and "PERIOD FOR SYSTEM_TIME" not in side.run(f"SHOW CREATE TABLE {backquoted(table)}")[0][1]:
+        shown += ["row_start", "row_end"]
+    return ["|".join(row) for row in side.run(f"SELECT {', '.join(shown)} FROM {backquoted(table)}{history}")]
+
+
+def mariadb_shown(column: str, kind: str) -> str:
+    """Return the expression that shows a column without loss."""
+    if kind in ("float", "double"):
+        return f"CAST({column} AS DOUBLE)"
+    if kind in (*NUMBERS, "date", "datetime", "timestamp", "time", "uuid", "inet4", "inet6"):
+        return column
+    return f"BIN({column})" if kind == "bit" else f"CONCAT(LENGTH({column}), ' ', MD5({column}))"
+
+
 # SQLite
 
 PRAGMAS = ("encoding", "page_size", "auto_vacuum", "user_version", "application_id", "journal_mode")
@@ -439,12 +636,81 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+# Files
+
+
+def compare_files(first: Path, second: Path, verdict: Verdict) -> None:
+    """Compare two trees, name by name."""
+    roots = [os.fsencode(root) for root in (first, second)]
+    for root in roots:
+        if not stat.S_ISDIR(os.lstat(root).st_mode):
+            raise Trouble(f"{os.fsdecode(root)} is not a directory")
+    told = [dict(walked(root)) for root in roots]
+    verdict.things = "names"
+    for path in sorted(told[0].keys() | told[1].keys()):
+        verdict.tables += 1
+        label = f"file {path!r}"
+        if path not in told[1]:
+            verdict.differ(label, "only in the first")
+        elif path not in told[0]:
+            verdict.differ(label, "only in the second")
+        else:
+            ours, theirs = told[0][path], told[1][path]
+            for key in sorted(ours.keys() | theirs.keys()):
+                if ours.get(key) != theirs.get(key):
+                    verdict.differ(label, f"{key} {ours.get(key)!r} is {theirs.get(key)!r} in the second")
+
+
+def walked(root: bytes) -> Iterator[tuple[bytes, dict[str, object]]]:
+    """Yield every name below ``root``, and ``root`` itself as the empty name, with what can be said of it."""
+    names: dict[tuple[int, int], bytes] = {}
+    pending = [b""]
+    while pending:
+        path = pending.pop()
+        whole = root + b"/" + path if path else root
+        status = os.lstat(whole)
+        kind = stat.S_IFMT(status.st_mode)
+        if kind not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
+            continue
+        about: dict[str, object] = {
+            "kind": {stat.S_IFREG: "file", stat.S_IFDIR: "directory"}.get(kind, "link"),
+            "owner": (status.st_uid, status.st_gid),
+            "time": status.st_mtime_ns,
+            "attributes": {
+                name: os.getxattr(whole, name, follow_symlinks=False)
+                for name in os.listxattr(whole, follow_symlinks=False)
+            },
+        }
+        if kind == stat.S_IFLNK:
+            about["says"] = os.readlink(whole)  # noqa: PTH115 - names are bytes, which pathlib does not take
+        else:
+            about["mode"] = stat.S_IMODE(status.st_mode)
+        if kind == stat.S_IFDIR:
+            inside = sorted(os.listdir(whole), reverse=True)  # noqa: PTH208 - bytes
+            pending += [path + b"/" + name if path else name for name in inside]
+        if kind == stat.S_IFREG:
+            about["bytes"] = sha256_of(whole)
+            first = names.setdefault((status.st_dev, status.st_ino), path)
+            about["same file as"] = first if first != path else None
+        yield path, about
+
+
+def sha256_of(path: bytes) -> str:
+    """Return the digest of what is in a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:  # noqa: PTH123 - bytes
+        while piece := file.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
 def main(arguments: Sequence[str]) -> int:
     """Compare what the command line names; return the exit code."""
     parser = argparse.ArgumentParser(
-        description="Judge whether two databases are equal in meaning.", epilog="exit: 0 equal, 1 different, 2 trouble"
+        description="Judge whether two databases, or two trees of files, are equal in meaning.",
+        epilog="exit: 0 equal, 1 different, 2 trouble",
     )
-    parser.add_argument("engine", choices=("postgresql", "sqlite"))
+    parser.add_argument("engine", choices=("postgresql", "mariadb", "sqlite", "files"))
     parser.add_argument("first")
     parser.add_argument("second")
     parser.add_argument("--programs", type=Path, help="directory of psql and pg_dump")
@@ -458,6 +724,12 @@ def main(arguments: Sequence[str]) -> int:
         if given.engine == "postgresql":
             first, second = (open_database(url, given.programs) for url in (given.first, given.second))
             compare_postgresql(first, second, verdict)
+        elif given.engine == "mariadb":
+            with tempfile.TemporaryDirectory() as directory:
+                one, other = (open_mariadb(url, Path(directory)) for url in (given.first, given.second))
+                compare_mariadb(one, other, verdict)
+        elif given.engine == "files":
+            compare_files(Path(given.first), Path(given.second), verdict)
         else:
             compare_sqlite(Path(given.first), Path(given.second), verdict)
     except (Trouble, sqlite3.Error, OSError) as error:
@@ -470,7 +742,8 @@ def told(verdict: Verdict, shown: int) -> int:
     """Print the verdict; return the exit code."""
     left_out = f" ({verdict.left_out} differences were not to count)" if verdict.left_out else ""
     if not verdict.differences:
-        print(f"equal: {verdict.tables} tables, {verdict.rows} rows{left_out}")
+        rows = f", {verdict.rows} rows" if verdict.things == "tables" else ""
+        print(f"equal: {verdict.tables} {verdict.things}{rows}{left_out}")
         return 0
     print(f"different: {len(verdict.differences)} differences{left_out}")
     for difference in verdict.differences[:shown]:

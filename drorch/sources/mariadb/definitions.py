@@ -44,10 +44,11 @@ _ORDER = list(Kind)
 _CHARSET = re.compile(r"[a-z0-9_]*")
 _MODE = re.compile(r"[A-Z0-9_,]*")
 _ZONE = re.compile(r"[A-Za-z0-9_+:/-]*")
-_DEFINER = re.compile(r"DEFINER=(`(?:[^`]|``)*`)(?:@(`(?:[^`]|``)*`))? ")
-_NAME = r"(?:`(?:[^`]|``)*`|[^\s`.()]+)"
+QUOTED = r"(?:`(?:[^`]|``)*`|\"(?:[^\"]|\"\")*\")"  # the latter under ANSI_QUOTES
+_DEFINER = re.compile(rf"DEFINER=({QUOTED})(?:@({QUOTED}))? ")
+_NAME = rf"(?:{QUOTED}|[^\s`\".()]+)"
 _TRIGGER_HEAD = re.compile(
-    rf"\A(CREATE\s+(?:OR\s+REPLACE\s+)?(?:DEFINER=\S+\s+)?TRIGGER\s+(?:IF\s+NOT\s+EXISTS\s+)?)(?:{_NAME}\s*\.\s*)?({_NAME}\s+"
+    rf"\A(CREATE\s+(?:OR\s+REPLACE\s+)?(?:DEFINER={QUOTED}(?:@{QUOTED})?\s+)?TRIGGER\s+(?:IF\s+NOT\s+EXISTS\s+)?)(?:{_NAME}\s*\.\s*)?({_NAME}\s+"
     rf"(?:BEFORE|AFTER)\s+(?:INSERT|UPDATE|DELETE)\s+ON\s+)(?:{_NAME}\s*\.\s*)?({_NAME})",
     re.IGNORECASE,
 )

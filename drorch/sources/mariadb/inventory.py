@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,6 +14,7 @@ from drorch.sources.mariadb.session import Session
 REMOTE_ENGINES = ("FEDERATED", "CONNECT", "SPIDER", "S3", "OQGRAPH", "SPHINX")
 _WITHOUT_ROWS = ("BLACKHOLE", "MRG_MYISAM")
 _TRANSACTIONAL = "InnoDB"
+_EMPTY_MEMBER = re.compile(r"[(,]''[,)]")
 _FLOATS = ("float", "double")
 _RAW = (
     "char", "varchar", "tinytext", "text", "mediumtext", "longtext", "json", "enum", "set", "bit",
@@ -23,16 +25,25 @@ _RAW = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column that is stored. ``is_raw``: its value is bytes of its own, not a number's or a date's text."""
+    """A column that is stored. ``by_number``: an ENUM in which ``''`` is a member and, as everywhere, what no member is."""
 
     name: str
     type: str
-    is_raw: bool
+    by_number: bool = False
 
     @property
     def expression(self) -> str:
         """What is selected: a ``FLOAT`` would be shown with six digits, as a ``DOUBLE`` it comes back as it was."""
+        if self.by_number:
+            return f"{identifier(self.name)} + 0"
         return f"CAST({identifier(self.name)} AS DOUBLE)" if self.type in _FLOATS else identifier(self.name)
+
+    @property
+    def form(self) -> str:
+        """How the value is written: ``b`` bytes of its own, ``t`` the text of a number or a date, ``n`` a plain number."""
+        if self.by_number:
+            return "n"
+        return "b" if self.type in _RAW else "t"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +100,7 @@ class Table:
         return {
             "table": self.name,
             "columns": [*(one.name for one in self.columns), *self.period],
-            "raw": [*(one.is_raw for one in self.columns), *(False for _ in self.period)],
+            "forms": "".join([*(one.form for one in self.columns), *("t" for _ in self.period)]),
             "period": list(self.period),
             "has_enum": any(one.type == "enum" for one in self.columns),
         }
@@ -115,7 +126,7 @@ def read_tables(session: Session, database: str) -> list[Table]:
     }
     columns: dict[str, list[list[str]]] = {}
     for table, *rest in session.texts(
-        "SELECT table_name, column_name, data_type, is_generated, generation_expression FROM information_schema.columns"
+        "SELECT table_name, column_name, data_type, is_generated, generation_expression, column_type FROM information_schema.columns"
         f" WHERE table_schema = {literal(database)} ORDER BY table_name, ordinal_position"
     ):
         columns.setdefault(table, []).append(rest)
@@ -124,8 +135,8 @@ def read_tables(session: Session, database: str) -> list[Table]:
 
 def _table(name: str, kind: str, engine: str, size: int, described: Sequence[Sequence[str]]) -> Table:
     stored = [
-        Column(name=column, type=type_, is_raw=type_ in _RAW)
-        for column, type_, made, _ in described
+        Column(name=column, type=type_, by_number=type_ == "enum" and _EMPTY_MEMBER.search(whole) is not None)
+        for column, type_, made, _, whole in described
         if made != "ALWAYS"
     ]
     period: tuple[str, ...] = ()
@@ -133,7 +144,7 @@ def _table(name: str, kind: str, engine: str, size: int, described: Sequence[Seq
     if kind == "SYSTEM VERSIONED":
         own = {
             expression: (column, type_)
-            for column, type_, _, expression in described
+            for column, type_, _, expression, _ in described
             if expression in ("ROW START", "ROW END")
         }
         period = tuple(own[which][0] for which in ("ROW START", "ROW END")) if own else ("row_start", "row_end")

@@ -106,15 +106,15 @@ class Loader:
 
 def _inserts(table: Table, stream: StoredStream, batches: Iterable[list[bytes]]) -> Iterator[bytes]:
     attributes = stream.spec.attributes
-    columns, raw = _listed(attributes.get("columns")), _listed(attributes.get("raw"))
-    if not columns or len(columns) != len(raw):
+    columns, forms = _listed(attributes.get("columns")), str(attributes.get("forms"))
+    if not columns or len(columns) != len(forms) or set(forms) - set("btn"):
         raise ObjectCorrupt(f"the stream of {table.name} does not say which columns it holds")
     names = ", ".join(identifier(str(column)) for column in columns)
     head = f"INSERT INTO {identifier(table.name)} ({names}) VALUES ".encode("utf-8", "surrogateescape")
     waiting: list[bytes] = []
     size = 0
     for batch in batches:
-        for one in tuples(batch, [bool(each) for each in raw]):
+        for one in tuples(batch, forms):
             if waiting and size + len(one) > _STATEMENT_BYTES:
                 yield head + b",".join(waiting)
                 waiting, size = [], 0

@@ -71,6 +71,7 @@ def writing_settings(lock_timeout_seconds: int) -> str:
             "foreign_key_checks": "0",
             "check_constraint_checks": "0",
             "innodb_strict_mode": "0",
+            "system_versioning_alter_history": "KEEP",
             "autocommit": "1",
             "lock_wait_timeout": str(lock_timeout_seconds),
         }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from drorch.sources.mariadb.definitions import Definition, Kind
+from drorch.sources.mariadb.definitions import QUOTED, Definition, Kind
 from drorch.sources.mariadb.failures import ServerRefused
 from drorch.sources.mariadb.options import LOADING_MODE
 from drorch.sources.mariadb.quoting import identifier, literal
@@ -15,7 +15,7 @@ from drorch.sources.mariadb.session import Session
 Definer = Callable[[str], str | None]
 _NOT_THERE = (1146, 1356, 1054, 1305, 1449, 1049, 1143, 1142)  # what a view that is broken at the source complains of
 _EVENT = re.compile(
-    r"\A(CREATE (?:DEFINER=(?:`(?:[^`]|``)*`@?)+ )?EVENT `(?:[^`]|``)*` ON SCHEDULE .*? ON COMPLETION (?:NOT )?PRESERVE )"
+    rf"\A(CREATE (?:DEFINER={QUOTED}(?:@{QUOTED})? )?EVENT {QUOTED} ON SCHEDULE .*? ON COMPLETION (?:NOT )?PRESERVE )"
     r"(?:ENABLE|DISABLE ON SLAVE|DISABLE)",
     re.DOTALL,
 )

@@ -15,7 +15,7 @@ def identifier(name: str) -> str:
 
 def unquoted(text: str) -> str:
     """Return the name that a quoted identifier means."""
-    return text[1:-1].replace("``", "`")
+    return text[1:-1].replace(text[0] * 2, text[0])
 
 
 def qualified(database: str, name: str) -> str:

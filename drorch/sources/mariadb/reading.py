@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from drorch.errors import SourceRightsMissing
+from drorch.sources.mariadb.defaults import without_database
 from drorch.sources.mariadb.definitions import Definition, Kind, Schema, in_order, plain_trigger
 from drorch.sources.mariadb.inventory import Table, read_names
 from drorch.sources.mariadb.quoting import identifier, literal
@@ -27,13 +28,13 @@ def read_schema(session: Session, database: str, tables: Sequence[Table]) -> Sch
         "SELECT default_character_set_name, default_collation_name, schema_comment FROM information_schema.schemata"
         f" WHERE schema_name = {literal(database)}"
     )[0]
-    definitions = [*(_table(session, table) for table in tables), *read_programs(session, database)]
+    definitions = [*(_table(session, table, database) for table in tables), *read_programs(session, database)]
     return Schema(
         database=database, charset=charset, collation=collation, comment=comment, definitions=in_order(definitions)
     )
 
 
-def _table(session: Session, table: Table) -> Definition:
+def _table(session: Session, table: Table, database: str) -> Definition:
     name = identifier(table.name)
     if table.is_sequence:
         values = ",".join(session.texts(f"SELECT * FROM {name}")[0])
@@ -42,7 +43,7 @@ def _table(session: Session, table: Table) -> Definition:
     sql = session.texts(f"SHOW CREATE TABLE {name}")[0][1]
     if table.is_remote:
         return Definition(kind=Kind.REMOTE_TABLE, name=table.name, sql=_blanked(sql))
-    return Definition(kind=Kind.TABLE, name=table.name, sql=sql)
+    return Definition(kind=Kind.TABLE, name=table.name, sql=without_database(sql, database))
 
 
 def _blanked(sql: str) -> str:

@@ -11,6 +11,7 @@ from drorch.sources.interface import Bytes
 _NULL = 0xFB
 _LENGTH_BYTES = {0xFC: 2, 0xFD: 3, 0xFE: 8}
 _MODULUS = 2**256
+_OPENINGS = {"b": b"_binary'", "t": b"_latin1'", "n": b""}
 
 
 def split_rows(pieces: Iterable[Bytes]) -> Iterator[list[bytes]]:
@@ -37,13 +38,13 @@ def split_rows(pieces: Iterable[Bytes]) -> Iterator[list[bytes]]:
         raise ObjectCorrupt("a table's stream ends inside a row")
 
 
-def tuples(rows: Iterable[bytes], raw: Sequence[bool]) -> Iterator[bytes]:
-    """Yield each row as the ``(...)`` of an ``INSERT``; ``raw`` tells which values are bytes of their own.
+def tuples(rows: Iterable[bytes], forms: str) -> Iterator[bytes]:
+    """Yield each row as the ``(...)`` of an ``INSERT``; ``forms`` has a letter for each value, see ``Column.form``.
 
-    Everything is in quotes, whatever its type: what comes out of a snapshot is never a part of a statement. Raises
+    What comes out of a snapshot is never a part of a statement: everything is in quotes, or a number of digits. Raises
     ``ObjectCorrupt`` for a row of another form.
     """
-    openings = [b"_binary'" if one else b"_latin1'" for one in raw]
+    openings = [_OPENINGS[form] for form in forms]
     for row in rows:
         position = 0
         parts = []
@@ -62,6 +63,11 @@ def tuples(rows: Iterable[bytes], raw: Sequence[bool]) -> Iterator[bytes]:
                 position += width
             value = row[position : position + length]
             position += length
+            if not opening:
+                if not value.isdigit():
+                    raise ObjectCorrupt("a value that must be a number is none")
+                parts.append(value)
+                continue
             parts.append(opening + value.replace(b"\\", b"\\\\").replace(b"'", b"\\'") + b"'")
         if position != len(row):
             raise ObjectCorrupt("a row has another length than its values")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from drorch.errors import ObjectCorrupt
 from drorch.sources.mariadb.accounts import Grant
 from drorch.sources.mariadb.databases import drop_marked, end_sessions, occupation, take_settings
+from drorch.sources.mariadb.defaults import point_defaults
 from drorch.sources.mariadb.definitions import PROGRAMS, Definition, Kind, Schema, decode_schema, encode_schema
 from drorch.sources.mariadb.failures import ServerRefused
 from drorch.sources.mariadb.inventory import read_names, read_tables
@@ -123,6 +124,9 @@ def go_on(session: Session, plan: Plan) -> list[str]:
     told: list[str] = []
     if not plan.keeps:
         take_settings(session, plan.name, plan.new)
+    point_defaults(session, plan.name, plan.side)
+    if plan.before is not None:
+        point_defaults(session, plan.before, plan.name)
     made = make_programs(session, plan.name, plan.new.of(*PROGRAMS), plan.definer, lenient=True)
     told += [f"{one.kind.value} {one.name} could not be made ({why}): {one.sql}" for one, why in made.refused]
     if plan.before is not None:
