@@ -4,6 +4,7 @@
     ├── Bug                         1   a broken invariant of ours; never caught below the command line
     ├── UsageInvalid                2   the command line
     ├── NothingDone                 4   busy, or outside the window
+    │   ├── ConfirmationMissing     4   a plan that deletes much waits for a word
     │   └── RunVoided*              4   a pack that the run relied on is being swept
     ├── PolicyError                10-19
     │   ├── PolicyInvalid          10   ├── SettingsInvalid     11   ├── SecretUnavailable  12
@@ -89,13 +90,22 @@ class NothingDone(DrorchError):
     slug = "nothing-done"
 
 
+class ConfirmationMissing(NothingDone):
+    """What is planned deletes so much that somebody must say so in so many words. Nothing was done."""
+
+    exit_code = 4
+    slug = "confirmation-missing"
+
+
 class RunVoided(NothingDone):
     """The run's manifest does not count: a pack that it relied on is being swept, or a later run decided first."""
 
     exit_code = 4
     slug = "run-voided"
     retryable = True
-    default_hint = "it was repeated once already; look what else writes to this source (`drorch history`), and run it again"
+    default_hint = (
+        "it was repeated once already; look what else writes to this source (`drorch history`), and run it again"
+    )
 
 
 # 10-19: what the sysadmin wrote, and this machine's own set-up

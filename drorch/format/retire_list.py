@@ -28,6 +28,11 @@ class HoldKind(IntEnum):
     PIN = 1
     HOLD = 2
 
+    @property
+    def words(self) -> str:
+        """What a snapshot is."""
+        return "pinned" if self is HoldKind.PIN else "held"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldWord:

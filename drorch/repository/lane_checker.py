@@ -67,7 +67,9 @@ class LaneChecker:
         gone = [link for link in committed if link.run in retired]
         if gone:
             name = names.retire_list(place.lane, max(retired.values()))
-            place.report(Kind.RETIRED, name, f"{len(gone)} snapshots were given up by a prune", level=Level.NOTE)
+            place.report(
+                Kind.RETIRED, name, f"given up by a prune: {len(gone)} of {len(committed)} snapshots", level=Level.NOTE
+            )
         if gone and gone[-1] is committed[-1]:
             name = names.retire_list(place.lane, retired[gone[-1].run])
             text = "the newest snapshot is given up, which no prune does: somebody may have taken the maintenance key"

@@ -50,7 +50,7 @@ class LaneContents:
     """What one store holds of a lane.
 
     ``unknown_runs`` have a pack list that is no good: they are left alone. ``committed_at`` are the store's dates of the commits that it lists,
-    by number.
+    by number, ``sizes`` those of all packs and segments, by name.
     """
 
     lane: LaneId
@@ -63,6 +63,20 @@ class LaneContents:
     unknown_runs: frozenset[RunId] = frozenset()
     retirement: Retirement = field(default_factory=Retirement)
     committed_at: Mapping[int, datetime] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict, repr=False)
+
+    def absent_packs(self) -> dict[RunId, bytes]:
+        """Return, by run, the packs of the pack lists that the store does not list; all that could be of a run without a good list."""
+        absent = dict.fromkeys(self._runs_without_list(), b"\xff" * (LEAST_WHOLE_RUN // 8))
+        for run, digests in self.pack_lists.items():
+            gone = [at for at, digest in enumerate(digests) if digest not in self.present]
+            if gone:
+                absent[run] = bitmap_of(gone, len(digests))
+        return absent
+
+    def _runs_without_list(self) -> set[RunId]:
+        needed = {need.run for link in self.links for need in link.manifest.needs}
+        return needed.difference(self.pack_lists)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +100,11 @@ class SweepPlan:
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
         return not (self.newly or self.packs or self.unlisted or self.segments)
+
+    @property
+    def object_names(self) -> list[str]:
+        """The objects that are to be deleted."""
+        return [one.name for one in _candidates(self)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,12 +147,13 @@ def read_contents(replica: Replica, trust: TrustChain, lane: LaneId, *, at_least
         except (IntegrityError, ObjectMissing):
             unknown.add(run)
     listed = {digest for packs in pack_lists.values() for digest in packs}
-    present, unlisted = set(), []
+    present, unlisted, sizes = set(), [], {}
     for stat in store.list_objects(names.packs_prefix(lane)):
         digest = names.pack_digest(stat.name)
         if digest is None or "~" in stat.name:
             continue
         present.add(digest)
+        sizes[stat.name] = stat.size_bytes
         if digest not in listed:
             unlisted += _unlisted(replica, stat)
     segments = tuple(stat for stat in store.list_objects(names.index_prefix(lane)) if names.is_index_segment(stat.name))
@@ -148,6 +168,7 @@ def read_contents(replica: Replica, trust: TrustChain, lane: LaneId, *, at_least
         unknown_runs=frozenset(unknown),
         retirement=retirement,
         committed_at=dates,
+        sizes=sizes | {stat.name: stat.size_bytes for stat in segments},
     )
 
 
