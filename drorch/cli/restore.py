@@ -43,6 +43,7 @@ _TO = (
 @click.option("--plan", "only_plan", is_flag=True, help="Only say what would happen and what stands in the way.")
 @click.option("--table", "tables", multiple=True, metavar="SCHEMA.TABLE", help="Only this table (repeatable).")
 @click.option("--path", "paths", multiple=True, metavar="GLOB", help="Only these files, as in .gitignore (repeatable).")
+@click.option("--into-schema", metavar="NAME", help="With --table: into this new schema, beside the originals.")
 @click.option("--before", metavar="TIME", help="With latest: the newest snapshot not later than TIME.")
 @click.option("--replace", is_flag=True, help="Restore beside what is there, check, then swap; the old one stays.")
 @click.option("--terminate-sessions", is_flag=True, help="With --replace: end the sessions that use the database.")
@@ -66,6 +67,7 @@ def command(
     only_plan: bool,
     tables: tuple[str, ...],
     paths: tuple[str, ...],
+    into_schema: str | None,
     before: str | None,
     replace: bool,
     terminate_sessions: bool,
@@ -87,6 +89,8 @@ def command(
     A target with data in it is refused; --replace restores beside it and swaps at the end, and the old one stays.
     On a bare machine --store and --key are enough; the credentials are those of the usual AWS variables.
     """
+    if into_schema is not None and not tables:
+        raise UsageInvalid("--into-schema goes with --table", expected="--table SCHEMA.TABLE", found="a whole database")
     settings = invocation.settings_or_bare()
     choices = RestoreChoices(
         tables=tables,
@@ -98,6 +102,7 @@ def command(
         map_roles=dict(_mapping("--map-role", pair) for pair in map_roles),
         no_owner=no_owner,
         map_tablespaces=dict(_mapping("--map-tablespace", pair) for pair in map_tablespaces),
+        into_schema=into_schema,
         allow_older=allow_older,
         locale=locale,
         jobs=jobs,

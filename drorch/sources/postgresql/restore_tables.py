@@ -9,6 +9,7 @@ from drorch.sources.postgresql import entries as sections
 from drorch.sources.postgresql.border import mapped_target
 from drorch.sources.postgresql.entries import Entry, decode_entries
 from drorch.sources.postgresql.failures import StatementRefused
+from drorch.sources.postgresql.into_schema import moved_entries, place_of
 from drorch.sources.postgresql.inventory import display_name, exact_names
 from drorch.sources.postgresql.load import load_rows
 from drorch.sources.postgresql.progress import Progress
@@ -27,6 +28,11 @@ _ORDER = (sections.PRE, sections.DATA, sections.POST, sections.GRANTS, sections.
 def selected_entries(content: Content, tables: Sequence[str]) -> Selection:
     """Return the definitions that belong to ``tables``."""
     return select(decode_entries(content.open(the_schema(content.streams()))), tables)
+
+
+def has_schema(session: Session, name: str) -> bool:
+    """Whether the database has a schema of that name."""
+    return session.value("select 1 from pg_catalog.pg_namespace where nspname = $1", name) is not None
 
 
 def existing_tables(session: Session, tables: Sequence[str]) -> list[str]:
@@ -56,16 +62,17 @@ class TablesRestore:
         """Restore; raise a ``TargetError`` at the first thing that fails, and nothing stays."""
         chosen = selected_entries(self._content, self._choices.tables)
         streams = self._streams(chosen)
+        entries, told = moved_entries(chosen.entries, self._choices.into_schema)
         with mapped_target("the tables"):
             self._session.run("begin")
-            self._replay(chosen, (sections.PRE,))
+            self._replay(entries, (sections.PRE,))
             self._load(streams)
-            self._replay(chosen, _ORDER[1:])
-            for schema, name in sorted(chosen.tables):
-                self._session.run(f"analyze {qualified(schema, name)}")
+            self._replay(entries, _ORDER[1:])
+            for names in sorted(chosen.tables):
+                self._session.run(f"analyze {place_of(names, self._choices.into_schema)}")
             self._session.run("commit")
         self._restored.tables = len(chosen.tables)
-        self._restored.by_hand += chosen.left_out
+        self._restored.by_hand += [*chosen.left_out, *told]
         return self._restored
 
     def _streams(self, chosen: Selection) -> list[StoredStream]:
@@ -79,11 +86,12 @@ class TablesRestore:
         self._progress.begin("rows", sum(stream.size_bytes for stream in streams), "bytes")
         for stream in streams:
             with mapped_target(f"the rows of {stream.spec.name}"):
-                rows = load_rows(self._session, self._content, stream, self._progress)
+                place = place_of(exact_names(stream.spec.attributes)[:2], self._choices.into_schema)
+                rows = load_rows(self._session, self._content, stream, self._progress, place=place)
             self._progress.add(0, rows=rows, statements=1)
 
-    def _replay(self, chosen: Selection, wanted: Sequence[str]) -> None:
-        some = [entry for section in wanted for entry in chosen.entries if entry.section == section]
+    def _replay(self, entries: Sequence[Entry], wanted: Sequence[str]) -> None:
+        some = [entry for section in wanted for entry in entries if entry.section == section]
         self._progress.begin("definitions", len(some), "statements")
         replayer = Replayer(self._session, self._rules)
         for entry in some:

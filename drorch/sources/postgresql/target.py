@@ -13,6 +13,7 @@ from drorch.sources.postgresql import databases, facts
 from drorch.sources.postgresql.border import mapped_target
 from drorch.sources.postgresql.databases import Occupation
 from drorch.sources.postgresql.failures import ConnectionLost, StatementRefused
+from drorch.sources.postgresql.into_schema import moved_entries
 from drorch.sources.postgresql.location import PostgresqlLocation
 from drorch.sources.postgresql.naming import COMPLETE, before_name, marker, side_name
 from drorch.sources.postgresql.options import session_settings
@@ -23,7 +24,7 @@ from drorch.sources.postgresql.quoting import identifier, literal
 from drorch.sources.postgresql.replay import ReplayRules
 from drorch.sources.postgresql.restore_database import DatabaseRestore, Restored
 from drorch.sources.postgresql.restore_roles import make_roles
-from drorch.sources.postgresql.restore_tables import TablesRestore, existing_tables, selected_entries
+from drorch.sources.postgresql.restore_tables import TablesRestore, existing_tables, has_schema, selected_entries
 from drorch.sources.postgresql.role_names import named_roles
 from drorch.sources.postgresql.session import Lifeline, Session, connect
 
@@ -104,30 +105,26 @@ class PostgresqlTarget:
                 "the snapshot is not of PostgreSQL", expected=facts.ENGINE, found=str(content.facts.get("engine"))
             )
         name = self._location.database
-        present: list[str] = []
+        present: list[Finding] = []
         needed = [str(role) for role in _sequence(content.facts.get("roles"))]
         extensions: frozenset[str] | None = None
         if choices.tables:
             chosen = selected_entries(content, choices.tables).entries
+            moved_entries(chosen, choices.into_schema)  # whether they can be together in one schema
             needed = sorted({role for entry in chosen for role in named_roles(entry)})
             extensions = frozenset(entry.name for entry in chosen if entry.kind == "EXTENSION")
         if databases.exists(server, name):
             inside = self._session(name, lifeline)
             try:
                 occupied = databases.occupation(server, inside, name)
-                if choices.tables:
-                    present = existing_tables(inside, choices.tables)
+                present = list(_in_the_way(inside, choices))
             finally:
                 inside.close()
         else:
             occupied = databases.occupation(server, None, name)
         local = self._location.is_local
         found = findings(server, content, choices, occupied, needed, extensions=extensions, is_local=local)
-        for table in present:
-            text = f"table {table} exists already"
-            found.append(
-                Finding(level=Level.STOP, text=text, remedy="rename it first, or restore into another database")
-            )
+        found += present
         return found, occupied, needed
 
     # -- the three ways
@@ -318,6 +315,16 @@ class PostgresqlTarget:
         with contextlib.suppress(Exception), self._server(lifeline) as server:
             databases.terminate_sessions(server, side)
             server.run(f"drop database if exists {identifier(side)}")
+
+
+def _in_the_way(inside: Session, choices: RestoreChoices) -> Iterator[Finding]:
+    """Yield what has the name of what is to come; only with ``--table``, for else the whole database is."""
+    if choices.tables and choices.into_schema is None:
+        for table in existing_tables(inside, choices.tables):
+            remedy = "--into-schema NAME puts it beside; or rename it first"
+            yield Finding(level=Level.STOP, text=f"table {table} exists already", remedy=remedy)
+    elif choices.tables and has_schema(inside, choices.into_schema or ""):
+        yield Finding(level=Level.STOP, text=f"schema {choices.into_schema} exists already", remedy="name a new one")
 
 
 def _sequence(value: object) -> Sequence[object]:
