@@ -21,15 +21,11 @@ class Patterns:
         With ``any_normal_form`` a name fits however its accents are composed: what a person types is seldom what a scanner wrote.
         """
         self._normal = any_normal_form
-        try:
-            self._spec = GitIgnoreSpec.from_lines(
-                unicodedata.normalize("NFC", one) if any_normal_form else one for one in patterns
-            )
-        except (ValueError, re.error) as error:
-            raise _unfit(str(error)) from error
-        for text, pattern in zip(patterns, self._spec.patterns, strict=True):
-            if pattern.include is None:  # a comment, or a bracket that is never closed: it would fit nothing, silently
+        wanted = [unicodedata.normalize("NFC", one) if any_normal_form else one for one in patterns]
+        for text in wanted:  # a comment, a blank line, a bracket that is never closed: each would fit nothing, silently
+            if not any(pattern.include is not None for pattern in _spec([text]).patterns):
                 raise _unfit(text)
+        self._spec = _spec(wanted)
 
     def fit(self, path: bytes, *, is_directory: bool = False) -> bool:
         """Whether a relative path, or a directory above it, is meant."""
@@ -37,6 +33,13 @@ class Patterns:
         if self._normal:
             text = unicodedata.normalize("NFC", text)
         return self._spec.match_file(text + "/" if is_directory else text)
+
+
+def _spec(patterns: Sequence[str]) -> GitIgnoreSpec:
+    try:
+        return GitIgnoreSpec.from_lines(patterns)
+    except (ValueError, re.error) as error:
+        raise _unfit(str(error)) from error
 
 
 def _unfit(found: str) -> UsageInvalid:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -24,7 +25,7 @@ from drorch.sources.files.replacement import (
     replace_old,
     side_directory,
 )
-from drorch.sources.files.selection import Selection, select
+from drorch.sources.files.selection import select
 from drorch.sources.files.setting import Setter
 from drorch.sources.files.walking import OPEN_DIRECTORY
 from drorch.sources.interface import Content, Finding, Level, Observer, RestoreChoices, RestoreOutcome
@@ -59,7 +60,7 @@ class FilesTarget:
         self._path = os.path.join(os.path.realpath(above), name)  # noqa: PTH118 - bytes; the last name is not followed
         self._clock = clock
         self._temporary = temporary
-        self._last: tuple[Content, tuple[str, ...], StoredListing, Selection] | None = None
+        self._last: tuple[Content, tuple[str, ...], tuple[int, int, bool]] | None = None
 
     @property
     def address(self) -> str:
@@ -74,9 +75,8 @@ class FilesTarget:
         findings = [_stop("a file tree has no tables", "--path GLOB chooses files")] if choices.tables else []
         files, size = _number(content, "files"), _number(content, "file_bytes")
         if choices.paths:
-            _, selection = self._chosen(content, choices)
-            files, size = selection.files, selection.bytes
-            if not selection.takes_anything:
+            files, size, is_any = self._chosen(content, choices)
+            if not is_any:
                 findings.append(
                     _stop(
                         f"nothing in the snapshot fits {', '.join(choices.paths)}",
@@ -94,7 +94,13 @@ class FilesTarget:
                 hint="; ".join(finding.remedy for finding in stops),
                 still_good="nothing was changed",
             )
-        listing, selection = self._chosen(content, choices)
+        with closing(StoredListing(content, self._temporary())) as listing:
+            return self._restore(content, listing, choices, observer)
+
+    def _restore(
+        self, content: Content, listing: StoredListing, choices: RestoreChoices, observer: Observer
+    ) -> RestoreOutcome:
+        selection = select(listing, choices.paths, listing.heading.base)
         setter = Setter(with_owners=not choices.no_owner)
         inside = self._goes_inside()
         with side_directory(self._path, content.short_id, inside=inside) as side:
@@ -135,12 +141,13 @@ class FilesTarget:
             not_as_before=setter.told(),
         )
 
-    def _chosen(self, content: Content, choices: RestoreChoices) -> tuple[StoredListing, Selection]:
-        """Return the listing of a snapshot and what is chosen of it; read once for preflight and restore."""
+    def _chosen(self, content: Content, choices: RestoreChoices) -> tuple[int, int, bool]:
+        """Return how many files and bytes are chosen, and whether anything is; asked once, for plan and restore."""
         if self._last is None or self._last[0] is not content or self._last[1] != choices.paths:
-            listing = StoredListing(content, self._temporary())
-            self._last = content, choices.paths, listing, select(listing, choices.paths, listing.heading.base)
-        return self._last[2:]
+            with closing(StoredListing(content, self._temporary())) as listing:
+                selection = select(listing, choices.paths, listing.heading.base)
+            self._last = content, choices.paths, (selection.files, selection.bytes, selection.takes_anything)
+        return self._last[2]
 
     def _set_base(self, listing: StoredListing, setter: Setter) -> None:
         """Give a directory that could not be renamed what the base had."""
