@@ -18,7 +18,7 @@ TEXTS = sorted(
     for path in [*PAGES, *ROOT.glob("drorch/**/*.py"), *ROOT.glob("docs/help/*"), *ROOT.glob("policies/**/*.yaml")]
     if "adr" not in path.parts
 )
-NO_COMMANDS = {"sqlite", "host", "private"}  # first lines of files and streams: `drorch host key 1`
+NO_COMMANDS = {"sqlite", "host", "private", "files/1"}  # first lines of files and streams: `drorch host key 1`
 
 
 def every_command() -> Iterator[tuple[tuple[str, ...], click.Command]]:

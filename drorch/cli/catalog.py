@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import click
 
+from drorch import __version__
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import wrapped
 from drorch.errors import DrorchError
+from drorch.operations import explain_stores
+from drorch.operations.explain_stores import Explained, HelpState
+from drorch.operations.initialise import help_objects
 from drorch.operations.listing import RepositoryListing, rebuild_catalog
 from drorch.operations.ownership import Ownership
-from drorch.wiring import Wiring, machine_id
+from drorch.wiring import Wiring, help_files, machine_id
 
 PARTIAL = 3
 
@@ -61,11 +67,37 @@ def _remember_own_sources(wiring: Wiring, listing: RepositoryListing) -> None:
 @command.command(epilog="Example: drorch catalog upgrade", short_help="Bring the catalog up to this version.")
 @common_options
 def upgrade(invocation: Invocation) -> int:
-    """Bring the catalog up to this version; a SQLite file is copied aside first."""
-    with invocation.wiring() as wiring:
+    """Bring the catalog up to this version; a SQLite file is copied aside first.
+
+    A machine with the role maintenance also puts the pages of this version into the stores (help/VERSION/), which
+    explain a repository to somebody who has nothing else. A store that takes them not now is a note, no failure.
+    """
+    settings = invocation.settings()
+    with invocation.wiring(settings) as wiring:
         address = wiring.catalog().address
+        explained = _explain_stores(wiring) if "maintenance" in settings.roles else ()
     if invocation.output.as_json:
-        invocation.output.document("drorch.catalog-upgrade/1", {"ok": True, "catalog": address})
+        stores = [{"store": one.store, "help": one.state.value} for one in explained]
+        invocation.output.document("drorch.catalog-upgrade/1", {"ok": True, "catalog": address, "stores": stores})
     elif not invocation.output.quiet:
-        invocation.output.lines([f"OK  {address} is of this version"])
+        invocation.output.lines([*wrapped(f"OK  {address} is of this version", 4), *_pages_lines(explained)])
     return 0
+
+
+def _explain_stores(wiring: Wiring) -> tuple[Explained, ...]:
+    try:
+        opened = wiring.repository()
+    except DrorchError as error:
+        return tuple(Explained(store=name, state=HelpState.MISSING, error=error) for name in wiring.settings.stores)
+    left_out = [Explained(store=name, state=HelpState.MISSING, error=error) for name, error in opened.unusable.items()]
+    return (*explain_stores.run(opened.replicas, help_objects(help_files(), __version__)), *left_out)
+
+
+def _pages_lines(explained: Sequence[Explained]) -> Iterator[str]:
+    for one in explained:
+        if one.error is not None:
+            text = f"  note  {one.store} has no help/{__version__.lower()}/ yet: {one.error.message}; what it had stays"
+            yield from wrapped(text, 8)
+            yield from wrapped("        run this again where the credential may put (STORES.md, maintainer)", 8)
+        elif one.state is HelpState.PUT:
+            yield f"  {one.store} now explains itself as of drorch {__version__}"

@@ -18,6 +18,7 @@ from drorch.operations.examine import (
     examine_directory,
     examine_host_key,
     examine_membership,
+    examine_pages,
     examine_private_keys,
     examine_secrets,
     examine_settings_file,
@@ -28,13 +29,14 @@ from drorch.operations.examine import (
     of_error,
     ok,
 )
+from drorch.operations.initialise import help_objects
 from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.installation import S3Store
 from drorch.policy.model import CommandSource, MariadbSource, PostgresqlSource, SourcePromise
 from drorch.policy.secret import SecretReference
 from drorch.settings import Settings, load_policies
 from drorch.sources.interface import Level
-from drorch.wiring import Wiring
+from drorch.wiring import Wiring, help_files
 
 _ALL_ROLES = {"backup", "drill", "maintenance"}
 
@@ -136,6 +138,7 @@ def _catalog(wiring: Wiring) -> Iterator[Examined]:
 def _stores(wiring: Wiring, key: HostKeyFile | None) -> Iterator[Examined]:
     trust = wiring.settings.keys.trust
     good = []
+    pages = help_objects(help_files(), __version__)
     for name in wiring.settings.stores:
         try:
             replica = wiring.replica(name)
@@ -147,6 +150,7 @@ def _stores(wiring: Wiring, key: HostKeyFile | None) -> Iterator[Examined]:
         if repository is not None:
             good.append((name, repository))
             yield examine_clock(replica, wiring.clock.now())
+            yield from examine_pages(replica, pages)
     yield from examine_membership(good, key)
 
 

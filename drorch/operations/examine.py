@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from drorch.errors import (
 from drorch.format.keyfile import HostKeyFile, KeyFile, KeyKind, read_key_file
 from drorch.format.trust import Role
 from drorch.ids import grouped
+from drorch.operations.explain_stores import HelpState, look
 from drorch.policy.secret import SecretReference
 from drorch.quantities import format_duration, format_size
 from drorch.repository.opening import Replica, Repository, open_repository
@@ -170,6 +171,15 @@ def examine_clock(replica: Replica, now: datetime) -> Examined:
             shown, "set the clocks (chrony, systemd-timesyncd); a store refuses such requests", StoreUnavailable
         )
     return note(shown, "set the clocks (chrony, systemd-timesyncd)") if offset > _LATE_SECONDS else ok(shown)
+
+
+def examine_pages(replica: Replica, help_objects: Mapping[str, bytes]) -> Iterator[Examined]:
+    """Yield a note when the store does not explain itself in the words of this version; nothing where that cannot be seen."""
+    if look(replica, help_objects) is HelpState.MISSING:
+        yield note(
+            f"{replica.name}: its pages (help/) are not of this version",
+            "drorch catalog upgrade, on a machine with the role maintenance",
+        )
 
 
 def examine_membership(repositories: Sequence[tuple[str, Repository]], key: HostKeyFile | None) -> Iterator[Examined]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import drorch
 from tests.support.installations import (
     COMMAND,
     Custodian,
@@ -13,6 +14,8 @@ from tests.support.installations import (
     new_installation,
     run,
 )
+
+VERSION = drorch.__version__
 
 
 def test_a_snapshot_shows_its_tables_to_whoever_has_the_key(town: Town) -> None:
@@ -103,3 +106,34 @@ def test_a_rebuilt_catalog_knows_the_hash_and_the_text_that_is_still_so(copied: 
     copied.drorch("policy", "show", "civil", "--at", "2000-01-01 00:00", expect=14).told(
         "a time after its first backup"
     )
+
+
+def test_after_an_upgrade_the_stores_explain_themselves_in_its_words_too(copied: Installation) -> None:
+    pages = {name: copied.base / name / "help" / VERSION for name in ("disk", "vault")}
+    for name, folder in pages.items():  # as an older version left it
+        folder.rename(folder.with_name("0.0.9"))
+        copied.drorch("doctor").told(f"{name}: its pages (help/) are not of this version", "drorch catalog upgrade")
+    (copied.base / "vault").rename(copied.base / "unplugged")
+    answer = copied.drorch("catalog", "upgrade")
+    answer.fits()
+    answer.told(f"disk now explains itself as of drorch {VERSION}", f"note vault has no help/{VERSION}/ yet")
+    assert {path.name for path in pages["disk"].iterdir()} == {
+        path.name for path in (copied.base / "disk/help/0.0.9").iterdir()
+    }
+    (copied.base / "unplugged").rename(copied.base / "vault")
+    copied.drorch("catalog", "upgrade").told("vault now explains itself")
+    assert copied.drorch("catalog", "upgrade", "--json").json()["stores"] == [
+        {"store": "disk", "help": "there"},
+        {"store": "vault", "help": "there"},
+    ]
+    assert "explain" not in copied.drorch("catalog", "upgrade").out
+    assert "its pages" not in copied.drorch("doctor").out
+    copied.drorch("verify")
+
+
+def test_a_machine_that_only_backs_up_leaves_the_pages_to_the_one_that_maintains(copied: Installation) -> None:
+    shutil.rmtree(copied.base / "disk/help")
+    settings = copied.settings.read_text()
+    copied.settings.write_text(settings.replace("version: 1\n", "version: 1\nroles: [backup]\n", 1))
+    assert copied.drorch("catalog", "upgrade", "--json").json()["stores"] == []
+    assert not (copied.base / "disk/help").exists()
