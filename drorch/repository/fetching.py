@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import TypeAlias
 
 from drorch.errors import ChunkUnavailable, DrorchError, IntegrityError, ObjectCorrupt
 from drorch.format import names
@@ -32,6 +36,40 @@ class Span:
     start: int
     end: int
     entries: tuple[LeafEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Records of bases that lie close together in one pack."""
+
+    run: RunId
+    ordinal: int
+    start: int
+    end: int
+    places: tuple[Place, ...]
+
+
+_Records: TypeAlias = Mapping[tuple[RunId, Place], memoryview]
+_NO_RECORDS: _Records = MappingProxyType({})
+
+
+def _stretches(entries: Sequence[LeafEntry]) -> list[_Stretch]:
+    """Group the bases of ``entries`` like ``spans`` groups entries: they were stored in the order of a stream too."""
+    wanted = {(base.run.raw, base.place.ordinal, base.place.offset): base for entry in entries for base in entry.bases}
+    out: list[_Stretch] = []
+    for _, base in sorted(wanted.items()):
+        place, end = base.place, base.place.offset + base.place.length
+        last = out[-1] if out else None
+        if (
+            last is not None
+            and (last.run, last.ordinal) == (base.run, place.ordinal)
+            and place.offset <= last.end + GAP_BYTES
+            and end - last.start <= SPAN_BYTES
+        ):
+            out[-1] = _Stretch(last.run, last.ordinal, last.start, max(last.end, end), (*last.places, place))
+        else:
+            out.append(_Stretch(base.run, place.ordinal, place.offset, end, (place,)))
+    return out
 
 
 def spans(entries: Sequence[LeafEntry]) -> list[Span]:
@@ -93,13 +131,12 @@ class LaneFetcher:
         name = self._pack_name(span.run, span.ordinal)
         try:
             raw = memoryview(
-                self._copies.first_good(
-                    name, lambda store, copy: store.read_range(copy, span.start, span.end - span.start)
-                )
+                self._copies.first_good(name, partial(_read_range, start=span.start, length=span.end - span.start))
             )
         except DrorchError:
             return [self.chunk(entry) for entry in span.entries]
-        return [self._from_span(span, raw, entry) for entry in span.entries]
+        bases = self._records_of_bases(span.entries)
+        return [self._from_span(span, raw, entry, bases) for entry in span.entries]
 
     def chunk(self, entry: LeafEntry) -> bytes:
         """Return the plain bytes of one entry, read by itself from the first good copy, or from its twin's."""
@@ -109,18 +146,31 @@ class LaneFetcher:
         """Return a tree node from its place, or from its twin's when that one is no good."""
         return self._chain((ChunkPlace(identity, run, place, twin),), None)
 
-    def _from_span(self, span: Span, raw: memoryview, entry: LeafEntry) -> bytes:
+    def _records_of_bases(self, entries: Sequence[LeafEntry]) -> _Records:
+        """Read what the deltas among ``entries`` need in few requests; what cannot be read so is read one by one later."""
+        found: dict[tuple[RunId, Place], memoryview] = {}
+        for stretch in _stretches(entries):
+            start, length = stretch.start, stretch.end - stretch.start
+            with suppress(DrorchError):
+                name = self._pack_name(stretch.run, stretch.ordinal)
+                read = partial(_read_range, start=start, length=length)
+                raw = memoryview(self._copies.first_good(name, read))
+                for place in stretch.places:
+                    found[stretch.run, place] = raw[place.offset - start : place.offset - start + place.length]
+        return found
+
+    def _from_span(self, span: Span, raw: memoryview, entry: LeafEntry, bases: _Records) -> bytes:
         place = entry.chunk.place
         begin = place.offset - span.start
         try:
-            return self._chain((entry.chunk, *entry.bases), raw[begin : begin + place.length])
+            return self._chain((entry.chunk, *entry.bases), raw[begin : begin + place.length], bases)
         except IntegrityError:
             return self.chunk(entry)
 
-    def _chain(self, chunks: Sequence[ChunkPlace], raw: memoryview | None) -> bytes:
-        """Decode ``chunks[0]`` through the bases that follow it; ``raw`` is its record when that was read already."""
+    def _chain(self, chunks: Sequence[ChunkPlace], raw: memoryview | None, records: _Records = _NO_RECORDS) -> bytes:
+        """Decode ``chunks[0]`` through the bases that follow it; ``raw`` is its record, and ``records`` are theirs, where read already."""
         wanted, bases = chunks[0], chunks[1:]
-        base_plain = self._base(bases) if bases else None
+        base_plain = self._base(bases, records) if bases else None
         if raw is not None:
             return self._decode(self._runs.opened(wanted.run), wanted, raw, base_plain)
         try:
@@ -145,19 +195,26 @@ class LaneFetcher:
                 f"a chunk of pack {name} cannot be read from any copy", found=error.message
             ) from error
 
-    def _base(self, bases: Sequence[ChunkPlace]) -> bytes:
+    def _base(self, bases: Sequence[ChunkPlace], records: _Records) -> bytes:
         identity = bases[0].chunk_id
         with self._lock:
             kept = self._bases.get(identity)
             if kept is not None:
                 self._bases.move_to_end(identity)
                 return kept
-        plain = self._chain(bases, None)
+        plain = self._base_plain(bases, records)
         with self._lock:
             self._bases[identity] = plain
             while len(self._bases) > BASES_KEPT:
                 self._bases.popitem(last=False)
         return plain
+
+    def _base_plain(self, bases: Sequence[ChunkPlace], records: _Records) -> bytes:
+        raw = records.get((bases[0].run, bases[0].place))
+        if raw is not None:
+            with suppress(IntegrityError):
+                return self._chain(bases, raw, records)
+        return self._chain(bases, None, records)
 
     def _decode(
         self, opened: OpenedRun, wanted: ChunkPlace, raw: bytes | memoryview, base_plain: bytes | None
@@ -175,3 +232,7 @@ class LaneFetcher:
 
     def _pack_name(self, run: RunId, ordinal: int) -> str:
         return names.pack(self._lane, self._runs.pack_digest(run, ordinal))
+
+
+def _read_range(store: ObjectStore, copy: str, *, start: int, length: int) -> bytes:
+    return store.read_range(copy, start, length)
