@@ -45,15 +45,17 @@ if TYPE_CHECKING:
     from drorch.catalog.interface import Catalog, IsAlive, SourceClaim
     from drorch.format.keyfile import HostKeyFile
     from drorch.format.keys import HostKey
+    from drorch.operations.hooks import Cuts, RunsHook
     from drorch.operations.protect import Machine
     from drorch.operations.show import Part
     from drorch.policy.installation import Store
+    from drorch.policy.model import Hooks
     from drorch.policy.postgresql_grants import PostgresqlFacts
     from drorch.policy.secret import SecretReference
     from drorch.repository.opening import Replica, Repository
     from drorch.sandbox.interface import ThrowAwayServer
     from drorch.settings import Settings
-    from drorch.sources.interface import Content, DatabaseServer, Source, Target
+    from drorch.sources.interface import Content, DatabaseServer, ProgramEnd, Source, Target
     from drorch.sources.mariadb.location import MariadbLocation
     from drorch.sources.postgresql.location import PostgresqlLocation
     from drorch.sources.postgresql.source import PostgresqlSource as Postgresql
@@ -419,6 +421,25 @@ class Wiring:
             },
             secret_texts=tuple(named.values()),
         )
+
+    def hook_runner(self, hooks: Hooks, address: str) -> RunsHook:
+        """Return what runs the hooks of a policy around the capture of the source at ``address``."""
+
+        def run(which: str, words: Mapping[str, str], cuts: Cuts | None) -> ProgramEnd:
+            from drorch.sources.programs import trusted
+            from drorch.sources.subprocesses import run_to_end
+
+            surroundings = self._surroundings(hooks.environment, address, words)
+            arguments = hooks.before if which == "before" else hooks.after
+            return run_to_end(
+                trusted(arguments, surroundings.search_path),
+                environment=surroundings.variables,
+                timeout_seconds=hooks.timeout_seconds,
+                secret_texts=surroundings.secret_texts,
+                cuts=cuts,
+            )
+
+        return run
 
     def _postgresql(self, described: PostgresqlSource) -> Postgresql:
         from drorch.sources.postgresql.options import CaptureOptions, RolesChoice

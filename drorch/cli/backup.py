@@ -10,7 +10,7 @@ from drorch.cli.addresses import complete_source
 from drorch.cli.chosen import Chosen, Pair, choose_sources
 from drorch.cli.fan_out import Results, failure_line, run_many, summary_lines
 from drorch.cli.invocation import Invocation, common_options
-from drorch.cli.output import Output, error_fields, labelled, local_time, printable, utc_time
+from drorch.cli.output import Output, error_fields, labelled, local_time, printable, utc_time, wrapped
 from drorch.cli.runner import Runner
 from drorch.errors import DrorchError, Interrupted, Terminated, UsageInvalid
 from drorch.operations.back_up import BackupReport
@@ -117,7 +117,7 @@ def _report_lines(report: BackupReport, wiring: Wiring, *, alone: bool) -> list[
         count = sum(len(one.names) for one in report.left_out)
         told = f" left_out={count}" if count else ""
         line = f"{report.source} {word} {snapshot.run.short} {report.duration_seconds:.1f}s {sizes} copies={copies}"
-        return [line + told]
+        return [line + told, *(row for text in report.warnings for row in wrapped(f"  {printable(text)}", 4))]
     zone = str(wiring.settings.time_zone)
     head = "OK  " if report.complete else "PARTIAL  "
     state = "complete" if not report.incomplete else "incomplete"
@@ -125,6 +125,8 @@ def _report_lines(report: BackupReport, wiring: Wiring, *, alone: bool) -> list[
     lines = ["", f"{head}snapshot {snapshot.run.short}, {state}, {format_duration(report.duration_seconds)}"]
     for reason in report.incomplete:
         lines += _row("partial", f"{reason}: it counts for no RPO, and `latest:` does not mean it")
+    for warning in report.warnings:
+        lines += _row("warning", printable(warning))
     lines += _row("restore point", local_time(report.restore_point, zone))
     lines += _row("read", _what_was_read(report))
     lines += _row("stored", f"{format_size(snapshot.bytes_stored)} in each store ({_shares(report)})")
@@ -146,7 +148,8 @@ def _report_lines(report: BackupReport, wiring: Wiring, *, alone: bool) -> list[
 
 def _what_was_read(report: BackupReport) -> str:
     if report.facts.get("engine") != "files":
-        return f"{format_size(report.bytes_read)} in {report.tables:,} tables, {report.rows:,} rows"
+        rows = f" in {report.tables:,} tables, {report.rows:,} rows" if report.tables else ""
+        return format_size(report.bytes_read) + rows
     size, unchanged = report.facts.get("file_bytes"), report.facts.get("unchanged_files")
     total = f" of {format_size(size)}" if isinstance(size, int) else ""
     known = f", {unchanged:,} of them unchanged" if isinstance(unchanged, int) else ""
@@ -210,5 +213,7 @@ def _snapshot(report: BackupReport) -> dict[str, object]:
         + [{"store": name, "state": "failed", "error": error.slug} for name, error in report.dropped.items()],
         "probes": dict(report.probes),
         "incomplete": list(report.incomplete),
+        "warnings": list(report.warnings),
+        "group": report.group,
         "left_out": [{"kind": one.kind, "names": list(one.names)} for one in report.left_out],
     }

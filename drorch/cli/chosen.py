@@ -15,6 +15,7 @@ from drorch.operations.seen import DISCOVERY, known_promises
 from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.explain import policy_text
 from drorch.policy.model import Policy, SourcePromise
+from drorch.policy.order import with_mates
 from drorch.wiring import Wiring, this_machine
 
 _ASKED_AT_ONCE = 8
@@ -38,9 +39,8 @@ def choose_sources(
 
     A server that cannot be asked is a failure of its policy. Raises ``PolicyUnknown``, and ``SourceMissing`` for a name that is gone.
     """
-    wanted = [
-        (address, *loaded.find(address)) for address in (addresses or [policy.name for policy in loaded.policies])
-    ]
+    named = [(address, *loaded.find(address)) for address in (addresses or [one.name for one in loaded.policies])]
+    wanted = [*named, *_mates(loaded, named)]
     asking = {
         promise.address: (policy, promise)
         for _, policy, promises in wanted
@@ -57,10 +57,30 @@ def choose_sources(
     left = [pair for address, pair in pairs.items() if address not in closed or address in addresses]
     whole = {address for address, _, _ in wanted if "/" not in address}
     return Chosen(
-        pairs=tuple(_failed(wiring, catalog, left) if only_failed else left),
+        pairs=tuple(_with_mates(loaded, left, _failed(wiring, catalog, left)) if only_failed else left),
         found=tuple(one for one in answers.values() if isinstance(one, Found) and one.policy in whole),
         failures=tuple((address, one) for address, one in answers.items() if isinstance(one, DrorchError)),
     )
+
+
+def _mates(
+    loaded: LoadedPolicies, named: Sequence[tuple[str, Policy, tuple[SourcePromise, ...]]]
+) -> Iterator[tuple[str, Policy, tuple[SourcePromise, ...]]]:
+    """Yield the policies that share a group with one that was named: a group is captured whole."""
+    whole = {address for address, _, _ in named}
+    names = {policy.name for _, policy, _ in named}
+    for name in with_mates(loaded.policies, sorted(names)):
+        policy, promises = loaded.find(name)
+        if name not in whole and (name not in names or policy.group is not None):
+            yield name, policy, promises
+
+
+def _with_mates(loaded: LoadedPolicies, pairs: Sequence[Pair], failed: Iterable[Pair]) -> Iterator[Pair]:
+    """Yield those of ``pairs`` that failed, with all others of their groups."""
+    again = {promise.address: policy for policy, promise in failed}
+    grouped = {policy.name for policy in again.values() if policy.group is not None}
+    mates = set(with_mates(loaded.policies, sorted(grouped))) if grouped else set[str]()
+    yield from (pair for pair in pairs if pair[1].address in again or pair[0].name in mates)
 
 
 def known_sources(catalog: Catalog, promises: Iterable[SourcePromise], address: str) -> tuple[SourcePromise, ...]:

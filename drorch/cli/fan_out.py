@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -18,6 +18,7 @@ from drorch.operations.causes import CauseGroup, Failure, cause_of, grouped
 from drorch.operations.discover import Found
 from drorch.operations.interruption import Interruption
 from drorch.policy.discovery import server_of
+from drorch.policy.order import unit_of, units_before
 from drorch.quantities import format_duration, format_size
 from drorch.wiring import Wiring
 
@@ -81,16 +82,49 @@ def run_many(
     if output.shows_progress:
         output.message(f"{asked or 'all policies'}  {len(pairs)} sources, {limits.parallel_runs} at a time")
     ended = results(
-        [Job(work=pair, server=server_of(pair[1].source)) for pair in pairs],
+        _jobs(pairs),
         runner.among_others,
         limits=Limits(in_all=limits.parallel_runs, per_server=limits.parallel_per_server),
         monotonic_seconds=wiring.clock.monotonic_seconds,
         abandon=lambda error: interruption.end(terminated=isinstance(error, SystemExit)),
     )
-    with closing(ended), _Bar(len(pairs), is_shown=output.shows_progress and bool(pairs)) as bar:
-        for pair, outcome in ended:
-            bar.advance(failed=isinstance(outcome, DrorchError))
-            yield pair, outcome
+    with (
+        closing(ended),
+        _Bar(len(pairs), is_shown=output.shows_progress and bool(pairs)) as bar,
+        _waiting_when_cut(interruption),
+    ):
+        for unit, outcomes in ended:
+            for pair, outcome in zip(unit, outcomes, strict=True):
+                bar.advance(failed=isinstance(outcome, DrorchError))
+                yield pair, outcome
+
+
+def _jobs(pairs: Sequence[Pair]) -> list[Job[tuple[Pair, ...]]]:
+    """Return a job for each source, and one for all sources of a consistency group."""
+    units: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        key = pair[1].address if pair[0].group is None else unit_of(pair[0])
+        units.setdefault(key, []).append(pair)
+    policies = {policy.name: policy for policy, _ in pairs}.values()
+    return [
+        Job(
+            work=tuple(unit),
+            server=server_of(unit[0][1].source) if len(unit) == 1 else "",
+            name=unit_of(unit[0][0]),
+            after=units_before([policy for policy, _ in unit], policies),
+        )
+        for unit in units.values()
+    ]
+
+
+@contextmanager
+def _waiting_when_cut(interruption: Interruption) -> Iterator[None]:
+    """When a person ends the command, wait for what must not be left half done: a hook that thaws an application."""
+    try:
+        yield
+    except BaseException:
+        interruption.wait()
+        raise
 
 
 class _Bar:
@@ -152,6 +186,8 @@ def summary_lines(outcome: Results, asked: str) -> list[str]:
     prefix = f"{asked}/" if asked and "/" not in asked and " " not in asked else ""
     lines += cause_lines(grouped((address, Failure.of(error)) for address, error in outcome.failures), prefix)
     lines += _copy_lines(outcome.reports)
+    for warning in dict.fromkeys(f"{one.source}: {text}" for one in outcome.reports for text in one.warnings):
+        lines += wrapped(f"  {printable(warning)}", 4)
     for alarm in outcome.alarms:
         lines += wrapped(f"  {alarm}", 4)
     if outcome.reports:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from drorch.cli.chosen import Pair
 from drorch.cli.failures import explain
@@ -13,12 +15,16 @@ from drorch.cli.progress import Silent, observer
 from drorch.errors import DrorchError, SourceUnreachable, StoreUnavailable
 from drorch.operations.at_once import Place
 from drorch.operations.back_up import QUIET_STEPS, BackupReport, Steps
+from drorch.operations.framing import Frame
+from drorch.operations.hooks import HookFrame
 from drorch.operations.interruption import Interruption
 from drorch.operations.protect import Machine, Protection, Protector, digest_of_text
 from drorch.operations.room import require_room
+from drorch.operations.together import GROUP_ID_BYTES, Member, Together
 from drorch.policy.discovery import server_of
 from drorch.policy.explain import policy_text
 from drorch.policy.model import Policy, SourcePromise
+from drorch.policy.order import ranks
 from drorch.sources.interface import Observer
 from drorch.wiring import Wiring, liveness, this_machine
 
@@ -57,6 +63,7 @@ class Runner:
         self._protectors: dict[tuple[str, ...], Protector] = {}
         self._texts: dict[str, str] = {}
         self._silences = _Silences()
+        self._failed: set[str] = set()
 
     def alone(self, policy: Policy, promise: SourcePromise, output: Output) -> BackupReport:
         """Back up one source with progress on the terminal; raises a ``DrorchError``."""
@@ -67,8 +74,66 @@ class Runner:
         with bars or nullcontext(Silent()) as watching:
             return self._run(policy, promise, QUIET_STEPS, watching)
 
-    def among_others(self, pair: Pair, place: Place) -> BackupReport | DrorchError:
+    def among_others(self, unit: Sequence[Pair], place: Place) -> tuple[BackupReport | DrorchError, ...]:
+        """Back up one of many sources, or all of a consistency group; return the report of each, or why there is none."""
+        if unit[0][0].group is not None and len(unit) > 1:
+            return self._group(unit)
+        return (self._one(unit[0], place),)
+
+    def _group(self, unit: Sequence[Pair]) -> tuple[BackupReport | DrorchError, ...]:
+        """Back up the sources of a group, each in a thread of its own, however many may run at once."""
+        order = ranks(policy for policy, _ in unit)
+        together = Together(
+            unit[0][0].group.name if unit[0][0].group is not None else "",
+            [
+                Member(address=promise.address, rank=order[policy.name], hooks=self._hooks(policy, promise))
+                for policy, promise in unit
+            ],
+            max_skew_seconds=min(policy.group.max_skew_seconds for policy, _ in unit if policy.group is not None),
+            group_id=self._wiring.random_bytes(GROUP_ID_BYTES),
+            interruption=self._interruption,
+            clock=self._wiring.clock,
+        )
+
+        def act(pair: Pair) -> BackupReport | DrorchError:
+            try:
+                return self._run(*pair, QUIET_STEPS, frame=together.frame(pair[1].address))
+            except DrorchError as error:
+                return error
+            finally:
+                together.leave(pair[1].address)
+
+        with ThreadPoolExecutor(len(unit), thread_name_prefix="member") as pool:
+            outcomes = tuple(pool.map(act, unit))
+        for (policy, _), outcome in zip(unit, outcomes, strict=True):
+            self._note(policy, outcome)
+        return outcomes
+
+    def _hooks(self, policy: Policy, promise: SourcePromise) -> HookFrame | None:
+        hooks = policy.hooks
+        if hooks is None:
+            return None
+        return HookFrame(
+            self._wiring.hook_runner(hooks, promise.address),
+            has_before=bool(hooks.before),
+            has_after=bool(hooks.after),
+            timeout_seconds=hooks.timeout_seconds,
+            interruption=self._interruption,
+            clock=self._wiring.clock,
+        )
+
+    def _note(self, policy: Policy, outcome: BackupReport | DrorchError) -> None:
+        if isinstance(outcome, DrorchError):
+            with self._lock:
+                self._failed.add(policy.name)
+
+    def _one(self, pair: Pair, place: Place) -> BackupReport | DrorchError:
         """Back up one of many sources; return its report or why there is none."""
+        outcome = self._try(pair, place)
+        self._note(pair[0], outcome)
+        return outcome
+
+    def _try(self, pair: Pair, place: Place) -> BackupReport | DrorchError:
         policy, promise = pair
         server = server_of(promise.source)
         if self._silences.is_silent(server):
@@ -84,7 +149,12 @@ class Runner:
         return report
 
     def _run(
-        self, policy: Policy, promise: SourcePromise, steps: Steps, watching: Observer | None = None
+        self,
+        policy: Policy,
+        promise: SourcePromise,
+        steps: Steps,
+        watching: Observer | None = None,
+        frame: Frame | None = None,
     ) -> BackupReport:
         settings = self._wiring.settings
         require_room(settings.own_directories(), settings.limits.keep_free_percent)
@@ -97,12 +167,15 @@ class Runner:
                 watching or Silent(),
                 steps=steps,
                 interruption=self._interruption,
+                frame=frame or self._hooks(policy, promise),
             )
         except DrorchError as error:
             explain(error, policy, promise, source.address, settings)
             raise
         self._leave_out_silent_stores(report)
-        return report
+        missing = [name for name in policy.after if name in self._failed]
+        late = tuple(f"it comes after {name}, which failed in this run" for name in missing)
+        return replace(report, warnings=(*report.warnings, *late)) if late else report
 
     def _given_up(self, policy: Policy, promise: SourcePromise, server: str) -> DrorchError:
         """Record and return the failure of a source whose server was silent for others: it would only be waited for again."""

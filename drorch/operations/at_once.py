@@ -31,10 +31,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job(Generic[Work]):
-    """``server`` is the same text for all jobs that one server must bear; empty means none."""
+    """``server`` is the same text for all jobs that one server must bear; empty means none.
+
+    It starts when no job is left whose ``name`` is in ``after``: they have ended, well or badly.
+    """
 
     work: Work
     server: str = ""
+    name: str = ""
+    after: frozenset[str] = frozenset()
 
 
 class Place:
@@ -135,6 +140,12 @@ def _run(
     ended.put(end)
 
 
+def _must_wait(job: Job[Work], line: Sequence[Job[Work]], running: Sequence[_Active[Work]]) -> bool:
+    """Return whether a job that it comes after has not ended yet."""
+    left = {one.name for one in (*line, *(active.job for active in running))} if job.after else frozenset[str]()
+    return bool(job.after & left)
+
+
 def _startable(line: list[Job[Work]], running: list[_Active[Work]], limits: Limits) -> Iterator[Job[Work]]:
     """Take from ``line`` and yield what may start now; the caller adds each to ``running`` before it asks for the next."""
     position = 0
@@ -142,6 +153,9 @@ def _startable(line: list[Job[Work]], running: list[_Active[Work]], limits: Limi
         held = sum(active.place.is_held for active in running)
         if held >= limits.in_all or len(running) >= limits.in_all + MOST_WAITING:
             return
+        if _must_wait(line[position], line, running):
+            position += 1
+            continue
         server = line[position].server
         if server and sum(active.job.server == server for active in running) >= limits.per_server:
             position += 1

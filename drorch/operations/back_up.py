@@ -14,6 +14,7 @@ from drorch.clock import Clock
 from drorch.errors import DrorchError, Interrupted, Terminated
 from drorch.format.manifest import Result
 from drorch.ids import Digest
+from drorch.operations.framing import Frame, NoFrame
 from drorch.operations.interruption import Interruption
 from drorch.operations.left_out import LeftOut, left_out
 from drorch.operations.probes import ask_probes
@@ -62,6 +63,7 @@ class BackupReport:
     """What a backup did. ``dropped`` says which stores have no complete copy, and why.
 
     ``incomplete`` says what the source could not give: the snapshot is partial, and counts for nothing.
+    ``warnings`` say what went wrong around a capture that is good in itself: a hook, a group that broke.
     """
 
     source: str
@@ -78,13 +80,15 @@ class BackupReport:
     probes: Mapping[str, str]
     left_out: tuple[LeftOut, ...]
     incomplete: tuple[str, ...]
+    warnings: tuple[str, ...]
+    group: Json
     source_busy: float
     dropped: Mapping[str, DrorchError]
 
     @property
     def complete(self) -> bool:
         """Whether the snapshot holds all that was asked for, and every store of the policy has it."""
-        return not self.dropped and not self.incomplete
+        return not self.dropped and not self.incomplete and not self.warnings
 
     @property
     def counted(self) -> str:
@@ -216,18 +220,22 @@ def run(
     rows_digest: bool = True,
     steps: Steps = QUIET_STEPS,
     interruption: Interruption | None = None,
+    frame: Frame | None = None,
 ) -> BackupReport:
     """Capture ``source`` and commit it as a snapshot of ``source_name``.
 
     ``begin_run`` opens the run in the stores; it is called first, so that a store that cannot be written is found
-    before the database is touched. ``tell`` hears what the run's log is to keep. Without ``rows_digest`` rows are counted and not digested. Raises a ``SourceError`` or ``StoreError``; then nothing was committed.
+    before the database is touched. ``tell`` hears what the run's log is to keep. Without ``rows_digest`` rows are counted and not digested.
+    ``frame`` is what stands around the capture: hooks, a group. Raises a ``SourceError`` or ``StoreError``; then nothing was committed.
     """
     started_at, started = clock.now(), clock.monotonic_seconds()
     interruption = interruption or Interruption()
     interruption.require_none()
+    frame = frame or NoFrame()
     with closing(begin_run()) as writer, _stopping(writer):
         interruption.require_none()
-        with _timed(_capture(source, writer), steps) as capture:
+        with frame.around(tell), _timed(_capture(source, writer), steps) as capture:
+            frame.begun()
             reader = _Reader(capture, writer, observer, clock, rows_digest=rows_digest, interruption=interruption)
             answers = ask_probes(capture, probes)  # first: one that fails must not cost hours of reading
             streams = capture.streams()
@@ -249,7 +257,8 @@ def run(
             rows=reader.counted.rows,
             bytes_read=reader.counted.bytes_read,
             facts=facts,
-            closing_facts={**closing_facts, "probes": answers},
+            closing_facts={**closing_facts, "probes": answers, **frame.facts()},
+            group=frame.group,
             result=Result.PARTIAL if incomplete else Result.COMPLETE,
         )
         for line in _read(summary, reader.counted):
@@ -272,6 +281,8 @@ def run(
         probes=answers,
         left_out=left_out(facts, closing_facts),
         incomplete=incomplete,
+        warnings=frame.warnings,
+        group=frame.facts().get("group"),
         source_busy=min(1.0, reader.counted.waiting_seconds / parallel / max(duration, 1e-9)),
         dropped=snapshot.dropped,
     )

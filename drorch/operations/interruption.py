@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from drorch.errors import DrorchError, Interrupted, Terminated
 
@@ -14,6 +14,8 @@ class Interruption:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._may_end = threading.Condition(self._lock)
+        self._delays: dict[object, float] = {}
         self._cutters: dict[object, Callable[[], None]] = {}
         self._kind: type[Interrupted | Terminated] | None = None
 
@@ -43,6 +45,33 @@ class Interruption:
         finally:
             with self._lock:
                 self._cutters.pop(key, None)
+
+    @contextmanager
+    def delayed(self, seconds: float) -> Iterator[None]:
+        """Have ``wait`` wait for the block: it must not be left half done. ``seconds`` are how long it takes at most when it is cut."""
+        key = object()
+        with self._lock:
+            self._delays[key] = seconds
+        try:
+            yield
+        finally:
+            with self._may_end:
+                self._delays.pop(key, None)
+                self._may_end.notify_all()
+
+    def wait(self) -> None:
+        """Return when nothing is delayed any more, or when it had its time twice over; further signals change nothing."""
+        with self._lock:
+            longest = 2 * max(self._delays.values(), default=0.0)
+        thread = threading.Thread(target=self._wait, args=(longest,), name="delayed end", daemon=True)
+        thread.start()
+        while thread.is_alive():
+            with suppress(KeyboardInterrupt, SystemExit):
+                thread.join()
+
+    def _wait(self, seconds: float) -> None:
+        with self._may_end:
+            self._may_end.wait_for(lambda: not self._delays, seconds)
 
     def end(self, *, terminated: bool = False) -> None:
         """Cut everything short; whatever begins later is cut at its beginning."""

@@ -31,6 +31,7 @@ from drorch.format.keys import HostKey
 from drorch.ids import Digest, RunId
 from drorch.operations import back_up
 from drorch.operations.back_up import QUIET_STEPS, BackupReport, Steps
+from drorch.operations.framing import Frame
 from drorch.operations.interruption import Interruption
 from drorch.operations.ownership import Ownership, Standing
 from drorch.operations.run_log import RunLog, error_lines
@@ -114,6 +115,7 @@ class Protector:
         *,
         steps: Steps = QUIET_STEPS,
         interruption: Interruption | None = None,
+        frame: Frame | None = None,
     ) -> BackupReport:
         """Back up ``source``; raises what the backup raises, after it was recorded.
 
@@ -122,10 +124,10 @@ class Protector:
         """
         interruption = interruption or Interruption()
         try:
-            return self._run_once(protection, source, observer, steps, interruption)
+            return self._run_once(protection, source, observer, steps, interruption, frame)
         except RunVoided as voided:
             interruption.require_none()
-            return self._run_once(protection, source, observer, steps, interruption, after=voided)
+            return self._run_once(protection, source, observer, steps, interruption, frame, after=voided)
 
     def _run_once(
         self,
@@ -134,6 +136,7 @@ class Protector:
         observer: Observer,
         steps: Steps,
         interruption: Interruption,
+        frame: Frame | None,
         *,
         after: RunVoided | None = None,
     ) -> BackupReport:
@@ -147,7 +150,7 @@ class Protector:
             if after is not None:
                 log.say(f"repeats a run that does not count: {after.message}")
             standing = self._ownership.require_ours(protection.address, was=protection.was)
-            report = self._back_up(protection, source, observer, run, standing, log, steps, interruption)
+            report = self._back_up(protection, source, observer, run, standing, log, steps, interruption, frame)
         except BaseException as error:
             ours = as_ours(error, OPERATION)
             with suppress(CatalogError):  # the run is found as crashed later on; what ended it must be told
@@ -239,6 +242,7 @@ class Protector:
         log: RunLog,
         steps: Steps,
         interruption: Interruption,
+        frame: Frame | None,
     ) -> BackupReport:
         def begin() -> RunWriter:
             material = begin_run(
@@ -265,6 +269,7 @@ class Protector:
             rows_digest=protection.rows_digest,
             steps=steps,
             interruption=interruption,
+            frame=frame,
         )
 
     def _writer(self, protection: Protection, material: RunMaterial, standing: Standing) -> RunWriter:

@@ -246,11 +246,33 @@ def _tell_after(files: Sequence[PolicyFile], problems: Problems) -> None:
         for item in items:
             if item.text not in known:
                 problems.add(item.place, f"unknown policy {shown(item.text)}{nearest(item.text, known)}")
+    waits = _with_mates(waits, _groups(files))
     for start, items in waits.items():
         cycle = _cycle(start, waits)
         if cycle and min(cycle) == start:
             chain = " -> ".join([*cycle, start])
             problems.add(_step(items, cycle).place, f"`after` goes in a circle: {chain}")
+
+
+def _groups(files: Sequence[PolicyFile]) -> Mapping[str, str]:
+    """Return the group of each policy that is in one."""
+    found: dict[str, str] = {}
+    for file in files:
+        name, group = file.section.get("name"), file.section.get("group")
+        group = group.get("name") if isinstance(group, Section) else group
+        if isinstance(name, Scalar) and isinstance(group, Scalar):
+            found[name.text] = group.text
+    return found
+
+
+def _with_mates(waits: Mapping[str, Sequence[Scalar]], groups: Mapping[str, str]) -> dict[str, list[Scalar]]:
+    """Return whom each policy waits for: a group runs as one, so each of it waits for whom any of it waits."""
+    found: dict[str, list[Scalar]] = {}
+    for name, items in waits.items():
+        mates = {mate for mate, group in groups.items() if name in groups and group == groups[name]}
+        others = [item for mate in sorted(mates - {name}) for item in waits.get(mate, ()) if item.text not in mates]
+        found[name] = [*items, *others]
+    return found
 
 
 def _step(items: Sequence[Scalar], cycle: Sequence[str]) -> Scalar:

@@ -9,7 +9,7 @@ from typing import Any
 from drorch.policy.advice import notes
 from drorch.policy.fields import Line, MapOf, OneOf, ScalarOr, Table, WithColumns, lines_in_force
 from drorch.policy.kinds import Kind
-from drorch.policy.model import Policy, source_address
+from drorch.policy.model import Hooks, Policy, source_address
 from drorch.policy.nodes import Node, Section, built_in, flow_text, key_text
 from drorch.policy.policy_fields import POLICY
 from drorch.policy.problems import BUILT_IN, Place, wrapped
@@ -89,8 +89,18 @@ def _when(policy: Policy, now: datetime) -> Iterator[str]:
     if policy.after:
         yield f"after {listed(policy.after)}"
     if policy.group is not None:
-        yield f"together with group {policy.group.name}, within {format_promise(policy.group.max_skew_seconds)}"
+        yield f"together with group {policy.group.name}, within {format_promise(policy.group.max_skew_seconds)}: whoever runs one of them runs all"
+    if policy.hooks is not None:
+        yield from _hooks(policy.hooks)
     yield f"this version has no daemon: let cron run `drorch backup {policy.name}`"
+
+
+def _hooks(hooks: Hooks) -> Iterator[str]:
+    longest = f", at most {format_promise(hooks.timeout_seconds)}"
+    if hooks.before:
+        yield f"before each capture runs {hooks.before[0]}{longest}; if it fails, so does the run"
+    if hooks.after:
+        yield f"after each capture runs {hooks.after[0]}{longest}, whatever happened"
 
 
 def _moments(moments: Sequence[datetime]) -> str:

@@ -22,7 +22,7 @@ from drorch.policy.model import Group, Hooks, Keep, KeepCount, Objectives, Reten
 from drorch.policy.nodes import Node, Scalar, Section
 from drorch.policy.problems import Problems
 from drorch.policy.retention_presets import RETENTION_PRESETS
-from drorch.policy.source_fields import SOURCE
+from drorch.policy.source_fields import ENVIRONMENT, SOURCE
 
 _IN_DEFAULTS = "; write it here or below `defaults:` in drorch.yaml"
 EXPANDED_KEYS = ("source", "owner", "custodian", "successors")
@@ -173,6 +173,7 @@ HOOKS = Table(
             summary="How long each may take",
             default="5m",
         ),
+        ENVIRONMENT,
     ),
 )
 
@@ -226,14 +227,19 @@ _FIELDS = (
         is_acted_on=False,
         is_inherited=True,
     ),
-    Field(key="after", kind=ListOf(item=name_kind), summary="Policies that run first", default=(), is_acted_on=False),
+    Field(
+        key="after",
+        kind=ListOf(item=name_kind),
+        summary="Policies that run first, of those that one command runs",
+        default=(),
+    ),
     Field(
         key="group",
         kind=ScalarOr(scalar=name_kind, table=GROUP, wrap=lambda name: Group(name=name, max_skew_seconds=60)),
         summary="Consistency group: captured at the same time as the others of it",
         is_acted_on=False,
     ),
-    Field(key="hooks", kind=HOOKS, summary="Programs before and after a capture", is_acted_on=False, is_inherited=True),
+    Field(key="hooks", kind=HOOKS, summary="Programs before and after a capture", is_inherited=True),
     Field(
         key="objectives",
         kind=OBJECTIVES,

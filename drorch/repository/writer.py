@@ -81,6 +81,7 @@ class RunSummary:
     bytes_read: int
     facts: Mapping[str, Any]
     closing_facts: Mapping[str, Any]
+    group: bytes | None = None
     result: Result = Result.COMPLETE
 
 
@@ -269,6 +270,7 @@ class RunWriter:
             tables=summary.tables,
             needs=tuple(self._needs_of(run, bitmap) for run, bitmap in self._needs.bitmaps().items()),
             slot=summary.slot,
+            group=summary.group,
             store_date=store_time(material.replicas),
             engine=summary.engine or None,
         )

@@ -15,7 +15,7 @@ import select
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -352,15 +352,18 @@ def run_to_end(
     environment: Mapping[str, str],
     timeout_seconds: float,
     secret_texts: Sequence[str] = (),
+    cuts: Callable[[Callable[[], None]], contextlib.AbstractContextManager[None]] | None = None,
 ) -> ProgramEnd:
     """Run a program to its end and return how it ended; one that takes longer is killed. Never raises for what it does.
 
+    ``cuts`` is told how to end it from another thread, for as long as it runs.
     What a program that ended in time left running goes on: a hook may freeze something by holding it.
     """
     with _start(arguments, environment, subprocess.DEVNULL, subprocess.STDOUT) as process:
         program = Program(process, Path(arguments[0]).name, process.stdout, secret_texts)
         try:
-            in_time = program.has_ended(timeout_seconds)
+            with cuts(program.kill) if cuts is not None else contextlib.nullcontext():
+                in_time = program.has_ended(timeout_seconds)
             if in_time:
                 process.wait()
         finally:
