@@ -23,7 +23,7 @@ from drorch.operations.room import require_room
 from drorch.operations.together import GROUP_ID_BYTES, Member, Together
 from drorch.policy.discovery import server_of
 from drorch.policy.explain import policy_text
-from drorch.policy.model import Policy, SourcePromise
+from drorch.policy.model import WITHOUT_BASES, Policy, SourcePromise
 from drorch.policy.order import ranks
 from drorch.sources.interface import Observer
 from drorch.wiring import Wiring, liveness, this_machine
@@ -202,6 +202,7 @@ class Runner:
                 machine=self._machine,
                 is_alive=liveness(),
                 cache=wiring.cache(),
+                base_limit_bytes=wiring.settings.limits.cache_bytes,
                 clock=wiring.clock,
                 random_bytes=wiring.random_bytes,
             )
@@ -225,5 +226,6 @@ class Runner:
             policy_digest=digest_of_text(text),
             probes=policy.probes,
             rows_digest=getattr(promise.source, "rows_digest", "always") != "never",
+            keeps_bases=policy.classification not in WITHOUT_BASES,
             was=promise.was,
         )

@@ -37,6 +37,7 @@ from drorch.operations.ownership import Ownership, Standing
 from drorch.operations.run_log import RunLog, error_lines
 from drorch.quantities import format_duration, format_size
 from drorch.repository.beginning import RunMaterial, begin_run
+from drorch.repository.deltas import BaseRoom
 from drorch.repository.opening import Repository
 from drorch.repository.writer import RunWriter
 from drorch.sources.interface import Observer, Source
@@ -75,6 +76,7 @@ class Protection:
     policy_digest: Digest
     probes: Mapping[str, str]
     rows_digest: bool = True
+    keeps_bases: bool = True  # whether this host may keep chunks of it, sealed, for later ones to be deltas against
     slot: datetime | None = None
     was: str | None = None  # the name that the source had before, if its lane is to go on
 
@@ -91,6 +93,7 @@ class Protector:
         machine: Machine,
         is_alive: IsAlive,
         cache: Path | None,
+        base_limit_bytes: int = 0,
         clock: Clock,
         random_bytes: Callable[[int], bytes],
     ) -> None:
@@ -100,6 +103,9 @@ class Protector:
         self._machine = machine
         self._is_alive = is_alive
         self._cache = cache
+        self._base_room = (
+            BaseRoom(directory=cache, limit_bytes=base_limit_bytes) if cache is not None and base_limit_bytes else None
+        )
         self._clock = clock
         self._random_bytes = random_bytes
         self._prepared: set[Digest] = set()
@@ -280,6 +286,7 @@ class Protector:
             random_bytes=self._random_bytes,
             compression_level=COMPRESSION_LEVEL,
             seal_threads=SEAL_THREADS,
+            base_room=self._base_room if protection.keeps_bases else None,
         )
         try:
             self._ownership.require_unused(standing, protection.address, sequence=material.head.sequence)

@@ -25,6 +25,7 @@ _UNIT_CODE = re.compile(r"([a-z][a-z0-9_-]*):([0-9A-Za-z.]+)")
 Tls: TypeAlias = Literal["verify-full", "require", "none"]
 RowsDigest: TypeAlias = Literal["always", "sample", "never"]
 Classification: TypeAlias = Literal["public", "internal", "personal", "sensitive_personal"]
+WITHOUT_BASES = frozenset({"personal", "sensitive_personal"})  # no part of them stays on the host, sealed or not
 
 
 class Keep(Enum):
