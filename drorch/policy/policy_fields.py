@@ -237,7 +237,6 @@ _FIELDS = (
         key="group",
         kind=ScalarOr(scalar=name_kind, table=GROUP, wrap=lambda name: Group(name=name, max_skew_seconds=60)),
         summary="Consistency group: captured at the same time as the others of it",
-        is_acted_on=False,
     ),
     Field(key="hooks", kind=HOOKS, summary="Programs before and after a capture", is_inherited=True),
     Field(
