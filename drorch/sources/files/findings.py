@@ -22,7 +22,7 @@ class Names:
         """Note one name."""
         self.count += 1
         if len(self.first) < NAMED:
-            self.first.append(shown(path) + (f" ({why})" if why else ""))
+            self.first.append((shown(path) or ".") + (f" ({why})" if why else ""))
 
     def told(self) -> list[Json]:
         """Return the list; its last line says how many are not named."""
