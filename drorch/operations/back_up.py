@@ -202,7 +202,7 @@ class _Reader:
             yield piece
 
 
-def _unheard(line: str) -> None:
+def _unheard(*lines: str) -> None:
     """Keep no log."""
 
 
@@ -216,7 +216,7 @@ def run(
     slot: datetime | None,
     clock: Clock,
     observer: Observer,
-    tell: Callable[[str], None] = _unheard,
+    tell: Callable[..., None] = _unheard,
     rows_digest: bool = True,
     steps: Steps = QUIET_STEPS,
     interruption: Interruption | None = None,
@@ -261,8 +261,7 @@ def run(
             group=frame.group,
             result=Result.PARTIAL if incomplete else Result.COMPLETE,
         )
-        for line in _read(summary, reader.counted):
-            tell(line)
+        tell(*_read(summary, reader.counted))
         interruption.require_none()
         snapshot = writer.commit(summary)  # after the capture has ended: no lock or vacuum horizon waits for an upload
     duration = clock.monotonic_seconds() - started

@@ -172,6 +172,7 @@ def run(
     env: Mapping[str, str] = BARE,
     stdin: str = "",
     cwd: Path | None = None,
+    longest_seconds: float = LONGEST_SECONDS,
 ) -> Answer:
     told = subprocess.run(
         command,
@@ -180,7 +181,7 @@ def run(
         text=True,
         env=dict(env),
         cwd=cwd,
-        timeout=LONGEST_SECONDS,
+        timeout=longest_seconds,
         check=False,
     )
     answer = Answer(code=told.returncode, out=told.stdout, err=told.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 from collections.abc import Iterator
@@ -67,6 +68,15 @@ def find_pg_dump(tools: PostgresqlTools, server_version: int) -> Path:
 
 
 def _major_version(program: Path) -> int | None:
+    try:
+        changed_ns = program.stat().st_mtime_ns
+    except OSError:
+        return None
+    return _version_told(program, changed_ns)
+
+
+@functools.cache  # a command asks for each of hundreds of databases; a program that is replaced is asked again
+def _version_told(program: Path, _changed_ns: int) -> int | None:
     try:
         told = output_of([program, "--version"], environment={"LC_ALL": "C", "PATH": "/usr/bin:/bin"})
     except SourceError:
