@@ -286,8 +286,13 @@ def npm_programs() -> Path:
     return place / "bin"
 
 
-def make_certificates(directory: Path, *, name: str = "127.0.0.1", valid_days: int = 30) -> Path:
-    """Write server.crt, server.key (the server's) and ca.crt (returned), signed by an authority of this test."""
+def make_certificates(
+    directory: Path, *, name: str = "127.0.0.1", valid_days: int = 30, client: str | None = None
+) -> Path:
+    """Write server.crt, server.key (the server's) and ca.crt (returned), signed by an authority of this test.
+
+    With ``client`` also client.crt and client.key, which log in that role.
+    """
     now = dt.datetime.now(dt.UTC)
 
     def certificate(
@@ -326,6 +331,17 @@ def make_certificates(directory: Path, *, name: str = "127.0.0.1", valid_days: i
     )
     give(key)
     give(directory / "server.crt")
+    if client is not None:
+        client_key = ec.generate_private_key(ec.SECP256R1())
+        signed = certificate(client, "test", client_key, authority_key)
+        (directory / "client.crt").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+        path = directory / "client.key"
+        path.touch(mode=0o600)
+        path.write_bytes(
+            client_key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
     return directory / "ca.crt"
 
 

@@ -97,6 +97,17 @@ _WORDS: tuple[tuple[str, type[errors.SourceError], str], ...] = (
     (_REJECTED, errors.SourceLoginFailed, ""),
     ("authentication failed", errors.SourceLoginFailed, ""),
     (
+        "requires a valid client certificate",
+        errors.SourceLoginFailed,
+        "the server asks for our certificate: give it and its key (tls_certificate, tls_key)",
+    ),
+    ("private key file", errors.SourceLoginFailed, "the key must be there, and only its owner may read it: chmod 600"),
+    (
+        "definition of service",
+        errors.SourceUnreachable,
+        "services are read from ~/.pg_service.conf and /etc/postgresql-common/pg_service.conf",
+    ),
+    (
         "no pg_hba.conf entry",
         errors.SourceLoginFailed,
         "the server's pg_hba.conf has no line for this account, host and database",
