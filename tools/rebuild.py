@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
-"""Make a database again of streams that recover.py has written: a script for psql, or a SQLite file.
+"""Make a database or a tree of files again of streams that recover.py has written: a script for psql, a SQLite file, a directory.
 
     rebuild.py DIRECTORY
 
 DIRECTORY is what ``recover.py ... restore ... --to DIRECTORY`` made. Of a PostgreSQL snapshot this writes restore.sql
-beside the streams, for ``psql -X -d AN_EMPTY_DATABASE -f restore.sql``; of a SQLite snapshot database.sqlite. Needs
-Python 3.11 and nothing else. Numbers in brackets are sections of docs/FORMAT.md. Nothing depends on this file: the
+beside the streams, for ``psql -X -d AN_EMPTY_DATABASE -f restore.sql``; of a SQLite snapshot database.sqlite; of a
+snapshot of files the directory tree (as root, to give them their owners). Needs Python 3.11 and nothing else. Numbers in brackets are sections of docs/FORMAT.md. Nothing depends on this file: the
 streams are text and rows that any other program can load as well.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import os
 import shutil
 import sqlite3
 import struct
@@ -20,7 +23,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-Stream = dict[str, Any]  # a line of streams.jsonl
+Stream = dict[str, Any]  # a line of streams.jsonl, or of a listing
+BYTES = ("utf-8", "surrogateescape")  # how names, which are bytes, stand in JSON
 
 
 def note(text: str) -> None:
@@ -32,6 +36,8 @@ def rebuild(target: Path) -> str:
     """Write what the streams in ``target`` are the content of; return the name of the file."""
     facts = json.loads((target / "facts.json").read_text(encoding="utf-8"))["facts"]
     streams = [json.loads(line) for line in (target / "streams.jsonl").read_text(encoding="utf-8").splitlines()]
+    if facts["engine"] == "files":
+        return file_tree(target, streams)
     makers = {"postgresql": (postgresql_script, "restore.sql"), "sqlite": (sqlite_database, "database.sqlite")}
     make, name = makers[facts["engine"]]
     if (target / name).exists():
@@ -189,6 +195,96 @@ def sqlite_values(row: bytes, encoding: str) -> Iterator[tuple[object, bool]]:
                 yield raw, True
         else:
             yield None, False
+
+
+def file_tree(target: Path, streams: list[Stream]) -> str:
+    """A directory with the files of a snapshot, every digest compared [16]; what cannot be given to a file is told."""
+    root = target / "tree"
+    root.mkdir(mode=0o700)
+    files = {stream["name"]: target / stream["file"] for stream in streams}
+    above: list[bytes] = []  # the directories on the way to the line at hand
+    last: tuple[bytes, ...] | None = None
+    unset: list[tuple[bytes, Stream]] = []  # directories that are still to get their owners, modes and times
+
+    def give_until(names: tuple[bytes, ...]) -> None:
+        """Give directories that hold nothing further what they had."""
+        while unset and (inside := unset[-1][0]) and tuple(inside.split(b"/")) != names[: inside.count(b"/") + 1]:
+            give(*unset.pop())
+
+    def at(path: bytes) -> Path:
+        return root / os.fsdecode(path)
+
+    def give(path: bytes, line: Stream) -> None:
+        where = at(path)
+        if os.geteuid() == 0:
+            os.chown(where, line["uid"], line["gid"], follow_symlinks=False)
+        for name, value in line.get("xattrs", {}).items():
+            try:
+                os.setxattr(where, name.encode(*BYTES), base64.b64decode(value), follow_symlinks=False)
+            except OSError as error:
+                note(f"{path!r}: attribute {name}: {error.strerror}")
+        if line["kind"] != "symlink":
+            where.chmod(line["mode"])
+        os.utime(where, ns=(line["mtime_ns"], line["mtime_ns"]), follow_symlinks=False)
+
+    with files["listing"].open("rb") as listing:
+        if json.loads(listing.readline())["form"] != "drorch files/1":
+            raise ValueError("a listing of another form")
+        for raw in listing:
+            line = json.loads(raw)
+            path = line["path"].encode(*BYTES)
+            names = tuple(path.split(b"/")) if path else ()
+            if any(name in (b"", b".", b"..") or b"\0" in name for name in names) or (
+                last is not None and names <= last
+            ):
+                raise ValueError(f"a path that leads elsewhere, or out of order: {path!r}")
+            if tuple(above[: len(names) - 1]) != names[:-1] or (
+                last is None and (names or line["kind"] != "directory")
+            ):
+                raise ValueError(f"a path whose directory is not there: {path!r}")
+            last, above[max(len(names) - 1, 0) :] = names, []
+            give_until(names)
+            if line["kind"] == "directory":
+                above += names[-1:]
+                unset.append((path, line))
+                if path:
+                    at(path).mkdir(mode=0o700)
+            elif line["kind"] == "symlink":
+                at(path).symlink_to(os.fsdecode(line["to"].encode(*BYTES)))
+                give(path, line)
+            elif line["kind"] == "absent":
+                note(f"{path!r} is not in the snapshot: {line.get('why')}")
+            elif "same_as" in line:
+                first = at(line["same_as"].encode(*BYTES))
+                ways = [each for each in (first, *first.parents) if each.is_relative_to(root)]
+                if (
+                    b".." in line["same_as"].encode(*BYTES).split(b"/")
+                    or any(each.is_symlink() for each in ways)
+                    or not ways
+                ):
+                    raise ValueError(f"a hard link that leads elsewhere: {line['same_as']!r}")
+                os.link(first, at(path), follow_symlinks=False)
+            else:
+                write_file(at(path), line, files)
+                give(path, line)
+    while unset:
+        give(*unset.pop())
+    return "tree"
+
+
+def write_file(where: Path, line: Stream, files: dict[str, Path]) -> None:
+    """One file, out of the content stream in which it lies."""
+    digest, left = hashlib.sha256(), line["size"]
+    with where.open("xb") as file:
+        if left:
+            with files[f"content/{line['in']}"].open("rb") as content:
+                content.seek(line["at"])
+                while left and (piece := content.read(min(left, 2**20))):
+                    left -= len(piece)
+                    digest.update(piece)
+                    file.write(piece)
+    if left or digest.hexdigest() != line["sha256"]:
+        raise ValueError(f"{line['path']!r} is not what was captured")
 
 
 def main(argv: list[str] | None = None) -> int:
