@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from drorch.catalog.interface import Catalog, CopyRecord, CopyState, LaneHead
 from drorch.clock import Clock
 from drorch.errors import DrorchError, StoreMissing, UsageInvalid
+from drorch.format.signing import SigningKey
 from drorch.ids import LaneId, RunId
 from drorch.repository.copier import CopiedSnapshot, CopyReport, catch_up
 from drorch.repository.lane import Head
@@ -35,8 +36,11 @@ def run(
     *,
     clock: Clock,
     progress: Callable[[int], None],
+    key: SigningKey | None = None,
 ) -> CopyReport:
     """Copy what is missing, as ciphertext; snapshots that the catalog does not know as complete are looked at again.
+
+    ``key`` is the maintainer's: without it a store that is filled does not learn which snapshots were given up.
 
     Raises ``UsageInvalid`` when a store is not known or both are the same, what was wrong with a store that cannot be used, and what
     a store raises that does not answer.
@@ -50,7 +54,7 @@ def run(
     known_snapshots = {record.snapshot for record in catalog.snapshots()}
     complete = {one.snapshot for one in catalog.copies(store=request.to) if one.state is CopyState.COMPLETE}
     doubtful = [RunId.parse(snapshot) for snapshot in known_snapshots - complete]
-    report = catch_up(sources, target, repository.trust, doubtful=doubtful, progress=progress)
+    report = catch_up(sources, target, repository.trust, doubtful=doubtful, progress=progress, key=key, clock=clock)
     for copied in report.snapshots:
         if str(copied.link.manifest.run) in known_snapshots:  # another host's are for its own catalog
             _record(catalog, request.to, copied, clock)

@@ -5,6 +5,9 @@ overwritten, and a snapshot's commit comes last. So it can be killed anywhere an
 whose objects are still on the way. Index segments alone are taken unseen: only the writer's secret opens them, and it does not rely on
 them. Retire and damage lists are not copied: they speak of one store.
 
+Of a snapshot that was given up in every source its place in the chain is copied, and that it was given up: a retire list that is signed
+by the maintainer's key, if that is at hand.
+
 A pack that is good nowhere is left out and told, and the copy goes on: the snapshots that need it are damaged in every store, but a store
 whose chain ends there would never take part in a backup again.
 """
@@ -16,6 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from functools import partial
 
+from drorch.clock import Clock
 from drorch.errors import (
     ChainBroken,
     DrorchError,
@@ -31,12 +35,14 @@ from drorch.format.manifest import Commit, CommitState, Manifest, Needs
 from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
 from drorch.format.pack import ListedPack, PackList
 from drorch.format.packsets import overlap, read_pack_sets, united
+from drorch.format.signing import SigningKey
 from drorch.format.trust import TrustChain
 from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.carrier import Carrier
 from drorch.repository.chain import MANIFEST_LIMIT_BYTES, ChainLink, LinkState, lanes_of, read_good_part
 from drorch.repository.lane import Head
 from drorch.repository.opening import Replica
+from drorch.repository.retirement import known_retired, put_list
 from drorch.repository.runs import SecondCopies
 from drorch.repository.spares import LaneSpares
 from drorch.storage.interface import ObjectStore
@@ -94,19 +100,22 @@ def catch_up(
     *,
     doubtful: Collection[RunId] = (),
     progress: Progress = _unheard,
+    key: SigningKey | None = None,
+    clock: Clock | None = None,
 ) -> CopyReport:
     """Copy into ``target`` every decided snapshot of every lane that ``sources`` hold and it lacks.
 
     ``doubtful`` are snapshots that it has, but perhaps not whole: their objects are looked at again. ``progress`` hears the bytes of each
-    object that was put. A lane whose history differs, or a store that cannot say where a lane ends, is among the problems; raises what a store
+    object that was put. ``key`` (the maintainer's) and ``clock`` are for retire lists. A lane whose history differs, or a store that cannot say where a lane ends, is among the problems; raises what a store
     raises when it does not answer, and then everything put so far stays of use.
     """
     done = _Done()
     carrier = Carrier(sources, target, trust, progress)
+    give_up = None if key is None or clock is None else partial(put_list, target, trust, key=key, clock=clock)
     carrier.trust_records()
     for lane in sorted({lane for source in sources for lane in lanes_of(source.store)}):
         try:
-            _Lane(carrier, done, lane, frozenset(doubtful)).copy()
+            _Lane(carrier, done, lane, frozenset(doubtful), give_up).copy()
         except (IntegrityError, ObjectConflict, ObjectMissing, RunVoided) as error:
             done.problems.append(CopyProblem(lane=lane, name="", error=error))
     return CopyReport(
@@ -122,12 +131,22 @@ def catch_up(
 class _Lane:
     """Copies one lane."""
 
-    def __init__(self, carrier: Carrier, done: _Done, lane: LaneId, doubtful: Collection[RunId]) -> None:
+    def __init__(
+        self,
+        carrier: Carrier,
+        done: _Done,
+        lane: LaneId,
+        doubtful: Collection[RunId],
+        give_up: Callable[..., int] | None,
+    ) -> None:
         self._carrier = carrier
         self._done = done
         self._trust = carrier.trust
         self._lane = lane
         self._doubtful = doubtful
+        self._give_up = give_up
+        self._retired_here: Collection[RunId] = ()
+        self._retired: Collection[RunId] = ()
         self._spares = LaneSpares(carrier.sources, carrier.trust, lane)
         self._present: set[str] = set()
         self._segments: dict[RunId, list[str]] = {}
@@ -143,9 +162,11 @@ class _Lane:
             raise there.problem
         self._require_same_history(known, there.links, self._carrier.target.name)
         self._outrun = {other.sequence for one, other in zip(known, there.links, strict=False) if _outran(one, other)}
+        self._retired_here = known_retired(self._carrier.target.store, self._trust, self._lane)
         pending = list(self._pending(known, there.links))
         if pending:
             self._look()
+            self._retire(pending)
         head = there.links[-1] if there.links else None
         for link in pending:
             self._copy_link(link)
@@ -184,8 +205,20 @@ class _Lane:
             if other is not None and LinkState.UNDECIDED is not other.state is not link.state:
                 if other.state is LinkState.VOID:  # the first decision in a store stands
                     self._done.voided.append(link)
-            elif other is None or other.state is LinkState.UNDECIDED or link.manifest.run in self._doubtful:
+            elif other is None or other.state is LinkState.UNDECIDED or self._is_doubtful(link):
                 yield link
+
+    def _is_doubtful(self, link: ChainLink) -> bool:
+        return link.manifest.run in self._doubtful and link.manifest.run not in self._retired_here
+
+    def _retire(self, pending: Sequence[ChainLink]) -> None:
+        """Say in the target, before they are there, which snapshots are given up wherever they come from."""
+        given_up = [set(known_retired(one.store, self._trust, self._lane)) for one in self._carrier.sources]
+        self._retired = set.intersection(*given_up)
+        unsaid = {link.manifest.run for link in pending if link.manifest.run in self._retired}
+        unsaid.difference_update(self._retired_here)
+        if unsaid and self._give_up is not None:
+            self._give_up(self._lane, given_up=unsaid)
 
     def _look(self) -> None:
         """List what the target has of the lane's packs, and which segments and retired packs the sources have."""
@@ -202,23 +235,25 @@ class _Lane:
 
     def _copy_link(self, link: ChainLink) -> None:
         """Put run records, packs, pack lists, index segments, the manifest, and last the commit."""
-        is_whole = link.state is not LinkState.COMMITTED or self._copy_content(link)
+        is_retired = link.manifest.run in self._retired
+        is_whole = link.state is not LinkState.COMMITTED or self._copy_content(link, with_packs=not is_retired)
         carrier, sequence = self._carrier, link.sequence
         commit_name = names.commit(self._lane, sequence)
         commit = carrier.read(commit_name, lambda raw: self._commit(raw, link))
         name = names.manifest(self._lane, sequence)
         carrier.put(names.alternate(name, 1) if sequence in self._outrun else name, self._manifest(link, commit))
-        self._require_not_retired(link)
+        if not is_retired:
+            self._require_not_retired(link)
         carrier.put(commit_name, commit)
-        if link.state is LinkState.COMMITTED:
+        if link.state is LinkState.COMMITTED and not is_retired:
             self._done.snapshots.append(CopiedSnapshot(link=link, is_whole=is_whole))
 
-    def _copy_content(self, link: ChainLink) -> bool:
+    def _copy_content(self, link: ChainLink, *, with_packs: bool) -> bool:
         needs = link.manifest.needs
         for run in dict.fromkeys([*(need.run for need in needs), link.manifest.run]):
             self._carrier.put(names.run_record(self._lane, run), self._run_record(run))
         lists = [(need, *self._pack_list(need)) for need in needs]
-        whole = [self._copy_packs(need, packs) for need, _, packs in lists]
+        whole = [self._copy_packs(need, packs) for need, _, packs in lists] if with_packs else []
         for need, raw, _ in lists:
             self._carrier.put(names.pack_list(self._lane, need.run), raw)
         for need in needs:
