@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import pytest
 
 from drorch import errors
 from drorch.sources.interface import Bytes, Finding, Level, RestoreChoices, RestoreOutcome, StoredStream
+from tests.support.installations import seeded
 from tests.support.memory_content import MemoryContent, SilentObserver, read_capture
 from tests.support.postgresql import Server
 from tests.support.postgresql_zoo import assert_same_contents, contents, make_zoo, schema_difference
@@ -193,7 +195,7 @@ def test_everything_in_the_way_is_told_at_once(pg: Server, small: tuple[str, Mem
         "server_version": "17.2",
         "collate": "xx_XX.UTF-8",
         "extensions": [
-            {"name": "postgis", "version": "3.4", "schema": "public"},
+            {"name": "pgtap", "version": "3.4", "schema": "public"},
             {"name": "plpgsql", "version": "1.0", "schema": "x"},
         ],
         "roles": ["nobody_of_that_name"],
@@ -202,8 +204,8 @@ def test_everything_in_the_way_is_told_at_once(pg: Server, small: tuple[str, Mem
     told = "\n".join(f"{finding.text} | {finding.remedy}" for finding in found)
     for part in (
         "older than the source | --allow-older",
-        "postgis 3.4",
-        "postgresql-15-postgis-3",
+        "pgtap 3.4",
+        "postgresql-15-pgtap",
         "xx_XX.UTF-8",
         "--locale",
         "nobody_of_that_name",
@@ -305,7 +307,7 @@ def test_a_restore_that_is_stopped_leaves_the_old(pg: Server, private: Path) -> 
 
 def test_one_table_needs_only_its_own_extensions(pg: Server, small: tuple[str, MemoryContent]) -> None:
     name, content = small
-    content.facts = {**content.facts, "extensions": [{"name": "postgis", "version": "3.4", "schema": "public"}]}
+    content.facts = {**content.facts, "extensions": [{"name": "pgtap", "version": "3.4", "schema": "public"}]}
     assert stops(pg, f"{name}_part", content, tables=("land.unit",)) == []
     assert stops(pg, f"{name}_part", content) != []
 
@@ -326,38 +328,56 @@ PostgresqlTarget(parse_location(sys.argv[2]), SystemClock()).restore(content, ch
 
 
 def test_a_restore_killed_anywhere_leaves_the_old_or_the_new(pg: Server, private: Path, tmp_path: Path) -> None:
+    """Killed at moments drawn from its whole length, again and again; each run removes what the one before left, and no more."""
     old = "create table t (a int primary key); insert into t select generate_series(1, 20000); "
     name = pg.new_database(old + "".join(f"create table u{number} (a int primary key);" for number in range(60)))
     content = take(pg, name, private)
-    pg.run("insert into t values (0)", name)  # what is there now has one row more
     specs = [
         replace(spec, canonical_columns=dict(spec.canonical_columns), attributes=dict(spec.attributes))
         for spec in content.specs
     ]
     (tmp_path / "content").write_bytes(pickle.dumps(replace(content, specs=specs)))
-    url = f"postgresql://postgres@/{name}?host={pg.sockets}&port={pg.port}"
-    argv = [sys.executable, "-c", RESTORER, str(tmp_path / "content"), url]
-    killed = 0
-    for delay in (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 60):
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            try:
-                process.wait(delay)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                killed += 1
+    length = restored_by_a_process(pg, f"{name}_measured", tmp_path, None) or 0
+    theirs = {f"{name}__drorch_byhand00": "create table somebodys (a int)", f"{name}__drorch_n0t_ours": ""}
+    for other, sql in theirs.items():
+        pg.run(f"create database {other}")
+        pg.run(sql or f"comment on database {other} is 'mine'", other if sql else "postgres")
+    killed = swapped = 0
+    for delay in [*seeded(20261123, 3, length), length * 0.9, None]:
+        pg.run("insert into t values (0)", name)  # what is there now has one row more
+        took = restored_by_a_process(pg, name, tmp_path, delay)
+        killed += delay is not None and took is None
         wait_until_left(pg)
         found = pg.run("select count(*) from t", name)
         assert found in ([(20_000,)], [(20_001,)])
         if found == [(20_000,)]:
-            break
-    assert killed > 0
+            swapped += 1
+        else:
+            pg.run("delete from t where a = 0", name)
     assert found == [(20_000,)]
-    others = [other for other in databases(pg) if other.startswith(f"{name}__")]
-    assert [other for other in others if "__drorch_" in other] == []
-    assert len(others) == 1
-    assert pg.run("select count(*) from t", others[0]) == [(20_001,)]
+    assert killed > 1
+    others = {other for other in databases(pg) if other.startswith(f"{name}__")}
+    assert {other for other in others if "__drorch_" in other} == set(theirs)
+    kept = others - set(theirs)
+    assert len(kept) == swapped
+    for other in kept:
+        assert pg.run("select count(*) from t", other) == [(20_001,)]
+
+
+def restored_by_a_process(server: Server, name: str, place: Path, kill_after: float | None) -> float | None:
+    """Restore over ``name`` in a process of its own; return how long it took, ``None`` if it was killed."""
+    url = f"postgresql://postgres@/{name}?host={server.sockets}&port={server.port}"
+    argv = [sys.executable, "-c", RESTORER, str(place / "content"), url]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        started = time.monotonic()
+        try:
+            assert process.wait(60 if kill_after is None else kill_after) == 0
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return None
+        return time.monotonic() - started
 
 
 def wait_until_left(server: Server) -> None:
