@@ -27,12 +27,16 @@ _FIND_FRESH = "select run, place, twin, base, checksum, null from fresh where id
 _FIND_PRESENT = """
 select chunk.run, chunk.place, chunk.twin, chunk.base, chunk.checksum, pack.stored_at from chunk
 join pack on pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.place) and pack.present and pack.listed
-where chunk.id = ? and (chunk.twin = ? or exists (
+left join pack_use as used on used.run = pack.run and used.ordinal = pack.ordinal
+where coalesce(used.served * 4 >= used.held, 1) and chunk.id = ? and (chunk.twin = ? or exists (
     select 1 from pack where pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.twin) and pack.present and pack.listed))
 """
 _FIND_CARRIED = "select entry, needs, checksum from carried where name = ?"
 _RELIABLE_PACKS = """
 select ordinal from pack where run = ? and ordinal between ? and ? and present and listed and stored_at >= ?
+"""
+_HOLD = """
+insert into pack_use (run, ordinal, held) values (?, ?, ?) on conflict do update set held = held + excluded.held
 """
 _BATCH = 2_048
 _DAY_MS = 86_400_000
@@ -88,14 +92,16 @@ class LaneIndex:
             if have <= present:
                 return
             with self._connection:
-                for table in ("segment", "pack", "chunk", "pack_list", "carried"):
+                for table in ("segment", "pack", "pack_use", "chunk", "pack_list", "carried"):
                     self._connection.execute(f"delete from {table}")  # noqa: S608 - our own table names
 
     def add_segment(self, name: str, run: RunId, segment: IndexSegment) -> None:
         """Add what a segment of ``run`` lists; a chunk that is there already keeps its newest place."""
         packs = [(run.raw, pack.ordinal, pack.digest.raw, pack.size_bytes) for pack in segment.packs]
         chunks = [_row(entry, run) for entry in segment.entries]
+        places = [place for entry in segment.entries for place in (entry.place, entry.twin) if place is not None]
         with self._lock, self._connection:
+            self._connection.executemany(_HOLD, ((run.raw, place.ordinal, place.length) for place in places))
             self._connection.executemany("insert or replace into pack values (?, ?, ?, ?, 0, 0, 0, 0)", packs)
             self._connection.executemany("insert or replace into chunk values (?, ?, ?, ?, ?, ?, ?, ?)", chunks)
             self._connection.execute("insert or ignore into segment values (?)", (name,))
@@ -124,6 +130,20 @@ class LaneIndex:
         So a bad write cannot live for ever through dedup. The last two months are spread by chunk id, or all would be due in one night.
         """
         self._now = to_milliseconds(now)
+
+    def keep_served(self, served: Iterable[tuple[RunId, int, int]]) -> None:
+        """Note how many bytes of which packs (run, ordinal, bytes) the snapshot needs that was just committed, for ``find``.
+
+        A pack of which it needs under a quarter is kept alive by little: its chunks are stored afresh when they are next seen, and it dies whole.
+        What no snapshot used says nothing: it may be newer than the last.
+        """
+        rows = ((size_bytes, run.raw, ordinal) for run, ordinal, size_bytes in served)
+        try:
+            with self._lock, self._connection:
+                self._connection.execute("update pack_use set served = null where served is not null")
+                self._connection.executemany("update pack_use set served = ? where run = ? and ordinal = ?", rows)
+        except sqlite3.Error:
+            self.spoil()
 
     def runs(self) -> tuple[RunId, ...]:
         """Return every run that owns packs."""
@@ -240,7 +260,7 @@ class LaneIndex:
         return set(ordinals) <= {ordinal for (ordinal,) in found}
 
     def find(self, chunk: ChunkId) -> Known | None:
-        """Return where the chunk lies, in this run's packs or in a pack that is present; ``None`` when unknown.
+        """Return where the chunk lies, in this run's packs or in a pack that is present and well used; ``None`` when unknown.
 
         What has a twin that is not there is unknown: a run that died between the two left it so, or the twin was lost. So is a delta
         one of whose bases is unknown.

@@ -7,7 +7,7 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 
-VERSION = 4
+VERSION = 5
 _SCHEMA = f"""
 create table if not exists segment (name text primary key) without rowid;
 create table if not exists pack (
@@ -19,6 +19,9 @@ create index if not exists pack_digest on pack (digest);
 create table if not exists chunk (
     id blob primary key, kind integer not null, plain_length integer not null, run blob not null,
     place blob not null, twin blob not null, base blob not null, checksum integer not null) without rowid;
+create table if not exists pack_use (
+    run blob not null, ordinal integer not null, held integer not null, served integer,
+    primary key (run, ordinal)) without rowid;
 create table if not exists pack_list (
     run blob not null, store text not null, digest blob not null, primary key (run, store)) without rowid;
 create table if not exists carried (

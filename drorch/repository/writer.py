@@ -213,6 +213,7 @@ class RunWriter:
         second = SecondCopy(run_record=material.run_record, pack_list=pack_list)
         decided = material.lane.commit(manifest, sealed, second, material.replicas)
         self._carrying.keep()
+        material.index.keep_served(self._needs.served())
         if self._deltas is not None:
             self._deltas.committed()
         small_objects = 3 + bool(pack_list) + self._segments.count
