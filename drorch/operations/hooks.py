@@ -10,7 +10,7 @@ from typing import Protocol
 from drorch.clock import Clock
 from drorch.errors import CaptureFailed, DrorchError
 from drorch.operations.interruption import Interruption
-from drorch.quantities import format_duration
+from drorch.quantities import format_duration, format_promise
 from drorch.sources.interface import Json, ProgramEnd
 
 Cuts = Callable[[Callable[[], None]], AbstractContextManager[None]]
@@ -83,7 +83,7 @@ class HookFrame:
         if not _is_good(ended):
             raise CaptureFailed(
                 "the hook before the capture failed",
-                expected=f"exit code 0 within {format_duration(self._timeout_seconds)}",
+                expected=f"exit code 0 within {format_promise(round(self._timeout_seconds))}",
                 found="\n".join([_how(ended), *ended.lines]),
                 hint="nothing was captured; the hook after has run",
             )

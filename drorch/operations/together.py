@@ -17,7 +17,7 @@ from enum import IntEnum
 from drorch.clock import Clock
 from drorch.operations.hooks import HookFrame
 from drorch.operations.interruption import Interruption
-from drorch.quantities import format_duration
+from drorch.quantities import format_duration, format_promise
 from drorch.sources.interface import Json
 
 GROUP_ID_BYTES = 16
@@ -121,7 +121,7 @@ class Together:
         if missing:
             return f"group {self.name} is not whole: {', '.join(missing)} {'has' if len(missing) == 1 else 'have'} no capture"
         if self.skew_seconds > self._max_skew_seconds:
-            skew, allowed = format_duration(self.skew_seconds), format_duration(self._max_skew_seconds)
+            skew, allowed = format_duration(self.skew_seconds), format_promise(round(self._max_skew_seconds))
             return f"group {self.name}: the captures began {skew} apart, {allowed} are allowed"
         return ""
 
