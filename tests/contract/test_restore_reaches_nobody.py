@@ -113,7 +113,10 @@ def test_nothing_reaches_out(server: Server, silent: tuple[Listener, MemoryConte
     outcome = server.target(server.location("talks_back")).restore(content, RestoreChoices(), SilentObserver())
     threading.Event().wait(LAUNCHER_SECONDS)
     assert listener.visits == 0
-    assert server.run("select subenabled from pg_subscription where subname = 'sub'", "talks_back") == [(False,)]
+    enabled = (
+        "select subenabled from pg_subscription s join pg_database d on d.oid = subdbid where datname = 'talks_back'"
+    )
+    assert server.run(enabled) == [(False,)]
     assert server.run("select count(*) from fires", "talks_back") == [(1000,)]
     populated = "select relname from pg_class where relkind = 'm' and relispopulated"
     assert server.run(populated, "talks_back") == [("own",)]

@@ -77,7 +77,7 @@ def pg_dump(
 ) -> Iterator[Child]:
     """Run ``pg_dump --schema-only`` of the snapshot; the password travels in a file of a 0700 directory."""
     keywords = location.keywords(application=application, connect_timeout_seconds=connect_timeout_seconds)
-    keywords["options"] = "-c standard_conforming_strings=on -c quote_all_identifiers=off"
+    keywords["options"] = "-c standard_conforming_strings=on -c quote_all_identifiers=off -c lc_monetary=C"
     with _password_file(location, temporary) as password_file:
         if password_file is not None:
             keywords["passfile"] = str(password_file)

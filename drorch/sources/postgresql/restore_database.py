@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from drorch.errors import Bug
+from drorch.errors import Bug, TargetRefused
 from drorch.sources.interface import Content, RestoreChoices, StoredStream, StreamKind
 from drorch.sources.postgresql import entries
 from drorch.sources.postgresql.border import mapped_target
@@ -100,8 +100,19 @@ class DatabaseRestore:
         if entry.section in self._later:
             self._later[entry.section].append(encode_entry(entry))  # as bytes: there may be 200,000
             return
-        replayer.replay(entry)
+        self._now(entry, replayer)
         self._progress.add(1, statements=1)
+
+    def _now(self, entry: Entry, replayer: Replayer) -> None:
+        try:
+            replayer.replay(entry)
+        except TargetRefused as refused:
+            # Before 15 it is the superuser's in every new database, and only a superuser can give it away.
+            if (entry.kind, entry.name) != ("SCHEMA", "public"):
+                raise
+            self._restored.by_hand.append(
+                f"schema public keeps its owner ({refused.found}): ALTER SCHEMA public OWNER TO"
+            )
 
     def _is_left_out(self, entry: Entry) -> bool:
         """Whether ``--no-owner`` leaves it out: rights, and what needs a role that is not here."""
