@@ -222,24 +222,17 @@ def first_good(name: str, copies: Iterable[Copy], check: Callable[[bytes], T]) -
 # ---- Signatures and trust [3.1, 4]
 
 
-class Pair(NamedTuple):
-    """The two public keys of a signer."""
+Pair = bytes  # the two public keys of a signer: Ed25519 (32) ‖ ML-DSA-87 (2592); its SHA-256 is the key id
 
-    ed25519: bytes
-    ml_dsa: bytes
 
-    @property
-    def key_id(self) -> bytes:
-        return sha256(self.ed25519 + self.ml_dsa)
-
-    def signed(self, signatures: bytes, message: bytes) -> bool:
-        """Whether both signatures are right; one of the two is worth nothing."""
-        try:
-            ed25519.Ed25519PublicKey.from_public_bytes(self.ed25519).verify(signatures[:64], message)
-            mldsa.MLDSA87PublicKey.from_public_bytes(self.ml_dsa).verify(signatures[64:], message)
-        except (InvalidSignature, ValueError):
-            return False
-        return True
+def are_right(signatures: bytes, pair: Pair, message: bytes) -> bool:
+    """Whether both signatures are right; one of the two is worth nothing."""
+    try:
+        ed25519.Ed25519PublicKey.from_public_bytes(pair[:32]).verify(signatures[:64], message)
+        mldsa.MLDSA87PublicKey.from_public_bytes(pair[32:]).verify(signatures[64:], message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 class Signed(NamedTuple):
@@ -271,7 +264,7 @@ def genuine(
     payload, signatures, attachment = split_signed(raw, kind, name)
     type_text = f"application/vnd.drorch.{kind}.v1"
     message = f"DSSEv1 {len(type_text)} {type_text} {len(payload)} ".encode() + payload
-    good = {p.key_id for p in pairs if p.key_id in signatures and p.signed(signatures[p.key_id], message)}
+    good = {p for p in pairs if are_right(signatures.get(sha256(p), b""), p, message)}
     if len(good) < least:
         raise Refused(f"{name}: not signed by a key that the trust root vouches for")
     fields = Fields(payload, {*COMMON, *known}, name)
@@ -311,12 +304,12 @@ class Trust:
         if fields.number(23, 2) > 1:
             raise Refused(f"{name}: this repository needs a newer reader")
         listed = [read_pair(item, name) for item in fields.many(21)]
-        if len({pair.key_id[:6] for pair, _ in listed}) < len(listed):
+        signers = {(role, sha256(pair)): pair for pair, role in listed}
+        if len({key_id[:6] for _, key_id in signers}) < len(listed):
             raise Refused(f"{name}: two signers share the first 6 bytes of their ids")
         for item in (Fields(raw, (1, 2), name) for raw in fields.many(22)):
             heads = [Cursor(head, name) for head in item.many(2)]
             self.revoked[item.one(1, 32)] = {head.take(16): (head.number(8), head.take(32)) for head in heads}
-        signers = {(role, pair.key_id): pair for pair, role in listed}
         self.repository, self.roots, self.threshold, self.previous = place[0], roots, threshold, digest
         self.signers, self.in_force = self.signers | signers, set(signers)
 
@@ -334,7 +327,7 @@ class Trust:
 def read_pair(raw: bytes, what: str) -> tuple[Pair, int]:
     """A root key or signer, with its role (0 for a root key)."""
     fields = Fields(raw, range(1, 5), what)
-    return Pair(fields.one(1, 32), fields.one(2, 2592)), int.from_bytes(fields.maybe(3) or b"", "big")
+    return fields.one(1, 32) + fields.one(2, 2592), int.from_bytes(fields.maybe(3) or b"", "big")
 
 
 # ---- Keys and sealing [5]
@@ -431,13 +424,7 @@ def open_record(raw: bytes, keys: RunKeys, what: str) -> Record:
 # ---- Trees and entries [7, 9]
 
 
-class Place(NamedTuple):
-    """Where a record lies."""
-
-    run: bytes
-    ordinal: int
-    offset: int
-    length: int
+Place = tuple[bytes, int, int, int]  # where a record lies: run, pack ordinal, offset, length
 
 
 class Child(NamedTuple):
@@ -471,8 +458,8 @@ Pieces = Iterator[tuple[int, bytes | Refused]]  # a length, and so many bytes or
 
 
 def read_places(at: Cursor, run: bytes) -> tuple[Place, ...]:
-    places = [Place(run, at.number(4), at.number(4), at.number(4)) for _ in range(2)]
-    return tuple(place for place in places if place.ordinal != 2**32 - 1)
+    places = [(run, at.number(4), at.number(4), at.number(4)) for _ in range(2)]
+    return tuple(place for place in places if place[1] != 2**32 - 1)
 
 
 def read_reference(raw: bytes, what: str) -> Child:
@@ -720,10 +707,11 @@ class Lane:
         return plain
 
     def _fetch_at(self, child: Child, place: Place) -> bytes:
-        keys, packs = self.keys_of(place.run), self._packs_of(place.run)
-        if place.ordinal >= len(packs) or not 52 <= place.length <= MAX_RECORD + 4:
-            raise Refused(f"run {run_text(place.run)}: no record at {tuple(place[1:])}")
-        name, what = packs[place.ordinal], f"{packs[place.ordinal]} at byte {place.offset}"
+        run, ordinal, offset, length = place
+        keys, packs = self.keys_of(run), self._packs_of(run)
+        if ordinal >= len(packs) or not 52 <= length <= MAX_RECORD + 4:
+            raise Refused(f"run {run_text(run)}: no record at {place[1:]}")
+        name, what = packs[ordinal], f"{packs[ordinal]} at byte {offset}"
 
         def base(base_id: bytes) -> bytes:
             if not child.bases or child.bases[0].chunk_id != base_id:
@@ -738,24 +726,21 @@ class Lane:
                 raise Refused(f"{what}: holds another chunk")
             return record.decode(keys, base, what)
 
-        plain = first_good(name, self.store.copies(name, place.offset, place.length), check)
+        plain = first_good(name, self.store.copies(name, offset, length), check)
         if plain is None:
             raise Refused(f"{name} is missing")
         return plain
 
     # A snapshot's content
 
-    def body(self, snapshot: Snapshot) -> Fields:
-        """The sealed part of a manifest."""
+    def content(self, snapshot: Snapshot) -> tuple[Fields, Iterator[Entry]]:
+        """The sealed part of a manifest, and the streams of the snapshot."""
         self._needs, self._packs = snapshot.needs, {}
         what = f"manifest {snapshot.number}"
         frame = unseal(self.keys_of(snapshot.run), "manifest", snapshot.manifest.attachment, what)
-        return Fields(unzstd(frame, MAX_MANIFEST, what), range(1, 6), what)
-
-    def entries(self, body: Fields) -> Iterator[Entry]:
-        """The streams of a snapshot."""
-        containers, top = [read_reference(raw, body.what) for raw in body.many(3)], body.maybe(2)
-        return self.tree.entries(read_reference(top, body.what), containers) if top else iter(())
+        body = Fields(unzstd(frame, MAX_MANIFEST, what), range(1, 6), what)
+        containers, top = [read_reference(raw, what) for raw in body.many(3)], body.maybe(2)
+        return body, self.tree.entries(read_reference(top, what), containers) if top else iter(())
 
 
 # ---- Restoring
@@ -796,13 +781,13 @@ def empty_directory(path: Path) -> Path:
 def restore(snapshot: Snapshot, to: Path, only: list[str], *, keep_damaged: bool) -> None:
     """Write every stream (or those named) of a snapshot to a file of its own, with an index and the facts."""
     fields, lane, good, lost, size = snapshot.manifest.fields, snapshot.lane, set[str](), 0, 0
-    body = lane.body(snapshot)
+    body, entries = lane.content(snapshot)
     target = empty_directory(to)
     facts = {"snapshot": run_text(snapshot.run), "source": fields.text(23), "restore_point": when(fields, 21)}
     facts |= {"facts": body.json(1), "closing_facts": body.json(4)}
     (target / "facts.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     with (target / "streams.jsonl").open("x", encoding="utf-8") as index:
-        for entry in lane.entries(body):
+        for entry in entries:
             if only and entry.name not in only:
                 continue
             problems = write_stream(lane.tree, entry, target / entry.file_name, keep_damaged=keep_damaged)
@@ -891,15 +876,13 @@ def read_key_file(path: Path, passphrase_file: Path | None) -> tuple[bytes, byte
 
 def read_private_key(args: argparse.Namespace) -> tuple[Recipient | None, bytes]:
     """The recipient's key, if one was given, and the trust root that its file names."""
+    seed, trust = read_key_file(args.key, args.passphrase_file) if args.key else (b"", b"")
     if args.seed_hex_file:
         text = args.seed_hex_file.read_text(encoding="ascii").strip()
         if len(text) != 64 or text.strip("0123456789abcdefABCDEF"):
             raise Refused(f"{args.seed_hex_file}: not 64 hexadecimal digits")
-        return Recipient(bytes.fromhex(text)), b""
-    if args.key:
-        seed, trust = read_key_file(args.key, args.passphrase_file)
-        return Recipient(seed), trust
-    return None, b""
+        seed = bytes.fromhex(text)
+    return Recipient(seed) if seed else None, trust
 
 
 def trust_digest(text: str | None, of_key_file: bytes) -> bytes:
