@@ -23,10 +23,12 @@ from drorch.errors import (
     CatalogError,
     DrorchError,
     KeyWrong,
+    SecretUnavailable,
     SettingsInvalid,
     SourceUnsupported,
     StoreError,
     StoreMissing,
+    StoreUnfit,
     UsageInvalid,
 )
 from drorch.ids import grouped
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from drorch.catalog.interface import Catalog, IsAlive, SourceClaim
     from drorch.format.keyfile import HostKeyFile
     from drorch.format.keys import HostKey
+    from drorch.format.signing import SigningKey
     from drorch.operations.hooks import Cuts, RunsHook
     from drorch.operations.protect import Machine
     from drorch.operations.show import Part
@@ -222,6 +225,22 @@ class Wiring:
 
         return validate(self.replica(name).store, now=self.clock.now(), random_bytes=random_bytes)
 
+    def require_fit_for_prune(self, name: str) -> None:
+        """Try what a sweep relies on; raise ``StoreUnfit``, or ``StoreDenied`` when the credential is not a maintainer's."""
+        from drorch.storage.validation import NEEDED_BY_PRUNE, validate
+
+        store = self.replica(name).store
+        findings = validate(store, now=self.clock.now(), random_bytes=random_bytes, only=NEEDED_BY_PRUNE)
+        failed = [finding for finding in findings if not finding.passed]
+        if failed:
+            raise StoreUnfit(
+                f"{name} does not keep what a prune relies on, so nothing is deleted there",
+                expected=failed[0].expected,
+                found=f"{failed[0].name}: {failed[0].found}",
+                hint=f"`drorch store validate {name}` tries everything; the credential must be a maintainer's:"
+                " `drorch store bucket-policy maintainer`",
+            )
+
     def validate_as_writer(self, name: str) -> Sequence[StoreFinding]:
         """Try every call that this host's writing credential must not be able to make."""
         from drorch.storage.writer_validation import validate_as_writer
@@ -293,6 +312,27 @@ class Wiring:
                 hint="`keys: {host_key: ...}` in drorch.yaml names the file",
             )
         return key.key
+
+    def maintenance_key(self) -> SigningKey:
+        """Return the key that signs retire lists; raise ``SecretUnavailable`` where it is not, ``KeyWrong`` when it is another."""
+        from drorch.format.keyfile import read_host_key_file
+        from drorch.format.trust import Role
+
+        reference, trust = self.settings.keys.maintenance_key, self.settings.keys.trust
+        try:
+            text = self.settings.reveal(reference).content().decode(errors="replace")
+        except SecretUnavailable as error:
+            error.hint = "do it on the machine that holds the maintenance key; `keys: {maintenance_key: ...}` says where it lies"
+            raise
+        key = read_host_key_file(text)
+        if key.role is not Role.MAINTAINER or (trust is not None and not key.origin.trust_root.raw.startswith(trust)):
+            raise KeyWrong(
+                f"{reference} does not hold the maintenance key of this repository",
+                expected="the key of a maintainer of this repository",
+                found=f"that of a {key.role.name.lower().replace('_', ' ')}, trust root {grouped(key.origin.trust_root.raw[:16])}",
+                hint="`drorch init` wrote it to secrets/maintenance.key",
+            )
+        return key.key.signing_key()
 
     def host_key(self) -> HostKeyFile:
         """Return what the host's key file holds; raise ``SettingsInvalid``, ``SecretUnavailable`` or ``KeyWrong``."""

@@ -12,13 +12,14 @@ from drorch.cli.addresses import complete_store
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import wrapped
 from drorch.cli.progress import Silent, observer
-from drorch.errors import UsageInvalid
+from drorch.errors import SecretUnavailable, UsageInvalid
+from drorch.format.signing import SigningKey
 from drorch.operations import copy
 from drorch.operations.initialise import help_objects
 from drorch.quantities import format_size
 from drorch.repository.copier import CopyReport
 from drorch.sources.interface import Observer
-from drorch.wiring import help_files
+from drorch.wiring import Wiring, help_files
 
 PARTIAL = 3
 
@@ -56,12 +57,21 @@ def command(target: str, source: str | None, is_new: bool, invocation: Invocatio
                 wiring.catalog(),
                 clock=wiring.clock,
                 progress=_Sum(watching),
+                key=_maintenance_key(wiring),
             )
     if invocation.output.as_json:
         invocation.output.document("drorch.copy/1", _document(target, report))
     elif report.problems or not invocation.output.quiet:
         invocation.output.lines(_lines(target, report))
     return PARTIAL if report.problems else 0
+
+
+def _maintenance_key(wiring: Wiring) -> SigningKey | None:
+    """Return the key that says in the store which snapshots were given up; a copy goes without it, too."""
+    try:
+        return wiring.maintenance_key()
+    except SecretUnavailable:
+        return None
 
 
 class _Sum:

@@ -74,7 +74,9 @@ def _chapters(
 ) -> Iterator[tuple[str, list[Examined]]]:
     key, about_key = _host_key(wiring)
     yield "this machine", [*_machine(wiring.settings, loaded), *about_key, *_catalog(wiring)]
-    yield "stores", list(_stores(wiring, key))
+    settings = wiring.settings
+    full = examine_directory_stores(settings.stores, settings.limits.keep_free_percent)
+    yield "stores", [*_stores(wiring, key), *full]
     yield "policies", list(_policies(loaded))
     for promise in promises:
         yield promise.address, list(_source(wiring, promise))

@@ -195,13 +195,19 @@ def _described(chosen: ListedSnapshot, inside: Inside | None) -> dict[str, objec
 
 
 def _from_catalog(wiring: Wiring, source: str | None, limit: int) -> list[tuple[SnapshotRecord, tuple[str, ...]]]:
+    """Return what the catalog lists, without what a prune gave up everywhere."""
     catalog = wiring.catalog()
-    found = catalog.snapshots(source=source, limit=limit) or catalog.snapshots(policy=source, limit=limit)
     copies: dict[str, list[str]] = {}
     for copy in catalog.copies():
+        stores = copies.setdefault(copy.snapshot, [])
         if copy.state is CopyState.COMPLETE:
-            copies.setdefault(copy.snapshot, []).append(copy.store)
-    return [(record, tuple(copies.get(record.snapshot, ()))) for record in found]
+            stores.append(copy.store)
+    states = {(copy.snapshot, copy.state) for copy in catalog.copies()}
+    given_up = {snapshot for snapshot, state in states if state is CopyState.ABSENT}
+    given_up -= {snapshot for snapshot, state in states if state is not CopyState.ABSENT}
+    most = limit + len(given_up)
+    found = catalog.snapshots(source=source, limit=most) or catalog.snapshots(policy=source, limit=most)
+    return [(one, tuple(copies.get(one.snapshot, ()))) for one in found if one.snapshot not in given_up]
 
 
 def _from_store(

@@ -292,8 +292,16 @@ class _Planner:
             now=now,
             zone=policy.schedule.zone,
             holds=_holds(holds, now),
-            keep_all=self._request.exempt.get(source, ""),
+            keep_all=self._request.exempt.get(source, "") or _no_longer_there(source, policy),
         )
+
+
+def _no_longer_there(source: str, policy: Policy) -> str:
+    """Say so when the policy has no such source any more; which databases a server has is the catalog's to know."""
+    promises = policy.sources()
+    if any(promise.needs_discovery or promise.address == source for promise in promises):
+        return ""
+    return f"{policy.name} has no source of this name any more: nothing says how long"
 
 
 def _source_of(contents: Iterable[LaneContents]) -> str | None:
@@ -423,7 +431,9 @@ def _execute(
         )
     except (IntegrityError, StoreError) as error:
         if isinstance(error, StoreDenied):
-            error.hint = "prune needs the maintainer's credential: `drorch store policy maintainer` prints its rights"
+            error.hint = (
+                "prune needs the maintainer's credential: `drorch store bucket-policy maintainer` prints its rights"
+            )
         return PrunedLane(plan=lane, report=None, error=error)
     return PrunedLane(plan=lane, report=report)
 

@@ -73,6 +73,7 @@ class Keys:
     trust: bytes | None
     recipients: tuple[Path, ...]
     host_key: SecretReference | None
+    maintenance_key: SecretReference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

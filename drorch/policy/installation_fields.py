@@ -159,6 +159,12 @@ KEYS = Table(
         ),
         Field(key="recipients", kind=ListOf(item=PathKind()), summary="Public keys that may read: files", default=()),
         Field(key="host_key", kind=SecretKind(), summary="Where this machine's key lies: it signs and names chunks"),
+        Field(
+            key="maintenance_key",
+            kind=SecretKind(),
+            summary="Where the key lies that signs what prune, pin and hold say",
+            default="file:secrets/maintenance.key",
+        ),
     ),
 )
 

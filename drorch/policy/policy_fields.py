@@ -253,7 +253,6 @@ _FIELDS = (
         summary="Which snapshots stay: keep_* numbers or the name of a preset",
         required=True,
         missing=_IN_DEFAULTS,
-        is_acted_on=False,
         is_inherited=True,
     ),
     Field(

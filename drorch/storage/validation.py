@@ -6,7 +6,7 @@ under ``validate/<random>/`` and deleted at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -48,7 +48,14 @@ _Check = Callable[[_Probe], str]  # what was found; empty when it is as expected
 _CHECKS: dict[str, tuple[str, _Check]] = {}
 
 # What prune relies on besides (repository.md, "Chain and commit"): without these it refuses the store.
-NEEDED_BY_PRUNE = ("put-if-absent", "concurrent-put", "write-then-read", "read-after-write", "list-after-write")
+NEEDED_BY_PRUNE = (
+    "put-if-absent",
+    "concurrent-put",
+    "write-then-read",
+    "read-after-write",
+    "list-after-write",
+    "delete",
+)
 
 
 def validate(
@@ -58,15 +65,20 @@ def validate(
     random_bytes: Callable[[int], bytes],
     listing_length: int = 1_050,
     largest_bytes: int = LARGEST_OBJECT_BYTES,
+    only: Collection[str] | None = None,
 ) -> tuple[Finding, ...]:
     """Try every promise, and return a finding for each in a fixed order.
 
     Takes a credential that may put, get, list and delete under ``validate/``. ``listing_length`` objects (more
-    than a server gives at once) and one of ``largest_bytes`` are put. A store error fails its check, never the call.
+    than a server gives at once) and one of ``largest_bytes`` are put. ``only`` names the promises to try, with ``delete`` among them. A store error fails its check, never the call.
     """
     prefix = f"validate/{random_bytes(8).hex()}/"
     probe = _Probe(store, prefix, random_bytes, now, listing_length, largest_bytes)
-    return tuple(_tried(name, expected, check, probe) for name, (expected, check) in _CHECKS.items())
+    return tuple(
+        _tried(name, expected, check, probe)
+        for name, (expected, check) in _CHECKS.items()
+        if only is None or name in only
+    )
 
 
 def _tried(name: str, expected: str, check: _Check, probe: _Probe) -> Finding:

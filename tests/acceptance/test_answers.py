@@ -133,6 +133,22 @@ def copy_with_trouble(installation: Installation, town: Town, place: Path) -> An
     return answer
 
 
+def prune(installation: Installation, _town: Town, _place: Path) -> Answer:
+    installation.drorch("backup", "civil")
+    plan = installation.drorch("prune", "civil", "--plan", "--json").json()
+    assert plan["doubts"]
+    installation.drorch("prune", "civil", expect=4)
+    answer = installation.drorch("prune", "civil", "--confirm", plan["digest"], "--json")
+    assert [len(lane["snapshots"]) for lane in answer.json()["lanes"]] == [1, 1]
+    return answer
+
+
+def prune_without_a_store(installation: Installation, _town: Town, _place: Path) -> Answer:
+    installation.drorch("backup", "civil")
+    (installation.base / "vault").rename(installation.base / "unplugged")
+    return installation.drorch("prune", "--store", "disk", "--store", "vault", "--plan", "--json", expect=3)
+
+
 # name of the case -> command, schema, how to ask
 CASES: dict[str, tuple[str, str, Ask]] = {
     "init": ("init", "init", init),
@@ -170,6 +186,11 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "recovery-sheet": ("recovery-sheet", "recovery-sheet", asked("recovery-sheet")),
     "copy": ("copy", "copy", asked("copy", "--to", "vault")),
     "copy after a night away": ("copy", "copy", copy_with_trouble),
+    "prune": ("prune", "prune", prune),
+    "prune plan": ("prune", "prune-plan", asked("prune", "--plan")),
+    "prune plan while a store is away": ("prune", "prune-plan", prune_without_a_store),
+    "pin": ("pin", "hold", asked("pin", "latest:civil", "--until", "31/12/2100")),
+    "hold": ("hold", "hold", asked("hold", "latest:civil", "--reason", "case 12")),
     "catalog rebuild": ("catalog rebuild", "catalog-rebuild", asked("catalog", "rebuild")),
     "catalog upgrade": ("catalog upgrade", "catalog-upgrade", asked("catalog", "upgrade")),
     "completion": ("completion", "completion", asked("completion", "bash")),

@@ -52,7 +52,7 @@ from a.yaml
   line 8    schedule: "30 1 * * *" *
   line 9    window: "22:00-05:30" *
   line 10   description: "Land register of Lâm Đồng before the merger"
-  line 11   retention: btnmt-17-2014 *
+  line 11   retention: btnmt-17-2014
   line 13   probes: {newest: "select max(updated) from parcel where note = 'a...
   line 14   drill.at_least: 90d *
 from drorch.yaml

@@ -1,0 +1,270 @@
+"""``drorch prune``: let go what the policies no longer keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import click
+
+from drorch.catalog.interface import SourceState
+from drorch.cli.addresses import complete_source, complete_store
+from drorch.cli.invocation import Invocation, common_options
+from drorch.cli.output import Output, local_time, printable, utc_time, wrapped
+from drorch.errors import UsageInvalid
+from drorch.ids import LaneId
+from drorch.operations import prune
+from drorch.operations.prune import JudgedSnapshot, LanePlan, Place, PrunedLane, PrunePlan, PruneReport, PruneRequest
+from drorch.policy.installation import S3Store
+from drorch.quantities import format_duration, format_size
+from drorch.settings import load_policies
+from drorch.wiring import Wiring
+
+PARTIAL = 3
+_EXEMPT = {
+    SourceState.GONE: "the source is gone from its server: nothing goes until somebody retires it",
+    SourceState.CLOSED: "the source is closed: nothing goes",
+}
+
+
+@click.command(epilog="Example: drorch prune --plan")
+@click.argument("wanted", nargs=-1, metavar="[POLICY[/NAME]]...", shell_complete=complete_source)
+@click.option(
+    "--plan", "plan_only", is_flag=True, help="Show what would go, and why everything stays or goes; change nothing."
+)
+@click.option(
+    "--confirm",
+    "confirmed",
+    metavar="DIGEST",
+    default="",
+    help="Carry out the plan of this digest, though it removes much.",
+)
+@click.option(
+    "--store", "stores", multiple=True, metavar="STORE", shell_complete=complete_store, help="Only in this store."
+)
+@common_options
+def command(
+    wanted: tuple[str, ...], plan_only: bool, confirmed: str, stores: tuple[str, ...], invocation: Invocation
+) -> int:
+    """Let go the snapshots that `retention` does not keep, and delete what nothing else needs.
+
+    Needs no private key, but the role `maintenance`, the maintenance key and a credential that may delete. A plan that removes more
+    than a quarter of a source's snapshots, or its last one that passed a drill, wants --confirm with the digest that --plan shows.
+    Pinned and held snapshots stay. While a store is away nothing is deleted in the others: somebody may hold a snapshot there.
+    """
+    settings = invocation.settings()
+    settings.require_role("maintenance", "prune")
+    for name in stores:
+        if name not in settings.stores:
+            raise UsageInvalid(f"no store is called {name}", expected=", ".join(settings.stores), found=name)
+    policies = {policy.name: policy for policy in load_policies(settings).require()}
+    with invocation.wiring(settings) as wiring:
+        heads = _heads(wiring)
+        request = PruneRequest(
+            policies=policies, wanted=wanted, exempt=_exempt(wiring), stores=stores or None, heads=heads
+        )
+        repository = wiring.repository()
+        key = None if plan_only else wiring.maintenance_key()
+        plan = prune.make_plan(repository, request, wiring.clock)
+        if plan.problems and not plan.lanes:
+            raise plan.problems[0].error
+        if key is None:
+            return _show_plan(plan, invocation.output, str(settings.time_zone))
+        report = prune.run(
+            repository,
+            plan,
+            key=key,
+            catalog=wiring.catalog(),
+            clock=wiring.clock,
+            heads=heads,
+            confirmed=confirmed,
+            require_fit=wiring.require_fit_for_prune,
+        )
+        locks = {
+            name: store.object_lock_seconds
+            for name, store in settings.stores.items()
+            if isinstance(store, S3Store) and store.object_lock_seconds
+        }
+    is_good = report.complete and not any(
+        one.report and one.report.refused and one.plan.store not in locks for one in report.lanes
+    )
+    if invocation.output.as_json:
+        invocation.output.document("drorch.prune/1", _document(report, is_good=is_good))
+    elif not is_good or not invocation.output.quiet:
+        invocation.output.lines(_lines(report, locks))
+    return 0 if is_good else PARTIAL
+
+
+def _heads(wiring: Wiring) -> Mapping[Place, int]:
+    """Return how far the catalog saw each lane go: a store that hides the newest must not lead to deletions."""
+    return {(head.store, LaneId.parse(head.lane)): head.sequence for head in wiring.catalog().heads()}
+
+
+def _exempt(wiring: Wiring) -> Mapping[str, str]:
+    records = wiring.catalog().sources()
+    return {record.address: _EXEMPT[record.state] for record in records if record.state in _EXEMPT}
+
+
+# -- the plan
+
+
+def _show_plan(plan: PrunePlan, output: Output, zone: str) -> int:
+    if output.as_json:
+        output.document("drorch.prune-plan/1", _plan_document(plan))
+    else:
+        output.lines(_plan_lines(plan, zone))
+    return PARTIAL if plan.problems else 0
+
+
+def _plan_lines(plan: PrunePlan, zone: str) -> Iterator[str]:
+    yield "PLAN  nothing is changed"
+    for lane in plan.lanes:
+        yield ""
+        goes, size = len(lane.goes), format_size(lane.size_bytes)
+        count = f"{goes} of {_snapshots(len(lane.snapshots))} {'goes' if goes == 1 else 'go'}"
+        yield from wrapped(f"{lane.source} in {lane.store}: {count}, {_objects(lane.objects)}, {size}", 2)
+        for one in lane.snapshots:
+            yield from _decision(one, zone)
+    for problem in plan.problems:
+        yield from wrapped(printable(f"  FAIL  {problem.store}: {problem.error.message}; nothing goes there"), 8)
+    yield ""
+    goes = sum(len(lane.goes) for lane in plan.lanes)
+    size = format_size(sum(lane.size_bytes for lane in plan.lanes))
+    yield f"{_snapshots(goes)} would go, {size} in all stores. Digest of the plan: {plan.digest}"
+    for doubt in plan.doubts:
+        yield from wrapped(f"  STOP  {doubt}", 8)
+    if plan.doubts:
+        yield f"  do it with: drorch prune --confirm {plan.digest}"
+
+
+def _decision(one: JudgedSnapshot, zone: str) -> Iterator[str]:
+    word = "stays" if one.decision.keep else "GOES"
+    manifest = one.link.manifest
+    doubt = f" ({one.standing.words})" if one.standing.words else ""
+    why = ", ".join(one.decision.reasons)
+    head = f"  {word:<5}  {manifest.run.short}  {local_time(manifest.restore_point, zone)[:16]}{doubt}  "
+    yield from wrapped(printable(head + why), 9)
+
+
+def _snapshots(count: int) -> str:
+    return "1 snapshot" if count == 1 else f"{count:,} snapshots"
+
+
+def _objects(count: int) -> str:
+    return "1 object" if count == 1 else f"{count:,} objects"
+
+
+def _plan_document(plan: PrunePlan) -> dict[str, object]:
+    return {
+        "ok": not plan.problems,
+        "digest": plan.digest,
+        "doubts": list(plan.doubts),
+        "lanes": [_lane_document(lane) for lane in plan.lanes],
+        "problems": _problems(plan),
+    }
+
+
+def _lane_document(lane: LanePlan) -> dict[str, object]:
+    return {
+        "store": lane.store,
+        "lane": str(lane.lane),
+        "source": lane.source,
+        "policy": lane.rule,
+        "objects": lane.objects,
+        "bytes": lane.size_bytes,
+        "snapshots": [
+            {
+                "snapshot": str(one.link.manifest.run),
+                "restore_point": utc_time(one.link.manifest.restore_point),
+                "keep": one.decision.keep,
+                "standing": one.standing.name.lower(),
+                "reasons": list(one.decision.reasons),
+            }
+            for one in lane.snapshots
+        ],
+    }
+
+
+def _problems(plan: PrunePlan) -> list[dict[str, object]]:
+    return [
+        {
+            "store": one.store,
+            "lane": "" if one.lane is None else str(one.lane),
+            "error": one.error.slug,
+            "message": one.error.message,
+        }
+        for one in plan.problems
+    ]
+
+
+# -- what was done
+
+
+def _lines(report: PruneReport, locks: Mapping[str, int]) -> Iterator[str]:
+    done = [one for one in report.lanes if one.report is not None]
+    goes = sum(len(one.plan.goes) - len(one.report.spared) for one in done if one.report)
+    objects = sum(len(one.report.deleted) for one in done if one.report)
+    word = "OK" if report.complete else "PARTIAL"
+    if not report.lanes and report.complete:
+        yield "OK  nothing has to go"
+    else:
+        yield f"{word}  {_snapshots(goes)} let go, {_objects(objects)} deleted"
+    for one in report.lanes:
+        yield from _lane_lines(one, locks)
+    for problem in report.plan.problems:
+        yield from wrapped(printable(f"  FAIL  {problem.store}: {problem.error.message}; nothing went there"), 8)
+        if problem.error.hint:
+            yield from wrapped(f"        {problem.error.hint}", 8)
+
+
+def _lane_lines(done: PrunedLane, locks: Mapping[str, int]) -> Iterator[str]:
+    plan, report = done.plan, done.report
+    if report is None:
+        assert done.error is not None
+        yield from wrapped(printable(f"  FAIL  {plan.source} in {plan.store}: {done.error.message}"), 8)
+        if done.error.hint:
+            yield from wrapped(f"        {done.error.hint}", 8)
+        return
+    goes = len(plan.goes) - len(report.spared)
+    yield from wrapped(f"  ok    {plan.source} in {plan.store}: {_snapshots(goes)}, {_objects(len(report.deleted))}", 8)
+    if report.spared:
+        yield from wrapped(f"  note  {_snapshots(len(report.spared))} had come to be held meanwhile, and stay", 8)
+    if report.kept:
+        yield from wrapped(f"  note  {_objects(len(report.kept))} stay: a run that came meanwhile needs them", 8)
+    lock = locks.get(plan.store)
+    if report.refused and lock:
+        days = format_duration(lock)
+        text = f"{_objects(len(report.refused))} are locked ({plan.store} locks for {days}); a later prune deletes them"
+        yield from wrapped(f"  note  {text}", 8)
+    elif report.refused:
+        text = (
+            f"{plan.store} refused to delete {_objects(len(report.refused))}: locked, or the credential may not delete"
+        )
+        yield from wrapped(f"  FAIL  {text}; `drorch store bucket-policy maintainer` prints the rights", 8)
+    elif lock and report.deleted:
+        yield from wrapped(f"  note  {plan.store} keeps what is deleted as older versions while it is locked", 8)
+
+
+def _document(report: PruneReport, *, is_good: bool) -> dict[str, object]:
+    return {
+        "ok": is_good,
+        "digest": report.plan.digest,
+        "lanes": [
+            {
+                "store": one.plan.store,
+                "lane": str(one.plan.lane),
+                "source": one.plan.source,
+                "snapshots": [
+                    str(each.link.manifest.run)
+                    for each in one.plan.goes
+                    if one.report is not None and each.link.manifest.run not in one.report.spared
+                ],
+                "deleted": 0 if one.report is None else len(one.report.deleted),
+                "kept": 0 if one.report is None else len(one.report.kept),
+                "refused": 0 if one.report is None else len(one.report.refused),
+                "error": None if one.error is None else one.error.slug,
+                "message": "" if one.error is None else one.error.message,
+            }
+            for one in report.lanes
+        ],
+        "problems": _problems(report.plan),
+    }
