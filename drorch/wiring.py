@@ -322,7 +322,9 @@ class Wiring:
         try:
             text = self.settings.reveal(reference).content().decode(errors="replace")
         except SecretUnavailable as error:
-            error.hint = "do it on the machine that holds the maintenance key; `keys: {maintenance_key: ...}` says where it lies"
+            error.hint = (
+                "do it on the machine that holds the maintenance key; `keys: {maintenance_key: ...}` says where it lies"
+            )
             raise
         key = read_host_key_file(text)
         if key.role is not Role.MAINTAINER or (trust is not None and not key.origin.trust_root.raw.startswith(trust)):

@@ -149,6 +149,28 @@ def prune_without_a_store(installation: Installation, _town: Town, _place: Path)
     return installation.drorch("prune", "--store", "disk", "--store", "vault", "--plan", "--json", expect=3)
 
 
+def adopt(installation: Installation, _town: Town, _place: Path) -> Answer:
+    with closing(sqlite3.connect(installation.base / "var/state/catalog.sqlite")) as connection:
+        connection.execute("update sources set machine_id = 'another' where address = 'civil'")
+        connection.commit()
+    return installation.drorch("source", "adopt", "civil", "--reason", "the host was replaced", "--json")
+
+
+def retire(installation: Installation, _town: Town, _place: Path) -> Answer:
+    (installation.base / "policies/civil.yaml").unlink()
+    return installation.drorch("source", "retire", "civil", "--reason", "merged", "--json")
+
+
+def reopen(installation: Installation, town: Town, place: Path) -> Answer:
+    retire(installation, town, place)
+    return installation.drorch("source", "reopen", "civil", "--reason", "still there", "--json")
+
+
+def close(installation: Installation, _town: Town, _place: Path) -> Answer:
+    words = ("--reason", "dissolved", "--legal-basis", "QĐ 12/2026", *installation.custodian.opens, "--json")
+    return installation.drorch("source", "close", "land", *words)
+
+
 # name of the case -> command, schema, how to ask
 CASES: dict[str, tuple[str, str, Ask]] = {
     "init": ("init", "init", init),
@@ -166,6 +188,11 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "backup with a failure": ("backup", "backup", failed_backup),
     "status": ("status", "status", asked("status")),
     "status with trouble": ("status", "status", troubled_status),
+    "source list": ("source list", "source-list", asked("source", "list")),
+    "source adopt": ("source adopt", "source", adopt),
+    "source retire": ("source retire", "source", retire),
+    "source reopen": ("source reopen", "source", reopen),
+    "source close": ("source close", "source", close),
     "history": ("history", "history", asked("history")),
     "history with a failure": ("history", "history", failing_history),
     "history of one run": ("history", "history", one_run),

@@ -1,0 +1,323 @@
+"""``drorch source``: whose a source is and where it stands in its life; take over, retire, close, reopen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from drorch.catalog.interface import Catalog, SourceState
+from drorch.cli.addresses import complete_source
+from drorch.cli.chosen import known_sources
+from drorch.cli.invocation import Invocation, common_options
+from drorch.cli.output import Output, local_time, printable, table, utc_time, wrapped
+from drorch.cli.private_keys import key_options, read_recipient
+from drorch.cli.progress import Silent
+from drorch.cli.proving_ground import proving_ground
+from drorch.cli.runner import Runner
+from drorch.errors import CaptureFailed, NothingDone, UsageInvalid
+from drorch.operations.back_up import BackupReport
+from drorch.operations.closing import hold, prove
+from drorch.operations.interruption import Interruption
+from drorch.operations.ownership import Ownership
+from drorch.operations.seen import known_promises
+from drorch.operations.source_life import Change, SourceLife, Subject, unknown
+from drorch.policy.assembly import LoadedPolicies
+from drorch.policy.model import Policy, SourcePromise
+from drorch.settings import Settings, load_policies
+from drorch.wiring import Wiring, machine_id
+
+_MOST_ROWS = 40
+
+
+@click.group()
+def command() -> None:
+    """Whose a source is, and where it stands in its life. Nothing stored is deleted by any of these."""
+
+
+_reason = click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the catalog.")
+_source = click.argument("source", metavar="POLICY[/NAME]", shell_complete=complete_source)
+
+
+@command.command(
+    "list", epilog="Example: drorch source list district-land", short_help="List sources and their states."
+)
+@click.argument("source", required=False, metavar="[POLICY[/NAME]]", shell_complete=complete_source)
+@click.option("--all", "show_all", is_flag=True, help="Every source, however many there are.")
+@common_options
+def list_sources(source: str | None, show_all: bool, invocation: Invocation) -> int:
+    """List every source that a policy names, a server was seen to have or the catalog knows: its state, and whose it is."""
+    settings = invocation.settings()
+    loaded = load_policies(settings)
+    with invocation.wiring(settings) as wiring:
+        found = [one for one in _subjects(loaded, wiring.catalog()) if source in (None, one.address, one.policy)]
+    if source is not None and not found:
+        raise unknown(source)
+    if invocation.output.as_json:
+        invocation.output.document("drorch.source-list/1", {"ok": True, "sources": [_document(one) for one in found]})
+        return 0
+    zone = str(settings.time_zone)
+    rows = [("SOURCE", "STATE", "WHOSE", "FIRST USED", "LAST SEEN")]
+    rows += [
+        (
+            printable(one.address),
+            _state(one),
+            _whose(one),
+            "never" if one.record is None else local_time(one.record.first_used_at, zone)[:10],
+            _last_seen(one, zone),
+        )
+        for one in (found if show_all else found[:_MOST_ROWS])
+    ]
+    more = [f"and {len(found) - _MOST_ROWS} more: --all"] if len(found) > _MOST_ROWS and not show_all else []
+    invocation.output.lines(
+        [*table(rows), *more] if found else ["There is no source yet. `drorch policy new NAME` writes a policy."]
+    )
+    return 0
+
+
+@command.command(
+    epilog='Example: drorch source adopt lamdong-land --reason "backup1 was replaced"', short_help="Take a source over."
+)
+@_source
+@_reason
+@common_options
+def adopt(source: str, reason: str, invocation: Invocation) -> int:
+    """Take a source over from another machine or writer, or all of a policy's.
+
+    Its next backup is the first of a new lane: what was stored before stays restorable, and nothing is shared with it. The
+    other machine must stop feeding the source.
+    """
+    settings, loaded = _prepared(invocation)
+    with invocation.wiring(settings) as wiring:
+        life = _life(wiring)
+        _policy, promises = loaded.find(source)
+        subjects = _of_promises(loaded, wiring.catalog(), known_sources(wiring.catalog(), promises, source))
+        changes, last = [], None
+        for subject in subjects:
+            try:
+                changes.append(life.adopt(subject, reason=reason))
+            except NothingDone as nothing:
+                last = nothing
+        if not changes:
+            raise last or unknown(source)
+    _tell(changes, invocation.output, "is this machine's from its next backup on; the other one must not go on")
+    return 0
+
+
+@command.command(
+    epilog='Example: drorch source retire district-land/land_d673 --reason "merged into land_d678"',
+    short_help="Say that a source is no more.",
+)
+@_source
+@_reason
+@common_options
+def retire(source: str, reason: str, invocation: Invocation) -> int:
+    """Say that a source which is gone, or which no policy names any more, is no more.
+
+    Until then it stays in `drorch status` and its snapshots are exempt from retention. They stay; retention counts them again.
+    """
+    settings, loaded = _prepared(invocation)
+    with invocation.wiring(settings) as wiring:
+        change = _life(wiring).retire(_subject(loaded, wiring.catalog(), source), reason=reason)
+    _tell([change], invocation.output, "is retired; its snapshots stay as long as retention says")
+    return 0
+
+
+@command.command(
+    epilog='Example: drorch source reopen lamdong-land --reason "still written to"',
+    short_help="Back a closed source up again.",
+)
+@_source
+@_reason
+@common_options
+def reopen(source: str, reason: str, invocation: Invocation) -> int:
+    """Have a closed or retired source backed up again."""
+    settings, loaded = _prepared(invocation)
+    with invocation.wiring(settings) as wiring:
+        change = _life(wiring).reopen(_subject(loaded, wiring.catalog(), source), reason=reason)
+    _tell([change], invocation.output, "is open: its schedule and RPO count again")
+    return 0
+
+
+@command.command(
+    epilog='Example: drorch source close phuquy-registry --reason "island commune dissolved" --legal-basis "QD 12/2026" --key custodians.key',
+    short_help="End a source, with proof.",
+)
+@_source
+@_reason
+@click.option("--legal-basis", required=True, metavar="TEXT", help="By which act it is closed; kept with the hold.")
+@key_options
+@common_options
+def close(
+    source: str,
+    reason: str,
+    legal_basis: str,
+    key_path: Path | None,
+    passphrase_file: Path | None,
+    invocation: Invocation,
+) -> int:
+    """Take the final snapshot into every store, restore it to prove it, put it under legal hold, and close the source.
+
+    In this order; if any step fails the source stays open. The restore goes into a throw-away server of this machine and is
+    compared with what was captured. A closed source has no schedule and no RPO; its snapshots can be verified and restored.
+    """
+    settings, loaded = _prepared(invocation)
+    settings.require_role("maintenance", "hold a snapshot")
+    with invocation.wiring(settings) as wiring:
+        life, catalog = _life(wiring), wiring.catalog()
+        life.require_open(_subject(loaded, catalog, source))
+        policy, promise = _one_promise(loaded, catalog, source)
+        maintainer = wiring.maintenance_key()
+        recipient = read_recipient(key_path, passphrase_file)
+        with proving_ground(
+            wiring, promise
+        ) as target:  # first: what cannot be proven is refused before anything is stored
+            report = _final_snapshot(wiring, policy, promise, invocation.output)
+            repository, run = wiring.repository(policy.stores), report.snapshot.run
+            proof = prove(repository, run, recipient, target, observer=Silent(), clock=wiring.clock)
+        held = hold(
+            repository,
+            report.snapshot.lane,
+            run,
+            reason=f"{reason} ({legal_basis})",
+            key=maintainer,
+            clock=wiring.clock,
+        )
+        evidence = {"snapshot": str(run), "held_in": ", ".join(held), **proof}
+        subject = _subject(loaded, catalog, source)
+        change = life.close(subject, reason=reason, legal_basis=legal_basis, proof=evidence)
+    told = f"is closed; its final snapshot {run.short} was restored whole and is held in {' and '.join(held)}"
+    _tell([change], invocation.output, told)
+    return 0
+
+
+def _final_snapshot(wiring: Wiring, policy: Policy, promise: SourcePromise, output: Output) -> BackupReport:
+    """Back up into every store of the policy; raise what kept it from one of them."""
+    report = Runner(wiring, Interruption()).alone(policy, promise, output)
+    if report.complete:
+        return report
+    where = " and ".join(report.snapshot.copies)
+    error = next(iter(report.dropped.values()), None) or CaptureFailed(
+        f"{promise.address}: the final snapshot is not whole", found="; ".join(report.incomplete)
+    )
+    error.still_good = f"The source stays open; the snapshot {report.snapshot.run.short} is stored in {where}."
+    raise error
+
+
+def _prepared(invocation: Invocation) -> tuple[Settings, LoadedPolicies]:
+    settings = invocation.settings()
+    settings.require_role("backup", "change whose sources are")
+    loaded = load_policies(settings)
+    loaded.require()
+    return settings, loaded
+
+
+def _life(wiring: Wiring) -> SourceLife:
+    here, catalog = machine_id(), wiring.catalog()
+    ownership = Ownership(
+        repository=wiring.repository(), host_key=wiring.writing_key(), catalog=catalog, machine_id=here
+    )
+    return SourceLife(catalog=catalog, ownership=ownership, machine_id=here, now=wiring.clock.now)
+
+
+def _one_promise(loaded: LoadedPolicies, catalog: Catalog, address: str) -> tuple[Policy, SourcePromise]:
+    policy, promises = loaded.find(address)
+    found = known_sources(catalog, promises, address)
+    if len(found) != 1:
+        raise UsageInvalid(
+            f"{address} has {len(found)} sources",
+            expected=f"one of them: {address}/NAME",
+            hint="sources are closed one by one",
+        )
+    return policy, found[0]
+
+
+def _subject(loaded: LoadedPolicies, catalog: Catalog, address: str) -> Subject:
+    """Return the one source of that address; raise ``PolicyUnknown``."""
+    found = next((one for one in _subjects(loaded, catalog) if one.address == address), None)
+    if found is None:
+        raise unknown(address)
+    return found
+
+
+def _subjects(loaded: LoadedPolicies, catalog: Catalog) -> Iterator[Subject]:
+    """Yield every source that a policy names, a server was seen to have or the catalog knows, by address."""
+    records = {record.address: record for record in catalog.sources()}
+    seen = catalog.seen_databases()
+    found: dict[str, Subject] = {}
+    for policy in loaded.policies:
+        for promise in policy.promises:
+            asked = (
+                {promise.discovered(one.name).address: one for one in seen if one.asked_by == promise.address}
+                if promise.needs_discovery
+                else {}
+            )
+            named = known_promises(promise, seen) if promise.needs_discovery else (promise,)
+            for one in named:
+                found[one.address] = Subject(
+                    address=one.address,
+                    policy=policy.name,
+                    is_named=True,
+                    record=records.get(one.address),
+                    seen=asked.get(one.address),
+                )
+    for address, record in records.items():
+        found.setdefault(
+            address, Subject(address=address, policy=record.policy, is_named=False, record=record, seen=None)
+        )
+    yield from (found[address] for address in sorted(found))
+
+
+def _of_promises(loaded: LoadedPolicies, catalog: Catalog, promises: Iterable[SourcePromise]) -> list[Subject]:
+    wanted = {promise.address for promise in promises}
+    return [one for one in _subjects(loaded, catalog) if one.address in wanted]
+
+
+def _state(one: Subject) -> str:
+    if one.record is not None and one.record.state in (SourceState.CLOSED, SourceState.RETIRED):
+        return str(one.record.state.value)
+    if one.is_gone:
+        return "gone"
+    if not one.is_named:
+        return "open"
+    return "active" if one.record is not None else "new"
+
+
+def _whose(one: Subject) -> str:
+    if one.record is None:
+        return "nobody's yet"
+    return (
+        "this machine" if one.record.machine_id == machine_id() else f"machine {one.record.machine_id[:8] or 'unknown'}"
+    )
+
+
+def _last_seen(one: Subject, zone: str) -> str:
+    moment = one.seen.last_seen_at if one.seen is not None else None if one.record is None else one.record.last_seen_at
+    return "" if moment is None else local_time(moment, zone)[:16]
+
+
+def _document(one: Subject) -> dict[str, object]:
+    record = one.record
+    return {
+        "source": one.address,
+        "policy": one.policy,
+        "state": _state(one),
+        "lane": None if record is None else record.lane,
+        "machine": None if record is None else record.machine_id,
+        "is_ours": record is None or record.machine_id == machine_id(),
+        "first_used": None if record is None else utc_time(record.first_used_at),
+        "last_seen": None if one.seen is None else utc_time(one.seen.last_seen_at),
+    }
+
+
+def _tell(changes: Sequence[Change], output: Output, told: str) -> None:
+    if output.as_json:
+        sources = [
+            {"source": one.address, "before": one.before, "after": one.after, "details": dict(one.details)}
+            for one in changes
+        ]
+        output.document("drorch.source/1", {"ok": True, "sources": sources})
+    elif not output.quiet:
+        first, more = changes[0].address, len(changes) - 1
+        output.lines(wrapped(f"OK  {printable(first)}{f' and {more} more' if more else ''} {told}", 4))
