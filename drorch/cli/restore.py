@@ -89,8 +89,6 @@ def command(
     A target with data in it is refused; --replace restores beside it and swaps at the end, and the old one stays.
     On a bare machine --store and --key are enough; the credentials are those of the usual AWS variables.
     """
-    if into_schema is not None and not tables:
-        raise UsageInvalid("--into-schema goes with --table", expected="--table SCHEMA.TABLE", found="a whole database")
     settings = invocation.settings_or_bare()
     choices = RestoreChoices(
         tables=tables,
@@ -107,6 +105,7 @@ def command(
         locale=locale,
         jobs=jobs,
     )
+    _require_fitting(target_url, choices)
     with invocation.wiring(settings) as wiring:
         by_command = target_url.startswith(_BY_COMMAND)
         target = None if by_command else wiring.target(target_url, password_at(to_password, "--to-password", settings))
@@ -141,6 +140,21 @@ def _command_target(wiring: Wiring, url: str, source: str) -> Target:
         error.hint = f"the policy of that name says by which command to restore; {by_file}"
         raise
     return wiring.command_target(url, promises[0])
+
+
+def _require_fitting(url: str, choices: RestoreChoices) -> None:
+    """Raise ``UsageInvalid`` for an option that would be ignored."""
+    given = {
+        "--into-schema": choices.into_schema is not None,
+        "--map-tablespace": bool(choices.map_tablespaces),
+        "--create-roles-with-logins": choices.create_logins,
+    }
+    scheme = url.partition(":")[0]
+    for option, is_given in given.items():
+        if is_given and scheme not in ("postgresql", "postgres"):
+            raise UsageInvalid(f"{option} is for PostgreSQL", expected="--to postgresql://...", found=f"{scheme}:")
+    if choices.into_schema is not None and not choices.tables:
+        raise UsageInvalid("--into-schema goes with --table", expected="--table SCHEMA.TABLE", found="a whole database")
 
 
 def _mapping(option: str, pair: str) -> tuple[str, str]:
