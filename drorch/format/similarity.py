@@ -15,7 +15,7 @@ from drorch.format.fields import Bytes
 SKETCH_FEATURES = 8
 LEAST_SHARED = 3  # of the eight: fewer, and a delta costs the time and saves nothing
 LEAST_PLAIN_BYTES = 32 * 2**10  # below that a sketch has too few pieces to say anything
-_PIECE_MIN, _PIECE_AVERAGE, _PIECE_MAX = 2 * 2**10, 8 * 2**10, 64 * 2**10
+_PIECE_MIN, _PIECE_AVERAGE, _PIECE_MAX = 2**10, 4 * 2**10, 32 * 2**10
 _SIGNED = 2**63
 
 

@@ -1,7 +1,8 @@
 """The chunks of a lane that later ones may be deltas against, found by what they share: a local SQLite file, disposable.
 
 An *anchor* is a chunk whose sketch is remembered. Its level is the number of bases below it: 0 was stored in full, 1 as a delta against
-one of level 0. A delta is made against an anchor until the deltas against it have together cost as much as the anchor itself did; then the
+one of level 0, 2 against one of level 1. Of level 2 none is a base; it is remembered because it is more like what comes next than its
+base is, and leads there. A delta is made against an anchor until the deltas against it have together cost as much as the anchor itself did; then the
 next one like it is made against the anchor below, or stored in full, and takes its place. So the cost of a day stays far below the
 square that deltas against one base for ever would grow to (docs/adr/0016). Each anchor has a limit of its own, spread by its
 id, or all of a database would fall due in one night.
@@ -27,6 +28,7 @@ POSTINGS_KEPT = 4
 CANDIDATES = 4
 UNUSED_RUNS = 3
 SHARE_RANGE = 2**32
+CACHE_OVERHEAD_BYTES = 136  # of a cached base, above what it takes in a pack's record
 _CHANGES_AT_ONCE = 64
 
 _SCHEMA = f"""
@@ -45,6 +47,14 @@ pragma user_version = {VERSION};
 _SIMILAR = """
 select anchor, count(*) as shared, max(born) as newest from feature where value in ({}) group by anchor
 having shared >= ? order by shared desc, newest desc limit ?
+"""
+_TAKEN_BY_ROOT = """
+select coalesce(below.id, one.id) as root, sum(one.stored + ?) from anchor as one left join anchor as below on below.id = one.base
+where one.level <= ? group by root
+"""
+_CACHED_WITH_ROOT = """
+select one.id, coalesce(below.id, one.id) from anchor as one left join anchor as below on below.id = one.base
+where one.cached > 0
 """
 _FORGET_OLD_POSTINGS = """
 delete from feature where value = ? and born <= (select born from feature where value = ? order by born desc limit 1 offset ?)
@@ -141,17 +151,35 @@ class Anchors:
                 connection.execute("update anchor set is_retired = 1 where id = ?", (identity.raw,))
                 connection.execute("delete from feature where anchor = ?", (identity.raw,))
 
-    def end_run(self, budget_bytes: int) -> tuple[ChunkId, ...]:
-        """Forget what three runs in a row had no use for and what does not fit; return what is to leave the cache."""
+    def end_run(self) -> tuple[ChunkId, ...]:
+        """Forget what three runs in a row had no use for; return what is to leave the cache."""
         dropped: list[ChunkId] = []
         with self._changing() as connection:
             connection.execute(
                 "update anchor set unused_runs = case when id in (select id from touched) then 0 else unused_runs + 1 end"
             )
             dropped = self._drop(connection, "is_retired or unused_runs >= ?", (UNUSED_RUNS,))
-            dropped += self._fit(connection, budget_bytes)
             connection.execute("delete from touched")
         return tuple(dropped)
+
+    def fit(self, room_bytes: int) -> tuple[ChunkId, ...]:
+        """Set the share to what ``room_bytes`` hold of all bases; return those above it, which are to leave the cache.
+
+        They stay anchors, which say what more room would save.
+        """
+        above: list[ChunkId] = []
+        with self._changing() as connection:
+            share, total = SHARE_RANGE, 0
+            for root, taken in sorted(connection.execute(_TAKEN_BY_ROOT, (CACHE_OVERHEAD_BYTES, DEEPEST_ANCHOR))):
+                total += taken
+                if total > room_bytes:
+                    share = int.from_bytes(root[:4], "big")
+                    break
+            connection.execute("insert or replace into setting values ('share', ?)", (share,))
+            rows = connection.execute(_CACHED_WITH_ROOT).fetchall()
+            above = [ChunkId(identity) for identity, root in rows if not is_within(ChunkId(root), share)]
+            connection.executemany("update anchor set cached = 0 where id = ?", [(one.raw,) for one in above])
+        return tuple(above)
 
     @property
     def share(self) -> int:
@@ -183,7 +211,7 @@ class Anchors:
     def _drop(self, connection: sqlite3.Connection, condition: str, values: tuple[int, ...]) -> list[ChunkId]:
         """Delete the anchors that meet ``condition`` and below which none is left, from the top down."""
         dropped: list[ChunkId] = []
-        for _ in range(DEEPEST_ANCHOR + 1):
+        for _ in range(DEEPEST_ANCHOR + 2):
             rows = connection.execute(
                 f"select id from anchor as one where ({condition})"  # noqa: S608 - our own conditions
                 " and not exists (select 1 from anchor as other where other.base = one.id)",
@@ -193,23 +221,6 @@ class Anchors:
             connection.executemany("delete from feature where anchor = ?", rows)
             dropped += [ChunkId(identity) for (identity,) in rows]
         return dropped
-
-    def _fit(self, connection: sqlite3.Connection, budget_bytes: int) -> list[ChunkId]:
-        """Set the share to what the budget holds; return the bases that are above it. They stay anchors, which say what more room would save."""
-        total, everything = connection.execute(
-            "select coalesce(sum(cached), 0), coalesce(sum(stored), 0) from anchor"
-        ).fetchone()
-        share = min(SHARE_RANGE, SHARE_RANGE * budget_bytes // everything) if everything else SHARE_RANGE
-        connection.execute("insert or replace into setting values ('share', ?)", (share,))
-        if total <= budget_bytes:
-            return []
-        rows = connection.execute(
-            "select one.id, coalesce(below.id, one.id) from anchor as one left join anchor as below on below.id = one.base"
-            " where one.cached > 0"
-        ).fetchall()
-        above = [(identity,) for identity, root in rows if not is_within(ChunkId(root), share)]
-        connection.executemany("update anchor set cached = 0 where id = ?", above)
-        return [ChunkId(identity) for (identity,) in above]
 
     def _query(self, sql: str, values: Sequence[object]) -> list[Any]:
         with self._lock:

@@ -81,6 +81,8 @@ class Deltas:
         self._seed = seed
         self._own = threading.local()
         self._share = anchors.share
+        self._held_bytes = anchors.cached_bytes
+        self._lock = threading.Lock()
 
     def plan(self, plain: Bytes) -> Plan:
         """Return how to store a new chunk."""
@@ -102,9 +104,9 @@ class Deltas:
         level = 0 if base is None else base.level + 1
         if base is not None:
             self._anchors.spend(base.identity, len(content))
-        if level <= DEEPEST_ANCHOR and plan.sketch:
+        if plan.sketch:
             root = header.chunk_id if base is None else base.base or base.identity
-            cached = self._cache.put(header, content) if is_within(root, self._share) else 0
+            cached = self._keep(root, header, content) if level <= DEEPEST_ANCHOR else 0
             below = None if base is None else base.identity
             anchor = Anchor(header.chunk_id, below, level, header.plain_length, len(content), cached > 0, 0)
             self._anchors.add(anchor, plan.sketch, cached)
@@ -118,7 +120,8 @@ class Deltas:
 
     def committed(self) -> None:
         """Forget what is of no use any more, and make the cache fit its budget."""
-        self._cache.drop(self._anchors.end_run(self._budget_bytes))
+        self._cache.drop(self._anchors.end_run())
+        self._fit(self._budget_bytes)
         self._cache.note_size(self._anchors.cached_bytes)
 
     def close(self) -> None:
@@ -126,13 +129,31 @@ class Deltas:
         self._anchors.close()
 
     def _usable(self, anchor: Anchor) -> tuple[Anchor | None, tuple[ChunkId, ...]]:
-        """Return the first anchor from ``anchor`` down that is not exhausted, and those that are."""
+        """Return the first anchor from ``anchor`` down that new deltas may be made against, and those that are exhausted."""
         exhausted: list[ChunkId] = []
         found: Anchor | None = anchor
-        while found is not None and found.is_exhausted:
-            exhausted.append(found.identity)
+        while found is not None and (found.level > DEEPEST_ANCHOR or found.is_exhausted):
+            if found.level <= DEEPEST_ANCHOR:
+                exhausted.append(found.identity)
             found = None if found.base is None else self._anchors.get(found.base)
         return found, tuple(exhausted)
+
+    def _keep(self, root: ChunkId, header: RecordHeader, content: Bytes) -> int:
+        """Put a chunk into the cache if its root is within the share; return what it takes there."""
+        with self._lock:
+            is_kept = is_within(root, self._share)
+        cached = self._cache.put(header, content) if is_kept else 0
+        with self._lock:
+            self._held_bytes += cached
+            is_too_much = self._held_bytes > self._budget_bytes
+        if is_too_much:  # a first run of a large database: make room now, not when the disk is full
+            self._fit(self._budget_bytes * 3 // 4)
+        return cached
+
+    def _fit(self, room_bytes: int) -> None:
+        with self._lock:
+            self._cache.drop(self._anchors.fit(room_bytes))
+            self._share, self._held_bytes = self._anchors.share, self._anchors.cached_bytes
 
     def _base(self, anchor: Anchor, plain_length: int) -> Base | None:
         known = self._index.find(anchor.identity)

@@ -20,6 +20,7 @@ from drorch.repository.opening import Replica, open_repository
 from drorch.repository.reader import SnapshotReader
 from drorch.storage.filesystem import FilesystemStore
 from tests.support.forge import Forge, SigningKey
+from tests.support.register import Register
 from tests.support.repositories import Household, back_up, counting_random, seed
 from tools import recover
 
@@ -80,6 +81,26 @@ def test_the_independent_reader_reads_what_drorch_writes(tmp_path: Path) -> None
     for number, (run, wanted) in enumerate(made.items()):
         to = tmp_path / f"out-{number}"
         assert recovered(directory, run, seed("test custodian"), trust, to) == wanted
+
+
+def test_the_independent_reader_reads_deltas(tmp_path: Path) -> None:
+    directory = tmp_path / "store"
+    directory.mkdir()
+    repository = Household().create(FilesystemStore(directory))
+    trust = hashlib.sha256((directory / "trust/0").read_bytes()).hexdigest()
+    register = Register()
+    for day in range(4):
+        wanted = {"schema": b"create", "table/parcel": register.stream()}
+        taken = back_up(
+            repository,
+            wanted,
+            cache=tmp_path / "cache",
+            base_limit_bytes=10**9,
+            random_bytes=counting_random(f"day {day}"),
+        )
+        register.update()
+    assert taken.totals.delta_bytes == len(wanted["table/parcel"])
+    assert recovered(directory, str(taken.run), seed("test custodian"), trust, tmp_path / "out") == wanted
 
 
 def test_drorch_reads_the_golden_repository() -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from drorch.storage.retrying import RetryingStore
 from tests.support.crash_store import Crashed, CrashStore
 from tests.support.faulty_store import FaultyStore
 from tests.support.hooked_store import HookedStore
+from tests.support.register import Register
 from tests.support.repositories import EPOCH, Household, ManualClock, back_up, counting_random, read_back, snapshots
 
 HOUSEHOLD = Household()
@@ -144,6 +146,38 @@ def test_the_run_dies_at_every_store_call(base: Base, fresh: Fresh, applies_last
     assert len(outcomes) > 15
     assert set(outcomes) == ({0, 1} if applies_last else {0})
     assert min(reused) == 0  # what the dead run had uploaded is used
+
+
+def test_the_run_dies_at_every_store_call_while_it_stores_deltas(tmp_path: Path) -> None:
+    registers = [Register(2_000), Register(2_000)]
+    registers[1].update()
+    days = [{"schema": b"create", "table/parcel": register.stream()} for register in registers]
+    store = MemoryStore(ManualClock())
+    repository = HOUSEHOLD.create(store)
+    first = back_up(
+        repository, days[0], cache=tmp_path / "first", base_limit_bytes=10**9, random_bytes=counting_random("first")
+    )
+    objects = {stat.name: store.read(stat.name, limit_bytes=10**8) for stat in store.list_objects("")}
+    base = Base(objects, repository, first.run)
+    deltas, deaths = [], 0
+    for survives in range(100):
+        cache = tmp_path / f"{survives}"
+        shutil.copytree(tmp_path / "first", cache)
+        fresh = base.memory()
+        run = partial(back_up, streams=days[1], cache=cache, base_limit_bytes=10**9)
+        try:
+            run(base.on(CrashStore(fresh, survives_calls=survives)), random_bytes=counting_random("second"))
+        except Crashed:
+            deaths += 1
+        else:
+            break
+        again = run(base.on(fresh), random_bytes=counting_random("third"))
+        deltas.append(again.totals.delta_chunks)
+        assert contents(base.on(fresh)) == {first.run: days[0], again.run: days[1]}
+        assert again.totals.new_bytes < 1_000, "what the dead run left is used, or made again"
+        assert check(base.on(fresh), CheckRequest()).errors == ()
+    assert deaths > 8
+    assert max(deltas) > 0
 
 
 class DyingStore(HookedStore):

@@ -15,6 +15,7 @@ from drorch.format.signing import SigningKey
 from drorch.format.trust import NO_PREVIOUS, Role, RootKey, Signer, TrustRecord
 from drorch.ids import Digest, RepositoryId, RunId
 from drorch.repository.beginning import RunPlace, begin_run
+from drorch.repository.deltas import BaseRoom
 from drorch.repository.listing import ListedSnapshot, list_lane, list_lanes
 from drorch.repository.opening import Replica, Repository, create_repository, open_repository
 from drorch.repository.reader import SnapshotReader
@@ -117,11 +118,12 @@ def back_up(
     household: Household = Household(),
     source: str = "land",
     cache: Path | None = None,
+    base_limit_bytes: int = 0,
     clock: Clock | None = None,
     random_bytes: Callable[[int], bytes] | None = None,
     before_commit: Callable[[], None] = lambda: None,
 ) -> CommittedSnapshot:
-    """Store ``streams`` as one snapshot, one after the other."""
+    """Store ``streams`` as one snapshot, one after the other; with ``base_limit_bytes`` as deltas where that pays."""
     clock = clock or ManualClock()
     random_bytes = random_bytes or counting_random()
     material = begin_run(
@@ -134,7 +136,14 @@ def back_up(
         random_bytes=random_bytes,
     )
     with closing(
-        RunWriter(material, clock=clock, random_bytes=random_bytes, compression_level=1, seal_threads=1)
+        RunWriter(
+            material,
+            clock=clock,
+            random_bytes=random_bytes,
+            compression_level=1,
+            seal_threads=1,
+            base_room=BaseRoom(directory=cache, limit_bytes=base_limit_bytes) if cache and base_limit_bytes else None,
+        )
     ) as writer:
         for ordinal, (name, content) in enumerate(streams.items()):
             stream = StreamToStore(
