@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
 
@@ -86,12 +86,6 @@ class Definition:
         """Return the statement with another definer; ``None``: whoever runs it."""
         told = "" if name is None else f"DEFINER={account(name)} "
         return _DEFINER.sub(lambda _: told, self.sql, count=1)
-
-    def settled(self) -> Definition:
-        """Return the definition without what ordinary writing moves: the next number of a table or a sequence."""
-        if self.kind is Kind.TABLE:
-            return replace(self, sql=re.sub(r" AUTO_INCREMENT=\d+", "", self.sql))
-        return replace(self, values="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

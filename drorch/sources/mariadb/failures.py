@@ -48,19 +48,24 @@ def refusal(error: err.MySQLError, *, is_new: bool = False) -> ServerRefused | C
     """Return what PyMySQL raised without any row's content."""
     number, message = _parts(error)
     cause = getattr(error, "original_exception", None) or error.__context__
-    if isinstance(cause, ssl.SSLError | ssl.CertificateError):
-        return ConnectionLost(f"TLS: {getattr(cause, 'verify_message', '') or cause.reason or cause}")
-    if isinstance(cause, TimeoutError):
-        return ConnectionLost("timed out", is_silence=not is_new)
-    if isinstance(cause, socket.gaierror):
-        return ConnectionLost(f"unknown host: {cause.strerror}")
     if isinstance(cause, OSError):
-        return ConnectionLost(cause.strerror or str(cause))
+        return lost(cause, is_new=is_new)
     if number == 0 or number in _LOST or number == 2026:
         return ConnectionLost(message or "the connection was closed")
     if number in _ABOUT_VALUES:
         message = _QUOTED.sub("'...'", message, count=1)
     return ServerRefused(number, " ".join(message.split())[:300])
+
+
+def lost(error: OSError, *, is_new: bool = False) -> ConnectionLost:
+    """Return what an error of the connection itself means; silence counts only once it had been made."""
+    if isinstance(error, ssl.SSLError):
+        return ConnectionLost(f"TLS: {getattr(error, 'verify_message', '') or error.reason or error}")
+    if isinstance(error, TimeoutError):
+        return ConnectionLost("timed out", is_silence=not is_new)
+    if isinstance(error, socket.gaierror):
+        return ConnectionLost(f"unknown host: {error.strerror}")
+    return ConnectionLost(error.strerror or str(error))
 
 
 def _parts(error: err.MySQLError) -> tuple[int, str]:
@@ -133,7 +138,7 @@ def source_error(error: ServerRefused | ConnectionLost, doing: str) -> errors.So
 
 _WORDS = (
     ("ynacl", "no connection to the server", "the account logs in by ed25519, which needs the Python package PyNaCl"),
-    ("support SSL", "no connection to the server", "a server without TLS needs `tls: none` in the policy"),
+    ("SSL is required", "no connection to the server", "a server without TLS needs `tls: none` in the policy"),
     ("speak TLS", "no connection to the server", "a server without TLS needs `tls: none` in the policy"),
     ("TLS", "no connection to the server", "check the certificate and its name, or give the authority that signed it (tls_authority)"),
     ("unknown host", "no connection to the server", "the name of the host is unknown here"),

@@ -23,6 +23,11 @@ _RAW = (
 )  # fmt: skip
 
 
+def is_remote(engine: str) -> bool:
+    """Tell whether the rows of such a table are another server's."""
+    return engine.upper() in REMOTE_ENGINES
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """A column that is stored. ``by_number``: an ENUM in which ``''`` is a member and, as everywhere, what no member is."""
@@ -64,7 +69,7 @@ class Table:
     @property
     def is_remote(self) -> bool:
         """Whether reading it would reach another server."""
-        return self.engine.upper() in REMOTE_ENGINES
+        return is_remote(self.engine)
 
     @property
     def is_sequence(self) -> bool:

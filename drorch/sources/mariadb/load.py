@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from drorch.errors import ObjectCorrupt, RestoreDiffers
 from drorch.sources.interface import Bytes, Content, Observer, StoredStream
 from drorch.sources.mariadb.definitions import Definition, Kind
-from drorch.sources.mariadb.failures import mapped_target
+from drorch.sources.mariadb.failures import ServerRefused, mapped_target
 from drorch.sources.mariadb.inventory import Table, read_tables
 from drorch.sources.mariadb.options import LOADING_MODE, STRICT_LOADING_MODE
 from drorch.sources.mariadb.quoting import identifier
@@ -29,11 +29,14 @@ class Loader:
         self._selection = selection
         self._observer = observer
         self._database = database
+        self._longest_statement = 0
         self.statements = 0
         self.rows = 0
 
     def run(self) -> None:
         """Make and fill everything; raise a ``TargetError``, or what the content raises."""
+        with mapped_target("asking for max_allowed_packet"):
+            self._longest_statement = int(self._session.value("SELECT @@max_allowed_packet"))
         definitions = self._selection.schema.of(Kind.SEQUENCE, Kind.TABLE)
         for done, definition in enumerate(definitions, start=1):
             self._make(definition)
@@ -59,7 +62,7 @@ class Loader:
             self._prepare(stream, table)
             counted = self._counted(split_rows(self._told(stream)), sent)
             for statement in _inserts(table, stream, counted):
-                self._session.run(statement)
+                self._send(statement)
             self._session.run("COMMIT")
         if stream.rows is not None and sent.rows != stream.rows:
             raise RestoreDiffers(
@@ -67,6 +70,12 @@ class Loader:
             )
         self._compare(table, sent)
         self.rows += sent.rows
+
+    def _send(self, statement: bytes) -> None:
+        """Refuse what the server would answer by hanging up."""
+        if len(statement) >= self._longest_statement:
+            raise ServerRefused(1153, f"a row needs a statement of {len(statement):,} bytes")
+        self._session.run(statement)
 
     def _prepare(self, stream: StoredStream, table: Table) -> None:
         """Choose the mode: strict, but where a value that is no member of an ENUM must come back as such."""

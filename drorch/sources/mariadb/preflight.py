@@ -11,7 +11,7 @@ from drorch.sources.interface import Content, Finding, Level, RestoreChoices
 from drorch.sources.mariadb.databases import Occupation, our_leftovers, side_name
 from drorch.sources.mariadb.definitions import Kind
 from drorch.sources.mariadb.failures import ServerRefused
-from drorch.sources.mariadb.quoting import PUBLIC, literal, printable
+from drorch.sources.mariadb.quoting import PUBLIC, literal, shown
 from drorch.sources.mariadb.rights import held_globally, held_rights, version_of
 from drorch.sources.mariadb.selection import Selection
 from drorch.sources.mariadb.session import Session
@@ -109,7 +109,7 @@ def _about_rights(session: Session, content: Content, name: str) -> Iterator[Fin
         lacking = [right for right in _NEEDED if not held & {right, "ALL PRIVILEGES"}]
         if lacking:
             yield _stop(
-                f"the account lacks {', '.join(lacking)} on {printable(database)}",
+                f"the account lacks {', '.join(lacking)} on {shown(database)}",
                 "restore as an administrator: it works beside the database, under other names",
             )
             return
@@ -209,5 +209,5 @@ def _stop(text: str, remedy: str) -> Finding:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(map(printable, names[:_SHOWN]))
-    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    told = ", ".join(map(shown, names[:_SHOWN]))
+    return told + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

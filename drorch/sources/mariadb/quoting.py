@@ -38,8 +38,13 @@ def account(name: str) -> str:
     return f"{identifier(user)}@{identifier(host)}"
 
 
+def shown(name: str) -> str:
+    """Return ``name`` for people: in one line, what cannot be shown as a percent code."""
+    return "".join(one if one.isprintable() else quote(one, safe="", errors="surrogateescape") for one in name)
+
+
 def printable(name: str) -> str:
-    """Return ``name`` so that it fits into one line: what cannot be shown is a percent code."""
+    """Return ``name`` so that it fits into one line and stays unique: what cannot be shown, and ``%``, is a percent code."""
     return "".join(
         one if one.isprintable() and one != "%" else quote(one, safe="", errors="surrogateescape") for one in name
     )

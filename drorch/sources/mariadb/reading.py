@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from drorch.errors import SourceRightsMissing
 from drorch.sources.mariadb.defaults import without_database
@@ -129,8 +128,3 @@ def _shown(sql: str, what: str) -> str:
             hint="`drorch policy grants POLICY` prints what shows it (SELECT on mysql.proc, or SHOW CREATE ROUTINE)",
         )
     return sql
-
-
-def settled(schema: Schema) -> Schema:
-    """Return the schema without what ordinary writing moves, for comparing two readings."""
-    return replace(schema, definitions=tuple(one.settled() for one in schema.definitions))

@@ -15,7 +15,7 @@ from pymysql import err
 from pymysql.connections import MAX_PACKET_LEN, Connection
 from pymysql.constants import CLIENT, COMMAND
 
-from drorch.sources.mariadb.failures import ConnectionLost, refusal
+from drorch.sources.mariadb.failures import ConnectionLost, lost, refusal
 from drorch.sources.mariadb.location import USUAL_PORT, MariadbLocation
 
 Row = tuple[bytes | None, ...]
@@ -135,10 +135,8 @@ class Session:
             if self._is_aborted:
                 raise ConnectionLost("the capture was stopped") from error
             raise refusal(error) from error
-        except TimeoutError as error:
-            raise ConnectionLost("timed out", is_silence=True) from error
         except OSError as error:
-            raise ConnectionLost("the capture was stopped" if self._is_aborted else str(error)) from error
+            raise ConnectionLost("the capture was stopped") if self._is_aborted else lost(error) from error
 
 
 def as_text(value: bytes | None) -> str:
@@ -164,7 +162,6 @@ def connect(
     wire = _Wire(
         host=place.host or "localhost",
         port=place.port or USUAL_PORT,
-        unix_socket=place.socket_path() if place.is_local else None,
         user=user,
         password=_password(place.password),
         database=database,
@@ -182,13 +179,13 @@ def connect(
         program_name="drorch",
     )
     try:
-        wire.connect()
+        wire.connect(_line(place, connect_timeout_seconds))
         if context is not None and not wire.encrypted():  # PyMySQL refuses by itself; a future one must not surprise us
             raise ConnectionLost("the server does not speak TLS")
     except err.MySQLError as error:
         raise refusal(error, is_new=True) from error
     except OSError as error:
-        raise ConnectionLost(str(error)) from error
+        raise lost(error, is_new=True) from error
     except RuntimeError as error:  # an authentication method that needs a package of its own
         raise ConnectionLost(str(error)) from error
     session = Session(wire)
@@ -199,6 +196,23 @@ def connect(
         session.close()
         raise
     return session
+
+
+def _line(place: MariadbLocation, timeout_seconds: float) -> socket.socket:
+    """Return a connected socket; raise ``OSError``. PyMySQL would leave its own open when nobody listens."""
+    if not place.is_local:
+        line = socket.create_connection((place.host, place.port or USUAL_PORT), timeout_seconds)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return line
+    line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        line.settimeout(timeout_seconds)
+        line.connect(place.socket_path())
+    except BaseException:
+        line.close()
+        raise
+    return line
 
 
 def _password(ask: Callable[[], str] | None) -> bytes:

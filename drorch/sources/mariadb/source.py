@@ -12,12 +12,13 @@ from drorch.quantities import format_size
 from drorch.sources.interface import Finding, Json, Level
 from drorch.sources.mariadb.accounts import encode_accounts, read_accounts
 from drorch.sources.mariadb.capture import MariadbCapture, Opened
+from drorch.sources.mariadb.databases import occupation
 from drorch.sources.mariadb.definitions import Kind
 from drorch.sources.mariadb.failures import mapped
 from drorch.sources.mariadb.inventory import Table, fits, read_tables
 from drorch.sources.mariadb.location import MariadbLocation
 from drorch.sources.mariadb.options import CaptureOptions, NonTransactional, RolesChoice, reading_settings
-from drorch.sources.mariadb.quoting import PUBLIC, identifier, printable
+from drorch.sources.mariadb.quoting import PUBLIC, identifier, shown
 from drorch.sources.mariadb.rights import lacks, require_rights, version_of
 from drorch.sources.mariadb.session import Session, connect
 from drorch.sources.mariadb.snapshot import Snapshot, take_snapshot
@@ -76,12 +77,17 @@ class MariadbSource:
         )
         sessions.callback(session.close)
         require_version(session.server_version)
-        session.run(f"USE {identifier(self._location.database)}")
         return session
+
+    def _enter(self, session: Session) -> None:
+        """Use the database; an account without rights in it is told which, before the server just says no."""
+        options, database = self._options, self._location.database
+        require_rights(session, database, version_of(session.server_version), options.roles, options.non_transactional)
+        session.run(f"USE {identifier(database)}")
 
     def _open(self, session: Session, sessions: ExitStack) -> Opened:
         options, database = self._options, self._location.database
-        require_rights(session, database, version_of(session.server_version), options.roles, options.non_transactional)
+        self._enter(session)
         uncovered = self._uncovered(read_tables(session, database))
         locks = self._lock(uncovered, sessions)
         began = self._clock.monotonic_seconds()
@@ -117,6 +123,7 @@ class MariadbSource:
         if self._options.non_transactional is NonTransactional.REFUSE:
             raise _not_covered(uncovered)
         session = self._connect(sessions)
+        self._enter(session)
         session.run("LOCK TABLES " + ", ".join(f"{identifier(table.name)} READ" for table in uncovered))
         return session
 
@@ -152,13 +159,6 @@ class MariadbSource:
     def _about_server(self, session: Session) -> Iterator[Finding]:
         encrypted = session.tls or ("a local socket" if self._location.is_local else "no TLS")
         yield Finding(level=Level.OK, text=f"{self.address}: server {session.server_version}, {encrypted}")
-        packet = int(session.value("SELECT @@max_allowed_packet"))
-        if packet < 64 << 20:
-            yield Finding(
-                level=Level.NOTE,
-                text=f"the server sends no row longer than {format_size(packet)} (max_allowed_packet)",
-                remedy="longer rows fail the backup; SET GLOBAL max_allowed_packet = 1073741824 allows them",
-            )
         if session.value("SELECT @@log_bin") != "1":
             yield Finding(level=Level.NOTE, text="the server keeps no binary log: no GTID is stored with snapshots")
 
@@ -173,7 +173,10 @@ class MariadbSource:
         )
         for lack in found:
             yield Finding(level=Level.FAIL, text=lack.text, remedy=f"{lack.grant} TO the account")
-        if not found:
+        name = self._location.database
+        if not found and not occupation(session, name).exists:
+            yield Finding(level=Level.FAIL, text=f"database {shown(name)} does not exist", remedy="check its name")
+        elif not found:
             yield Finding(level=Level.OK, text="the account may read everything that is captured")
 
     def _about_tables(self, session: Session) -> Iterator[Finding]:
@@ -237,7 +240,7 @@ def _not_covered(tables: Sequence[Table]) -> SourceUnsupported:
 
 
 def _listed(tables: Sequence[Table]) -> str:
-    named = ", ".join(printable(table.name) for table in tables[:_SHOWN])
+    named = ", ".join(shown(table.name) for table in tables[:_SHOWN])
     return named + (f" and {len(tables) - _SHOWN} more" if len(tables) > _SHOWN else "")
 
 

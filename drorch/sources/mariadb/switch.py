@@ -106,17 +106,18 @@ def go_back(session: Session, plan: Plan) -> None:
     if plan.before is None:
         return
     make_programs(session, plan.name, _missing(session, plan), lambda account: account, lenient=True)
-    if occupation(session, plan.before).is_empty:
+    found = occupation(session, plan.before)
+    if found.exists and found.is_empty:
         session.run(f"DROP DATABASE {identifier(plan.before)}")
 
 
 def _missing(session: Session, plan: Plan) -> list[Definition]:
-    quoted = literal(plan.name)
-    triggers = session.texts(f"SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = {quoted}")
-    there = {name for (name,) in triggers} | {
-        name for name, kind, _ in read_names(session, plan.name) if kind == "VIEW"
-    }
-    return [one for one in plan.old.of(Kind.VIEW, Kind.TRIGGER) if one.name not in there]
+    triggers = session.texts(
+        f"SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = {literal(plan.name)}"
+    )
+    there = {(Kind.TRIGGER, name) for (name,) in triggers}
+    there |= {(Kind.VIEW, name) for name, kind, _ in read_names(session, plan.name) if kind == "VIEW"}
+    return [one for one in plan.old.of(Kind.VIEW, Kind.TRIGGER) if (one.kind, one.name) not in there]
 
 
 def go_on(session: Session, plan: Plan) -> list[str]:

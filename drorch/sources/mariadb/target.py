@@ -82,6 +82,8 @@ class MariadbTarget:
             try:
                 loader = self._fill(session, side, content, selection, choices, observer)
                 with mapped_target("looking at the old database"):
+                    if choices.terminate_sessions:
+                        databases.end_sessions(session, name)
                     plan = self._plan(session, side, selection, choices)
                 with mapped_target(f"giving the restored tables the name {name}"):
                     told += switch(session, plan, terminate=choices.terminate_sessions)
