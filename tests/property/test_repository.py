@@ -1,4 +1,7 @@
-"""A repository against a model: backups, lost caches, crashes and sweeps in any order; every listed snapshot reads back equal."""
+"""A repository against a model: backups, lost and shrinking caches, crashes and sweeps in any order; every listed snapshot reads back equal.
+
+Streams are edited in place, so chunks are new, known, or deltas against what an earlier run of any fate has left.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ from tests.support.repositories import Household, ManualClock, back_up, counting
 
 HOUSEHOLD = Household()
 Streams = dict[str, bytes]
+ROOMS = st.sampled_from([0, 150_000, 10**9])  # for bases: none, some, all
 SIZES = st.sampled_from([0, 1, 100, 65_535, 65_536, 70_000, 200_000])
 
 
@@ -79,24 +83,31 @@ class RepositoryMachine(RuleBasedStateMachine):
         self.runs += 1
         return counting_random(f"run {self.runs}")
 
-    @rule()
-    def back_up(self) -> None:
+    @rule(room=ROOMS)
+    def back_up(self, room: int) -> None:
         made = back_up(
             self.repository,
             self.streams,
             cache=self.directory,
+            base_limit_bytes=room,
             random_bytes=self.random_bytes(),  # type: ignore[arg-type]
         )
         self.model[made.run] = self.streams
         self.lane = made.lane
 
-    @rule(survives=st.integers(0, 60), applies_last=st.booleans())
-    def crash(self, survives: int, applies_last: bool) -> None:  # noqa: FBT001 - hypothesis names it
+    @rule(survives=st.integers(0, 60), applies_last=st.booleans(), room=ROOMS)
+    def crash(self, survives: int, applies_last: bool, room: int) -> None:  # noqa: FBT001 - hypothesis names it
         store = CrashStore(self.store, survives_calls=survives, applies_last=applies_last)
         dying = Repository(trust=self.repository.trust, replicas=(Replica(name="store0", store=store),))
         before = {one.link.manifest.run for one in snapshots(self.repository)}
         try:
-            made = back_up(dying, self.streams, cache=self.directory, random_bytes=self.random_bytes())  # type: ignore[arg-type]
+            made = back_up(
+                dying,
+                self.streams,
+                cache=self.directory,
+                base_limit_bytes=room,
+                random_bytes=self.random_bytes(),  # type: ignore[arg-type]
+            )
         except Crashed:
             came = {one.link.manifest.run for one in snapshots(self.repository)} - before
             assert len(came) <= 1
