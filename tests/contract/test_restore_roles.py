@@ -215,6 +215,14 @@ def test_a_restore_that_cannot_make_a_role_makes_none(server: Server, town: Memo
     assert server.run("select datname from pg_database where datname ~ '^town_3'") == []
 
 
+def test_a_restore_that_fails_takes_its_roles_back(server: Server, town: MemoryContent) -> None:
+    town.row_changes["table/own.t"] = 7
+    with pytest.raises(errors.RestoreDiffers):
+        restore(server, "town_6", town, create_logins=True)
+    assert server.run("select rolname from pg_roles where rolname ~ '^tw_'") == []
+    assert server.run("select datname from pg_database where datname ~ '^town_6'") == []
+
+
 def test_a_setting_that_the_server_does_not_know_is_told(server: Server, town: MemoryContent) -> None:
     more = {"kind": "setting", "role": "tw_an", "name": "no_such_setting", "value": "secret-canary"}
     town.blobs["roles"] += json.dumps(more).encode() + b"\n"

@@ -305,6 +305,13 @@ def test_a_restore_that_is_stopped_leaves_the_old(pg: Server, private: Path) -> 
     assert pg.run("select count(*) from t", name) == [(200000,)]
 
 
+def test_jobs_that_would_run_by_themselves_are_told(pg: Server, small: tuple[str, MemoryContent]) -> None:
+    name, content = small
+    content.facts = {**content.facts, "extensions": [{"name": "pg_cron", "version": "1.0", "schema": "x"}]}
+    found = pg.target(pg.location(f"{name}_back")).preflight(content, RestoreChoices())
+    assert [one for one in found if one.level is Level.NOTE and one.text.startswith("the jobs of pg_cron come back")]
+
+
 def test_one_table_needs_only_its_own_extensions(pg: Server, small: tuple[str, MemoryContent]) -> None:
     name, content = small
     content.facts = {**content.facts, "extensions": [{"name": "pgtap", "version": "3.4", "schema": "public"}]}

@@ -93,7 +93,14 @@ def _may_create(server: Session) -> Iterator[Finding]:
         yield Finding(level=Level.STOP, text="the account may not create databases", remedy="ALTER ROLE ... CREATEDB")
 
 
+_SCHEDULERS = ("pg_cron", "pg_timetable", "pgagent")
+
+
 def _notes(facts: Mapping[str, Json]) -> Iterator[Finding]:
+    for extension in items(facts, "extensions"):
+        if extension["name"] in _SCHEDULERS:
+            text = f"the jobs of {extension['name']} come back as they were; they run once the server loads it for this database"
+            yield Finding(level=Level.NOTE, text=text)
     for text in items(facts, "left_out"):
         yield Finding(level=Level.NOTE, text=f"not in the snapshot: {text}")
     for text in items(facts, "excluded_data"):

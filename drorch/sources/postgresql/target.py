@@ -72,11 +72,13 @@ class PostgresqlTarget:
                 found, occupied, needed = self._findings(server, content, choices, lifeline)
             _require_decided(found)
             with mapped_target("creating roles"):
-                told = make_roles(server, roles_plan(server, content, needed, choices))
+                plan = roles_plan(server, content, needed, choices)
+                told = make_roles(server, plan)
             try:
                 outcome = self._one_way(server, content, choices, occupied, lifeline, progress)
             except BaseException:
                 lifeline.end(Interrupted("the restore was stopped"))
+                self._drop_roles(plan.created)
                 raise
             return replace(outcome, by_hand=(*told, *outcome.by_hand))
 
@@ -308,6 +310,15 @@ class PostgresqlTarget:
     def _is_empty(self, name: str, lifeline: Lifeline) -> bool:
         with contextlib.closing(self._session(name, lifeline)) as inside:
             return facts.user_objects(inside) == 0
+
+    def _drop_roles(self, created: Sequence[str]) -> None:
+        """Take back the roles of a restore that failed: the next one shall tell of them again. Who owns something stays."""
+        if not created:
+            return
+        with contextlib.suppress(Exception), self._server(Lifeline()) as server:
+            for role in created:
+                with contextlib.suppress(StatementRefused):
+                    server.run(f"drop role {identifier(role)}")
 
     def _drop(self, side: str) -> None:
         """Drop a side database that will not be finished; what cannot be dropped now carries the marker for later."""
