@@ -28,6 +28,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pathspec": ("drorch.sources.files.patterns",),
     "psycopg": ("drorch.sources", "drorch.catalog"),
     "pyfastcdc": ("drorch.format",),
+    "pymysql": ("drorch.sources.mariadb",),
     "rich": ("drorch.cli",),
     "ruamel": ("drorch.policy.document", "drorch.settings"),
     "shamir_mnemonic": ("drorch.format",),
