@@ -26,10 +26,9 @@ import hashlib
 import json
 import sys
 import unicodedata
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -511,14 +510,8 @@ class Tree:
     """Reads trees; ``fetch`` gives the checked plain bytes of a child."""
 
     def __init__(self, fetch: Callable[[Child], bytes]) -> None:
-        self._fetch, self._nodes = fetch, OrderedDict[bytes, list[Child]]()
-
-    def _children(self, node: Child) -> list[Child]:
-        if node.chunk_id not in self._nodes:
-            self._nodes[node.chunk_id] = read_node(self._fetch(node), node)
-            if len(self._nodes) > 12:
-                self._nodes.popitem(last=False)
-        return self._nodes[node.chunk_id]
+        self.fetch = lru_cache(8)(fetch)
+        self._children = lru_cache(12)(lambda node: read_node(self.fetch(node), node))
 
     def pieces(self, node: Child, start: int, stop: int) -> Pieces:
         """The bytes ``start`` to ``stop`` below a node."""
@@ -535,7 +528,7 @@ class Tree:
                 yield from self.pieces(child, first, last)
             elif first < last:
                 try:
-                    yield last - first, self._fetch(child)[first:last]
+                    yield last - first, self.fetch(child)[first:last]
                 except Refused as error:
                     yield last - first, error
 
@@ -575,16 +568,14 @@ class Lane:
 
     def __init__(self, store: Store, trust: Trust, me: Recipient | None, lane: bytes, *, past_damage: bool) -> None:
         self.store, self.trust, self.me, self.lane = store, trust, me, lane
-        self.folder, self.tree = f"l/{lane.hex()}", Tree(self._fetch)
-        self.pairs, self.last_head = trust.writers(lane)
+        self.folder, self.tree, self.pairs, self.last_head = f"l/{lane.hex()}", Tree(self._fetch), *trust.writers(lane)
+        self.keys_of, self._packs_of = cache(self._open_run), lru_cache(64)(self._read_pack_list)
+        self._resealed = cache(lambda key_id: list(self._read_bundles(key_id)))
         self.snapshots: list[Snapshot] = []
         self.problem = "" if self.pairs else f"lane {lane.hex()}: no trusted writer may sign here; nothing in it counts"
         self._spare: dict[tuple[bytes, int], list[Copy]] = {}  # in commits: (run, 2 pack list or 3 run record)
-        self._needs: dict[bytes, bytes] = {}
-        self._keys: dict[bytes, RunKeys] = {}
-        self._packs: dict[bytes, list[str]] = {}
-        self._bundles: list[tuple[bytes, bytes]] | None = None
-        self._chunks: OrderedDict[bytes, bytes] = OrderedDict()
+        self._needs: dict[bytes, bytes] = {}  # of the snapshot that is read: run -> digest of its pack list
+        self._secret = b""
         if self.pairs:
             self._walk(past_damage=past_damage)
 
@@ -650,23 +641,20 @@ class Lane:
 
     # What opens a run, and where its packs are
 
-    def keys_of(self, run: bytes) -> RunKeys:
-        if run not in self._keys:
-            if not self.me:
-                raise Refused("this needs the private key of a recipient: give --key")
-            name = f"{self.folder}/r/{run_text(run)}"
-            record = self._signed(name, 3, RUN_RECORD, self._spare.get((run, 3), ()))
-            if not record or record.fields.one(16, 16) != run:
-                raise Refused(f"{name} is missing")
-            if self._bundles is None:
-                self._bundles = list(self._resealed(self.me))
-            keys = self.me.open(record.fields, self._bundles)
-            if any(keys.lane_secret != other.lane_secret for other in self._keys.values()):
-                raise Refused(f"{name}: has another lane secret than the rest of its lane")
-            self._keys[run] = keys
-        return self._keys[run]
+    def _open_run(self, run: bytes) -> RunKeys:
+        if not self.me:
+            raise Refused("this needs the private key of a recipient: give --key")
+        name = f"{self.folder}/r/{run_text(run)}"
+        record = self._signed(name, 3, RUN_RECORD, self._spare.get((run, 3), ()))
+        if not record or record.fields.one(16, 16) != run:
+            raise Refused(f"{name} is missing")
+        keys = self.me.open(record.fields, self._resealed(self.me.key_id))
+        if self._secret not in (b"", keys.lane_secret):
+            raise Refused(f"{name}: has another lane secret than the rest of its lane")
+        self._secret = keys.lane_secret
+        return keys
 
-    def _resealed(self, me: Recipient) -> Iterator[tuple[bytes, bytes]]:
+    def _read_bundles(self, key_id: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Lane ‖ run and sealed bytes of what maintainers sealed to this key later."""
         for number in sorted({name.partition("~")[0] for name in self.store.names("keys")}):
             name, place, pairs = f"keys/{number}", (self.trust.repository, None), self.trust.maintainers()
@@ -674,41 +662,35 @@ class Lane:
             try:
                 bundle = first_good(name, self.store.copies(name), check)
                 for item in (Fields(raw, range(1, 5), name) for raw in bundle.fields.many(17)) if bundle else ():
-                    if item.one(3, 32) == me.key_id:
+                    if item.one(3, 32) == key_id:
                         yield item.one(1, 16) + item.one(2, 16), item.one(4)
             except Refused as error:
                 note(error)
 
-    def _packs_of(self, run: bytes) -> list[str]:
-        """The names of a run's packs by ordinal, from the pack list that the snapshot's needs name."""
-        if run not in self._packs:
-            name = f"{self.folder}/q/{run_text(run)}"
-            found = self._signed(name, 5, range(16, 18), self._spare.get((run, 2), ()), self._needs.get(run))
-            if not found or run not in self._needs:
-                raise Refused(f"{name} is missing, or no need of this snapshot")
-            listed = found.fields.one(17)
-            digests = [listed[at : at + 32].hex() for at in range(0, len(listed), 36)]
-            self._packs[run] = [f"{self.folder}/p/{digest[:2]}/{digest}" for digest in digests]
-        return self._packs[run]
+    def _read_pack_list(self, run: bytes, digest: bytes | None) -> list[str]:
+        """The names of a run's packs by ordinal, from the pack list with the digest that the snapshot's needs name."""
+        name = f"{self.folder}/q/{run_text(run)}"
+        found = self._signed(name, 5, range(16, 18), self._spare.get((run, 2), ()), digest)
+        if not found or not digest:
+            raise Refused(f"{name} is missing, or no need of this snapshot")
+        listed = found.fields.one(17)
+        digests = [listed[at : at + 32].hex() for at in range(0, len(listed), 36)]
+        return [f"{self.folder}/p/{each[:2]}/{each}" for each in digests]
 
     # Chunks
 
     def _fetch(self, child: Child) -> bytes:
         """The plain bytes of a chunk or node: from its place or its twin's, or an alternate of either pack."""
-        if child.chunk_id not in self._chunks:
-            labels = zip(("its place", "its twin"), child.places, strict=False)
-            copies = [(label, partial(self._fetch_at, child, place)) for label, place in labels]
-            self._chunks[child.chunk_id] = first_good("its place", copies, lambda plain: plain) or b""
-            if len(self._chunks) > 8:
-                self._chunks.popitem(last=False)
-        plain = self._chunks[child.chunk_id]
+        labels = zip(("its place", "its twin"), child.places, strict=False)
+        copies = [(label, partial(self._fetch_at, child, place)) for label, place in labels]
+        plain = first_good("its place", copies, lambda plain: plain) or b""
         if child.level < 0 <= child.size != len(plain):
             raise Refused(f"chunk {child.chunk_id.hex()[:16]}: another length than the tree says")
         return plain
 
     def _fetch_at(self, child: Child, place: Place) -> bytes:
         run, ordinal, offset, length = place
-        keys, packs = self.keys_of(run), self._packs_of(run)
+        keys, packs = self.keys_of(run), self._packs_of(run, self._needs.get(run))
         if ordinal >= len(packs) or not 52 <= length <= MAX_RECORD + 4:
             raise Refused(f"run {run_text(run)}: no record at {place[1:]}")
         name, what = packs[ordinal], f"{packs[ordinal]} at byte {offset}"
@@ -716,7 +698,7 @@ class Lane:
         def base(base_id: bytes) -> bytes:
             if not child.bases or child.bases[0].chunk_id != base_id:
                 raise Refused(f"{what}: a delta against another base than the tree names")
-            return self._fetch(child.bases[0]._replace(bases=child.bases[1:]))
+            return self.tree.fetch(child.bases[0]._replace(bases=child.bases[1:]))
 
         def check(raw: bytes) -> bytes:
             if int.from_bytes(raw[:4], "big") != len(raw) - 4:
@@ -735,7 +717,7 @@ class Lane:
 
     def content(self, snapshot: Snapshot) -> tuple[Fields, Iterator[Entry]]:
         """The sealed part of a manifest, and the streams of the snapshot."""
-        self._needs, self._packs = snapshot.needs, {}
+        self._needs = snapshot.needs
         what = f"manifest {snapshot.number}"
         frame = unseal(self.keys_of(snapshot.run), "manifest", snapshot.manifest.attachment, what)
         body = Fields(unzstd(frame, MAX_MANIFEST, what), range(1, 6), what)
