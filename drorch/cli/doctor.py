@@ -29,10 +29,11 @@ from drorch.operations.examine import (
     of_error,
     ok,
 )
+from drorch.operations.examine_sizes import SEEN_RUNS, Places, examine_directory_stores, examine_sizes
 from drorch.operations.initialise import help_objects
 from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.installation import S3Store
-from drorch.policy.model import CommandSource, MariadbSource, PostgresqlSource, SourcePromise
+from drorch.policy.model import CommandSource, MariadbSource, Policy, PostgresqlSource, SourcePromise
 from drorch.policy.secret import SecretReference
 from drorch.settings import Settings, load_policies
 from drorch.sources.interface import Level
@@ -54,7 +55,7 @@ def command(policy: str | None, invocation: Invocation) -> int:
     loaded = load_policies(settings)
     promises = () if policy is None else _promises(loaded, policy)
     with invocation.wiring(settings) as wiring:
-        chapters = list(_chapters(wiring, loaded, promises))
+        chapters = list(_chapters(wiring, loaded, promises, policy))
     code = max((one.code for _, found in chapters for one in found), default=0)
     if invocation.output.as_json:
         invocation.output.document("drorch.doctor/1", _document(settings, policy, chapters, code))
@@ -70,7 +71,7 @@ def _promises(loaded: LoadedPolicies, policy: str) -> tuple[SourcePromise, ...]:
 
 
 def _chapters(
-    wiring: Wiring, loaded: LoadedPolicies, promises: Sequence[SourcePromise]
+    wiring: Wiring, loaded: LoadedPolicies, promises: Sequence[SourcePromise], policy: str | None
 ) -> Iterator[tuple[str, list[Examined]]]:
     key, about_key = _host_key(wiring)
     yield "this machine", [*_machine(wiring.settings, loaded), *about_key, *_catalog(wiring)]
@@ -80,6 +81,8 @@ def _chapters(
     yield "policies", list(_policies(loaded))
     for promise in promises:
         yield promise.address, list(_source(wiring, promise))
+    if policy is not None:
+        yield "room and time", list(_sizes(wiring, *loaded.find(policy), policy))
 
 
 def _machine(settings: Settings, loaded: LoadedPolicies) -> Iterator[Examined]:
@@ -178,6 +181,16 @@ def _source(wiring: Wiring, promise: SourcePromise) -> Iterator[Examined]:
         yield of_error(error, promise.address)
         return
     yield from examine_source(promise.address, source)
+
+
+def _sizes(wiring: Wiring, policy: Policy, promises: Sequence[SourcePromise], address: str) -> Iterator[Examined]:
+    settings = wiring.settings
+    places = Places(stores=settings.stores, limits=settings.limits)
+    try:
+        records = [wiring.catalog().snapshots(source=promise.address, limit=SEEN_RUNS) for promise in promises]
+    except DrorchError:  # it is among what was found of this machine
+        return
+    yield from examine_sizes(address, policy, records, places, wiring.clock.now())
 
 
 def _tell(

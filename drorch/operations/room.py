@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from drorch.errors import NothingDone, SettingsInvalid
 from drorch.quantities import format_size
+from drorch.repository.cache_room import shrink_bases
 
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
@@ -37,20 +39,51 @@ def private_directory(path: Path, label: str) -> Path:
     return path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """Room on the disk of a directory, as an unprivileged account sees it."""
+
+    free_bytes: int
+    total_bytes: int
+
+    def missing_bytes(self, keep_free_percent: int) -> int:
+        """Return how much must become free before that share of the disk is; 0 when it is."""
+        return max(0, (self.total_bytes * keep_free_percent + 99) // 100 - self.free_bytes)
+
+
+def disk_of(path: Path) -> Disk:
+    """Return the disk on which ``path`` lies or will lie; raises ``OSError``."""
+    disk = os.statvfs(_existing(path))
+    return Disk(free_bytes=disk.f_bavail * disk.f_frsize, total_bytes=max(1, disk.f_blocks * disk.f_frsize))
+
+
 def require_room(directories: Mapping[str, Path], keep_free_percent: int) -> None:
-    """Raise ``NothingDone`` when the disk of a directory has less than that share free; ``directories`` is by label."""
+    """Raise ``NothingDone`` when the disk of a directory has less than that share free; ``directories`` is by label.
+
+    The directory ``cache`` is shrunk first: what lies in it may go at any moment.
+    """
     for label, path in directories.items():
-        existing = next((place for place in (path, *path.parents) if place.exists()), path)
         try:
-            disk = os.statvfs(existing)
+            disk = disk_of(path)
+            missing, cache = disk.missing_bytes(keep_free_percent), directories.get("cache")
+            if missing and cache is not None and _on_one_disk(cache, path):
+                shrink_bases(cache, missing)
+                disk = disk_of(path)
         except OSError:  # whoever writes there says what is the matter
             continue
-        free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
-        if free * 100 < total * keep_free_percent:
+        if disk.missing_bytes(keep_free_percent):
             raise NothingDone(
                 f"the disk of {path} is nearly full, so nothing was started",
                 expected=f"{keep_free_percent} % free, as `keep_free` says",
-                found=f"{format_size(free)} of {format_size(total)}",
+                found=f"{format_size(disk.free_bytes)} of {format_size(disk.total_bytes)}",
                 hint=f"make room, name another directory in `directories: {{{label}: ...}}`, or lower"
                 " `limits: {keep_free: ...}` in drorch.yaml",
             )
+
+
+def _on_one_disk(one: Path, other: Path) -> bool:
+    return _existing(one).stat().st_dev == _existing(other).stat().st_dev
+
+
+def _existing(path: Path) -> Path:
+    return next((place for place in (path, *path.parents) if place.exists()), path)

@@ -137,3 +137,36 @@ def test_a_machine_that_only_backs_up_leaves_the_pages_to_the_one_that_maintains
     copied.settings.write_text(settings.replace("version: 1\n", "version: 1\nroles: [backup]\n", 1))
     assert copied.drorch("catalog", "upgrade", "--json").json()["stores"] == []
     assert not (copied.base / "disk/help").exists()
+
+
+def test_the_doctor_says_whether_there_is_room(copied: Installation) -> None:
+    answer = copied.drorch("doctor", "land")
+    answer.fits()
+    answer.told(
+        "room and time",
+        "land: ",
+        "more each day (2 backups)",
+        "in a year",
+        "its cache: about",
+        "of 20 GB for all",
+        "a restore takes about",
+        "promised 8:00:00",
+        "OK nothing stands in the way",
+    )
+    settings = copied.settings.read_text()
+    copied.settings.write_text(settings + "limits: {keep_free: 99%}\n")
+    answer = copied.drorch("doctor", "land")
+    answer.fits()
+    answer.told(
+        "note state: ",
+        "`keep_free` asks for 99 %",
+        "note disk: only",
+        "disk has 0 B beyond `keep_free`",
+        "order a larger disk",
+    )
+    copied.drorch("backup", "land", expect=4).told("nearly full, so nothing was started")
+    copied.restore("latest:civil", f"sqlite://{copied.base / 'back.db'}")
+
+
+def test_before_the_first_backup_the_doctor_knows_no_size(office: Installation) -> None:
+    office.drorch("doctor", "civil").told("civil: no size is known before the first backup")
