@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from drorch.clock import Clock
 from drorch.errors import DecisionNeeded
+from drorch.format.manifest import Result
 from drorch.operations.content import SnapshotContent
 from drorch.repository.copies import Fault
 from drorch.repository.reader import SnapshotReader
@@ -54,7 +55,7 @@ def plan(reader: SnapshotReader, target: Target, choices: RestoreChoices) -> tup
     content = SnapshotContent(reader)
     tables = [stream for stream in content.streams() if stream.spec.kind is StreamKind.TABLE]
     names = {table_of(stream.spec) for stream in tables}
-    findings = tuple(target.preflight(content, choices))
+    findings = (*target.preflight(content, choices), *_finding_about_completeness(reader))
     if content.facts.get("engine") == "files":
         return content, _plan_of_files(content, findings)
     return content, RestorePlan(
@@ -63,6 +64,13 @@ def plan(reader: SnapshotReader, target: Target, choices: RestoreChoices) -> tup
         bytes=sum(stream.size_bytes for stream in content.streams()),
         findings=findings,
     )
+
+
+def _finding_about_completeness(reader: SnapshotReader) -> tuple[Finding, ...]:
+    if reader.link.manifest.result is Result.COMPLETE:
+        return ()
+    text = "the snapshot is partial: what could not be read when it was made is not in it"
+    return (Finding(level=Level.NOTE, text=text),)
 
 
 def _plan_of_files(content: Content, findings: tuple[Finding, ...]) -> RestorePlan:

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from drorch.sources.files.lines import Metadata
 
+_NOT_KEPT = (b"security.selinux",)  # labels are made by the policy of each host; `restorecon` gives them anew
 _NONE = (errno.ENOTSUP, errno.ENODATA)  # a file system without attributes; one that went meanwhile
 
 
@@ -24,9 +25,11 @@ def read_xattrs(where: int | bytes) -> dict[bytes, bytes]:
         if error.errno == errno.ENOTSUP:
             return found
         raise
-    for name in names:
+    for name in map(os.fsencode, names):
+        if name in _NOT_KEPT:
+            continue
         try:
-            found[os.fsencode(name)] = os.getxattr(where, name, follow_symlinks=follow)
+            found[name] = os.getxattr(where, name, follow_symlinks=follow)
         except OSError as error:
             if error.errno not in _NONE:
                 raise

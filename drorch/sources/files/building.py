@@ -31,7 +31,7 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 @dataclass(slots=True, kw_only=True)
 class Builder:
-    """One restore into ``root``, an empty directory."""
+    """One restore into ``root``, an empty directory; ``with_base`` says whether that itself gets what the base had."""
 
     root: bytes
     content: Content
@@ -39,6 +39,7 @@ class Builder:
     selection: Selection
     setter: Setter
     observer: Observer
+    with_base: bool = True
     absent: Names = field(default_factory=Names)
     unsettled: Names = field(default_factory=Names)
     _directories: Directories = field(init=False)
@@ -168,6 +169,8 @@ class Builder:
             os.close(origin)
 
     def _set_directory(self, head: Head) -> None:
+        if not head.path and not self.with_base:
+            return
         line = head.line()
         assert line.metadata is not None
         self._directories.leave()

@@ -21,7 +21,7 @@ from drorch.sources.files.names import bytes_of, shown, text_of
 from drorch.sources.files.patterns import Patterns
 from drorch.sources.files.reading import Directories, FileReader, Gone, Reading, Unreadable
 from drorch.sources.files.spool import Spool
-from drorch.sources.files.survey import CONTENT_BYTES, DONE, LINK, TO_READ, Content, Survey
+from drorch.sources.files.survey import CONTENT_BYTES, DONE, LINK, TO_READ, TO_READ_FIRST, Content, Survey
 from drorch.sources.files.walking import Walk
 from drorch.sources.interface import Bytes, Json, StreamKind, StreamSpec
 
@@ -175,16 +175,19 @@ class FilesCapture:
         offset, left = 0, content.files
         self._results_at[content.name] = self._results.size_bytes
         for raw in self._spool.lines(content.start):
-            if left and raw.startswith(TO_READ):
+            if left and raw.startswith((TO_READ, TO_READ_FIRST)):
                 left -= 1
                 path = bytes_of(json.loads(raw[1:])["path"])
-                offset += yield from self._file(path, content.name, offset)
+                offset += yield from self._file(path, content.name, offset, has_names=raw.startswith(TO_READ_FIRST))
             if not left:
                 break
         self._sizes[content.name] = offset
 
-    def _file(self, path: bytes, content: str, offset: int) -> Generator[Bytes, None, int]:
-        """Yield a file's bytes, note what became of it, and return how many bytes that were."""
+    def _file(self, path: bytes, content: str, offset: int, *, has_names: bool) -> Generator[Bytes, None, int]:
+        """Yield a file's bytes, note what became of it, and return how many bytes that were.
+
+        ``has_names`` says that further hard links may lean on it.
+        """
         reading, yielded = Reading(), 0
         now_ns = to_milliseconds(self._clock.now()) * 1_000_000
         line: Line | None = None
@@ -195,12 +198,12 @@ class FilesCapture:
             line = self._read(path, reading, Place(content, offset + reading.start), now_ns)
         except Gone:
             self._findings.gone_while_read.add(path)
-            self._lost_firsts.add(path)
             self._survey.counts.files -= 1
         except Unreadable as error:
             self._findings.unread.add(path, str(error))
-            self._lost_firsts.add(path)
             line = Line(path=path, kind=Kind.ABSENT, why=f"unreadable: {error}")
+        if has_names and (line is None or line.kind is Kind.ABSENT):
+            self._lost_firsts.add(path)
         self._results.add(b"\n" if line is None else encode_line(line))
         return yielded
 
@@ -257,7 +260,7 @@ class FilesCapture:
         kind, line = raw[:1], raw[1:]
         if kind == DONE:
             return line
-        if kind == TO_READ:
+        if kind in (TO_READ, TO_READ_FIRST):
             result = next(results)
             return b"" if result == b"\n" else result
         assert kind == LINK

@@ -50,6 +50,8 @@ def side_directory(target: bytes, short_id: str, *, inside: bool) -> Iterator[Si
     with refusals(side.directory):
         with suppress(FileExistsError):
             os.mkdir(side.directory, 0o700)  # noqa: PTH102
+        with suppress(OSError):  # or everything below would inherit what its new neighbours have
+            os.removexattr(side.directory, "system.posix_acl_default")
         mark = os.path.join(side.directory, _MARK)  # noqa: PTH118
         if not _exists(mark) and os.listdir(side.directory):  # noqa: PTH208
             raise DecisionNeeded(f"{shown(side.directory)} is in the way and not ours", hint="move it away")

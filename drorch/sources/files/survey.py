@@ -23,6 +23,7 @@ from drorch.sources.files.walking import Found, Walk, reason
 CONTENT_BYTES: Final = 2**30
 DONE: Final = b"="  # a line of the listing
 TO_READ: Final = b"?"  # the path of a file that is still to be read
+TO_READ_FIRST: Final = b"!"  # the same, of one that may have further names
 LINK: Final = b"&"  # a line of the listing, of a further name of a file that is in the list already
 EMPTY_SHA256: Final = hashlib.sha256().digest()
 
@@ -78,6 +79,10 @@ class Survey:
             raise CaptureFailed(f"{shown(self.walk.base)} cannot be read", found=reason(error)) from error
 
     def _note(self, found: Found) -> None:
+        if found.status is None:
+            self.findings.unread.add(found.path, found.failure)
+            self._done(Line(path=found.path, kind=Kind.ABSENT, why=f"unreadable: {found.failure}"))
+            return
         mode = found.status.st_mode
         left_out = kind_left_out(mode)
         if found.is_elsewhere:
@@ -87,24 +92,22 @@ class Survey:
             self.findings.not_kept.add(found.path, left_out)
             self._done(Line(path=found.path, kind=Kind.ABSENT, why=left_out))
         elif stat.S_ISDIR(mode):
-            self._note_directory(found)
+            self._note_directory(found, found.status)
         elif stat.S_ISLNK(mode):
-            self._note_symlink(found)
+            self._note_symlink(found, found.status)
         else:
-            self._note_file(found)
+            self._note_file(found, found.status)
 
-    def _note_directory(self, found: Found) -> None:
+    def _note_directory(self, found: Found, status: os.stat_result) -> None:
         self.counts.directories += 1
         why = f"unreadable: {found.failure}" if found.failure else ""
         if found.failure:
             self.findings.unread.add(found.path, found.failure)
         xattrs = self._xattrs(found)
         if xattrs is not None:
-            self._done(
-                Line(path=found.path, kind=Kind.DIRECTORY, metadata=metadata_of(found.status, xattrs), why=why), found
-            )
+            self._done(Line(path=found.path, kind=Kind.DIRECTORY, metadata=metadata_of(status, xattrs), why=why), found)
 
-    def _note_symlink(self, found: Found) -> None:
+    def _note_symlink(self, found: Found, status: os.stat_result) -> None:
         try:
             to = os.readlink(found.name, dir_fd=found.directory)
         except OSError:
@@ -113,11 +116,10 @@ class Survey:
         xattrs = self._xattrs(found)
         if xattrs is not None:
             self.counts.symlinks += 1
-            metadata = metadata_of(found.status, xattrs)
+            metadata = metadata_of(status, xattrs)
             self._done(Line(path=found.path, kind=Kind.SYMLINK, metadata=metadata, to=to), found)
 
-    def _note_file(self, found: Found) -> None:
-        status = found.status
+    def _note_file(self, found: Found, status: os.stat_result) -> None:
         self.counts.files += 1
         if status.st_nlink > 1:
             first = self.memory.first_of(status, found.path)
@@ -127,8 +129,8 @@ class Survey:
                 return
         self.counts.bytes += status.st_size
         remembered = self.memory.find(found.path)
-        if status.st_size and (remembered is None or not self._is_unchanged(found, remembered)):
-            self._is_to_be_read(found)
+        if status.st_size and (remembered is None or not self._is_unchanged(found.path, status, remembered)):
+            self._is_to_be_read(found.path, status)
             return
         xattrs = self._xattrs(found)
         if xattrs is None:
@@ -148,33 +150,35 @@ class Survey:
         )
         self._done(line, found)
 
-    def _is_unchanged(self, found: Found, remembered: Remembered) -> bool:
-        if remembered.looks != looks_of(found.status):
+    def _is_unchanged(self, path: bytes, status: os.stat_result, remembered: Remembered) -> bool:
+        if remembered.looks != looks_of(status):
             return False
         if remembered.place is None or not self.held(remembered.place.content):
             return False
-        if not is_due(found.path, self.memory.runs, self.within):
+        if not is_due(path, self.memory.runs, self.within):
             return True
         self.counts.reread += 1
         try:
-            is_same = self.reader.digest(found.path) == remembered.sha256
+            is_same = self.reader.digest(path) == remembered.sha256
         except (Gone, Unreadable):
             return False  # it is told when it is to be stored
         if not is_same:
-            self.findings.changed_unnoticed.add(found.path)
+            self.findings.changed_unnoticed.add(path)
         return is_same
 
-    def _is_to_be_read(self, found: Found) -> None:
-        start = self.spool.add(TO_READ + encode_line(Line(path=found.path, kind=Kind.ABSENT)))
+    def _is_to_be_read(self, path: bytes, status: os.stat_result) -> None:
+        prefix = TO_READ_FIRST if status.st_nlink > 1 else TO_READ
+        start = self.spool.add(prefix + encode_line(Line(path=path, kind=Kind.ABSENT)))
         if not self.contents or self.contents[-1].estimated_bytes >= self.content_bytes:
             self.contents.append(Content(name=f"{self.token}-{len(self.contents)}", start=start))
         self.contents[-1].files += 1
-        self.contents[-1].estimated_bytes += found.status.st_size
+        self.contents[-1].estimated_bytes += status.st_size
 
     def _xattrs(self, found: Found) -> dict[bytes, bytes] | None:
         """Return the attributes; none of a name that went meanwhile, and of one whose attributes cannot be read: then it is told."""
         try:
-            return read_xattrs(path_in(found.directory, found.name))
+            is_itself = found.name == b"."  # a directory that was opened: the right to list it is enough
+            return read_xattrs(found.directory if is_itself else path_in(found.directory, found.name))
         except OSError as error:
             if error.errno == errno.ENOENT:
                 self.findings.gone_while_read.add(found.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -83,7 +84,12 @@ class FilesTarget:
                         "patterns are as in .gitignore, from the base on: 2024/**/*.pdf",
                     )
                 )
-        return [*findings, *self._findings_about_place(files, size, choices), *_findings_about_owners(content, choices)]
+        return [
+            *findings,
+            *self._findings_about_place(files, size, choices),
+            *_findings_about_owners(content, choices),
+            *self._findings_about_attributes(content),
+        ]
 
     def restore(self, content: Content, choices: RestoreChoices, observer: Observer) -> RestoreOutcome:
         """See ``Target``."""
@@ -103,6 +109,7 @@ class FilesTarget:
         selection = select(listing, choices.paths, listing.heading.base)
         setter = Setter(with_owners=not choices.no_owner)
         inside = self._goes_inside()
+        sets_base = inside or os.geteuid() != 0  # only root may rename a directory that it may not write
         with side_directory(self._path, content.short_id, inside=inside) as side:
             builder = Builder(
                 root=side.tree,
@@ -111,6 +118,7 @@ class FilesTarget:
                 selection=selection,
                 setter=setter,
                 observer=observer,
+                with_base=not sets_base,
             )
             builder.build()
             lines: list[str] = []
@@ -126,7 +134,7 @@ class FilesTarget:
                 ]
             else:
                 put_new(side, self._path)
-        if inside:
+        if sets_base:
             self._set_base(listing, setter)
         return RestoreOutcome(
             place=shown(self._path),
@@ -150,7 +158,7 @@ class FilesTarget:
         return self._last[2]
 
     def _set_base(self, listing: StoredListing, setter: Setter) -> None:
-        """Give a directory that could not be renamed what the base had."""
+        """Give the directory, once it is in place, what the base had."""
         base = next(listing.heads())[1].line()
         assert base.metadata is not None
         with refusals(self._path):
@@ -180,6 +188,18 @@ class FilesTarget:
         elif not (os.access(above, os.W_OK | os.X_OK) or (there and os.access(self._path, os.W_OK | os.X_OK))):
             findings.append(_stop(f"this account may not write to {shown(above)}", "run as its owner"))
         return [*findings, _finding_about_room(self._path if there else above, files, size)]
+
+    def _findings_about_attributes(self, content: Content) -> list[Finding]:
+        above = os.path.dirname(self._path)  # noqa: PTH120 - bytes
+        try:
+            os.listxattr(above)
+        except OSError as error:
+            if error.errno == errno.ENOTSUP and _number(content, "with_xattrs"):
+                text = (
+                    f"{shown(above)} keeps no extended attributes: those of {_number(content, 'with_xattrs'):,} names"
+                )
+                return [Finding(level=Level.NOTE, text=f"{text} are listed at the end (exit 3)")]
+        return []
 
     def _finding_about_old(self, choices: RestoreChoices) -> Finding:
         here = shown(self._path)

@@ -22,13 +22,14 @@ OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class Found:
     """A name of the tree, as ``lstat`` saw it. ``directory`` is a descriptor that is open until the next one is asked for.
 
-    ``failure`` says why a directory could not be read; ``is_elsewhere`` that it is on another file system and left out.
+    ``failure`` says why a directory could not be read, or, without a ``status``, why nothing can be said of a name;
+    ``is_elsewhere`` that it is on another file system and left out.
     """
 
     path: bytes
     name: bytes
     directory: int
-    status: os.stat_result
+    status: os.stat_result | None
     failure: str = ""
     is_elsewhere: bool = False
 
@@ -80,6 +81,9 @@ class Walk:
             status = os.stat(name, dir_fd=frame.descriptor, follow_symlinks=False)
         except FileNotFoundError:
             return  # it went between the listing of its directory and now: as if it had gone before
+        except OSError as error:
+            yield Found(path, name, frame.descriptor, None, failure=reason(error))
+            return
         is_directory = stat.S_ISDIR(status.st_mode)
         is_root = path in self.roots
         root = path if is_root else frame.root

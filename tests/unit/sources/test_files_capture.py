@@ -316,16 +316,21 @@ def test_what_may_not_be_read_makes_a_partial_snapshot_with_a_list(open_ground: 
         (lab.tree / "locked" / "inside").touch()
         (lab.tree / "locked").chmod(0)
         os.link(lab.tree / "closed.pdf", lab.tree / "z other name")
+        (lab.tree / "listed").mkdir()
+        (lab.tree / "listed" / "inside").touch()
+        (lab.tree / "listed").chmod(0o444)
         content = lab.capture()
         assert lab.closing_facts["unread"] == [
+            "listed/inside (permission denied)",
             "locked (permission denied)",
             "closed.pdf (permission denied)",
             "z other name (it is the same file as closed.pdf)",
         ], lab.closing_facts
-        assert lab.closing_facts["incomplete"] == ["3 names could not be read"]
+        assert lab.closing_facts["incomplete"] == ["4 names could not be read"]
         assert content.lines[b"closed.pdf"].why == "unreadable: permission denied"
         assert content.lines[b"locked"].why == "unreadable: permission denied"
         assert bytes_of(content, "open.pdf") == b"%PDF open"
+        (lab.tree / "listed").chmod(0o755)
         (lab.tree / "locked").chmod(0o755)  # so that the test's directory can be removed
         (lab.tree / "closed.pdf").chmod(0o644)
         assert "incomplete" not in (lab.capture(), lab.closing_facts)[1]

@@ -265,6 +265,46 @@ def test_owners_that_may_not_be_set_are_listed(open_ground: Path) -> None:
     assert "bytes" not in said
 
 
+def test_a_tree_that_nobody_may_write_comes_back_without_root(open_ground: Path) -> None:
+    def act() -> None:
+        lab = Lab(open_ground)
+        make_scans(lab.tree)
+        lab.tree.chmod(0o555)
+        lab.restore(lab.capture())
+        assert (lab.base / "out").stat().st_mode & 0o777 == 0o555
+        assert (lab.base / "out").stat().st_mtime_ns == lab.tree.stat().st_mtime_ns
+
+    assert as_nobody(act) == 0
+    assert compare(open_ground / "tree", open_ground / "out")[0] == 0
+    for path in open_ground.iterdir():
+        if path.is_dir():
+            path.chmod(0o755)
+
+
+def test_what_neighbours_would_inherit_is_not_inherited(lab: Lab, content: FileContent) -> None:
+    """A default ACL of the directory above would add rights to all that is made in it."""
+    entries = ((1, 7, 2**32 - 1), (2, 7, 4711), (4, 5, 2**32 - 1), (16, 7, 2**32 - 1), (32, 5, 2**32 - 1))
+    acl = (2).to_bytes(4, "little") + b"".join(
+        tag.to_bytes(2, "little") + rights.to_bytes(2, "little") + who.to_bytes(4, "little")
+        for tag, rights, who in entries
+    )
+    os.setxattr(lab.base, "system.posix_acl_default", acl)
+    lab.restore(content)
+    assert compare(lab.tree, lab.base / "out")[0] == 0
+
+
+def test_a_file_system_without_attributes_is_told_before(
+    lab: Lab, content: FileContent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(*_, **__):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("drorch.sources.files.target.os.listxattr", unsupported)
+    notes = [one.text for one in lab.target().preflight(content, RestoreChoices()) if one.level is Level.NOTE]
+    assert len(notes) == 1
+    assert "keeps no extended attributes: those of 2 names" in notes[0]
+
+
 def test_an_attribute_that_the_file_system_refuses_is_listed(
     lab: Lab, content: FileContent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
