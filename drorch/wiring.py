@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from drorch.repository.opening import Replica, Repository
     from drorch.sandbox.interface import ThrowAwayServer
     from drorch.settings import Settings
-    from drorch.sources.interface import Content, DatabaseServer, ProgramEnd, Source, Target
+    from drorch.sources.interface import Content, DatabaseServer, Finding, ProgramEnd, Source, Target
     from drorch.sources.mariadb.location import MariadbLocation
     from drorch.sources.postgresql.location import PostgresqlLocation
     from drorch.sources.postgresql.source import PostgresqlSource as Postgresql
@@ -464,6 +464,14 @@ class Wiring:
             },
             secret_texts=tuple(named.values()),
         )
+
+    def examine_hooks(self, hooks: Hooks) -> Sequence[Finding]:
+        """Say whether the programs of a policy's hooks are there, and nobody else could have written them; starts none."""
+        from drorch.sources.programs import look_at
+
+        search_path = self.settings.environment.get("PATH") or _USUAL_PATH
+        pairs = (("hook before", hooks.before), ("hook after", hooks.after))
+        return [look_at(what, arguments, search_path) for what, arguments in pairs if arguments]
 
     def hook_runner(self, hooks: Hooks, address: str) -> RunsHook:
         """Return what runs the hooks of a policy around the capture of the source at ``address``."""

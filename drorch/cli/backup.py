@@ -140,7 +140,7 @@ def _report_lines(report: BackupReport, wiring: Wiring, *, alone: bool) -> list[
         lines += _row(name, f"FAILED: {error.message}")
         lines += _row("", f"hint: {error.hint}") if error.hint else []
     lines += _row(
-        "source busy" if report.counted == "files" else "database busy",
+        "database busy" if report.tables and report.counted == "tables" else "source busy",
         f"{report.source_busy:.0%} of the time was spent waiting for it",
     )
     return lines

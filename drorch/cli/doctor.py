@@ -16,6 +16,7 @@ from drorch.operations.examine import (
     Examined,
     examine_clock,
     examine_directory,
+    examine_findings,
     examine_host_key,
     examine_membership,
     examine_pages,
@@ -80,7 +81,7 @@ def _chapters(
     yield "stores", [*_stores(wiring, key), *full]
     yield "policies", list(_policies(loaded))
     for promise in promises:
-        yield promise.address, list(_source(wiring, promise))
+        yield promise.address, [*_source(wiring, promise), *_hooks(wiring, loaded, promise)]
     if policy is not None:
         yield "room and time", list(_sizes(wiring, *loaded.find(policy), policy))
 
@@ -119,6 +120,8 @@ def _references(settings: Settings, loaded: LoadedPolicies) -> Iterator[SecretRe
                 yield source.password
             if isinstance(source, CommandSource):
                 yield from source.environment.values()
+        if policy.hooks is not None:
+            yield from policy.hooks.environment.values()
 
 
 def _host_key(wiring: Wiring) -> tuple[HostKeyFile | None, list[Examined]]:
@@ -191,6 +194,12 @@ def _sizes(wiring: Wiring, policy: Policy, promises: Sequence[SourcePromise], ad
     except DrorchError:  # it is among what was found of this machine
         return
     yield from examine_sizes(address, policy, records, places, wiring.clock.now())
+
+
+def _hooks(wiring: Wiring, loaded: LoadedPolicies, promise: SourcePromise) -> Iterator[Examined]:
+    hooks = loaded.find(promise.policy_name)[0].hooks
+    if hooks is not None:
+        yield from examine_findings(wiring.examine_hooks(hooks))
 
 
 def _tell(

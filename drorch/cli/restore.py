@@ -108,6 +108,12 @@ def command(
     _require_fitting(target_url, choices)
     with invocation.wiring(settings) as wiring:
         by_command = target_url.startswith(_BY_COMMAND)
+        if by_command and to_password is not None:
+            raise UsageInvalid(
+                "a command gets no password by --to-password",
+                expected="`environment:` in the policy's `command:`",
+                found="--to-password",
+            )
         target = None if by_command else wiring.target(target_url, password_at(to_password, "--to-password", settings))
         opened = repository(wiring, where, invocation.output)
         moment = None if before is None else parse_time(before, settings.time_zone)

@@ -217,6 +217,11 @@ def examine_source(address: str, source: Source) -> Iterator[Examined]:
     except DrorchError as error:
         yield of_error(error, address)
         return
+    yield from examine_findings(findings)
+
+
+def examine_findings(findings: Iterable[Finding]) -> Iterator[Examined]:
+    """Yield what a source, or what stands around it, found by itself."""
     for finding in findings:
         code = SourceError.exit_code if finding.level in (Level.FAIL, Level.STOP) else 0
         yield Examined(finding=finding, code=code)

@@ -17,6 +17,7 @@ from drorch.policy.model import (
     SqliteSource,
 )
 from drorch.policy.schedule import CronSchedule, IntervalSchedule, Schedule
+from drorch.quantities import format_size
 
 _WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _MOST_TIMES = 6
@@ -112,7 +113,12 @@ def source_words(source: Source) -> tuple[str, ...]:
         left_out = (f"left out: {', '.join(source.exclude)}",) if source.exclude else ()
         return (f"the files below {listed(source.paths)}", *left_out)
     product = f" ({source.product})" if source.product else ""
-    return (f"what the program {source.capture[0]} writes{product}", f"restored by {source.restore[0]}")
+    ends = ", and its last bytes are looked at" if source.ends_with else ""
+    checked = f", checked by {source.verify[0]}" if source.verify else ""
+    return (
+        f"what the program {source.capture[0]} writes{product}: less than {format_size(source.minimum_size_bytes)} is a failure{ends}",
+        f"restored by {source.restore[0]}{checked}",
+    )
 
 
 def _server_words(source: PostgresqlSource | MariadbSource) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from drorch.errors import ProgramUnsafe, SourceUnsupported
+from drorch.errors import ProgramUnsafe, SourceError, SourceUnsupported
+from drorch.sources.interface import Finding, Level
 
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _INTERPRETER = re.compile(r"(?:ba|da|a|k|z)?sh|env|nice|ionice|setpriv|sudo|(?:python|perl|ruby|node|lua|php)[0-9.]*")
@@ -49,6 +50,17 @@ def trusted(arguments: Sequence[str], search_path: str) -> tuple[str, ...]:
         if script is not None:
             _require_safe(_found(script, search_path))
     return (str(program), *arguments[1:])
+
+
+def look_at(what: str, arguments: Sequence[str], search_path: str) -> Finding:
+    """Return what a doctor says of a program; it is not started."""
+    try:
+        found = trusted(arguments, search_path)
+    except SourceError as error:
+        text = f"{what}: {error.message}" + (f"; {error.found}" if error.found else "")
+        return Finding(level=Level.FAIL, text=text, remedy=error.hint)
+    name = Path(found[0]).name
+    return Finding(level=Level.OK, text=f"{what}: {name} is {found[0]}, and nobody else could have written it")
 
 
 def _found(name: str, search_path: str) -> Path:

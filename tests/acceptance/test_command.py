@@ -108,6 +108,10 @@ def test_a_bare_machine_gets_the_bytes_and_gbak_takes_them(ledger: Office, tmp_p
     answer = run([*words, "file:ledger.fbk"], cwd=tmp_path)
     answer.told("the policy brought such a file back by:", "gbak -c stdin {target}")
     answer.fits()
+    reader = [sys.executable, str(SAMPLE.parents[1] / "tools/recover.py"), str(ledger.installation.base / "disk")]
+    opens = ["--trust", ledger.installation.trust, *ledger.installation.custodian.opens]
+    run([*reader, *opens, "restore", f"latest:{LEDGER}", "--to", str(tmp_path / "recovered")], env=dict(os.environ))
+    assert (tmp_path / "recovered/00000-output").read_bytes() == (tmp_path / "ledger.fbk").read_bytes()
     gbak = ["gbak", "-c", str(tmp_path / "ledger.fbk"), str(tmp_path / "back.fdb")]
     run(gbak, env=ledger.firebird.environment)
     assert ledger.firebird.differences(ledger.taken, tmp_path / "back.fdb") == []
@@ -148,7 +152,7 @@ def test_doctor_and_show_say_what_will_run(ledger: Office) -> None:
     answer = ledger.drorch("doctor", LEDGER, expect=None)
     answer.told("capture: gbak is /usr/bin/gbak", "restore: gbak is /usr/bin/gbak", "verify: gfix is /usr/bin/gfix")
     shown = ledger.drorch("policy", "show", LEDGER)
-    shown.told("what the program gbak writes (Firebird)")
+    shown.told("what the program gbak writes (Firebird): less than 50 kB is a failure", "checked by gfix")
     assert "*" not in [line.split()[-1] for line in shown.out.splitlines() if "command." in line]
 
 

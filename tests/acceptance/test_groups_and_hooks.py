@@ -271,8 +271,8 @@ def test_a_hook_that_others_may_write_is_not_run(office: Office) -> None:
     office.sqlite("books", office.hooks(before="#!/bin/sh\ntouch {0}/ran\n"))
     (office.base / "before.sh").chmod(0o757)
     office.installation.drorch("backup", "books", expect=29).told("before.sh", "writable by others")
+    office.installation.drorch("doctor", "books", expect=None).told("hook before: ", "writable by others")
     assert not (office.base / "ran").exists()
-    assert office.installation.snapshots() == []
 
 
 def test_show_says_what_runs_and_when(office: Office) -> None:

@@ -9,9 +9,9 @@ from drorch.clock import Clock
 from drorch.errors import DrorchError
 from drorch.quantities import format_size
 from drorch.sources.command.capture import CommandCapture, Whole
-from drorch.sources.command.wording import ENGINE, address_of, name_of
+from drorch.sources.command.wording import ENGINE, address_of
 from drorch.sources.interface import Finding, Json, Level
-from drorch.sources.programs import Surroundings, trusted
+from drorch.sources.programs import Surroundings, look_at, trusted
 from drorch.sources.subprocesses import running
 
 
@@ -71,7 +71,7 @@ class CommandSource:
         except DrorchError as error:
             return [Finding(level=Level.FAIL, text=error.message, remedy=error.hint)]
         findings = [
-            _program(what, arguments, surroundings.search_path)
+            look_at(what, arguments, surroundings.search_path)
             for what, arguments in (("capture", self._capture), ("restore", self._restore), ("verify", self._verify))
             if arguments
         ]
@@ -91,14 +91,3 @@ class CommandSource:
             "verify": list(self._verify),
             "tables": 0,
         }
-
-
-def _program(what: str, arguments: Sequence[str], search_path: str) -> Finding:
-    try:
-        found = trusted(arguments, search_path)
-    except DrorchError as error:
-        text = f"{what}: {error.message}" + (f"; {error.found}" if error.found else "")
-        return Finding(level=Level.FAIL, text=text, remedy=error.hint)
-    return Finding(
-        level=Level.OK, text=f"{what}: {name_of(found[0])} is {found[0]}, and nobody else could have written it"
-    )

@@ -193,7 +193,7 @@ def test_retention_in_words(retention: str, words: str):
         ("{files: {paths: [/a, /b], exclude: ['*.tmp']}}", ("the files below /a and /b", "left out: *.tmp")),
         (
             "{command: {product: Firebird, capture: [gbak], restore: [load], minimum_size: 1MB}}",
-            ("what the program gbak writes (Firebird)", "restored by load"),
+            ("what the program gbak writes (Firebird): less than 1 MB is a failure", "restored by load"),
         ),
         ("{postgresql: {database: x}}", ("database x on this machine, PostgreSQL", "no password in the policy")),
         (
