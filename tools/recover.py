@@ -639,6 +639,18 @@ class Lane:
         self._spare |= {(run, part): copies for part, copies in spare.items()}
         return Snapshot(self, number, run, state, found, {item.one(1, 16): item.one(2, 32) for item in needs})
 
+    def given_up(self) -> set[bytes]:
+        """The runs that retire lists of the maintainer name: their packs may be gone (whether a hold came first is not asked)."""
+        runs, pairs, place = set[bytes](), self.trust.maintainers(), (self.trust.repository, self.lane)
+        for name in (f"{self.folder}/g/{number}" for number in range(len(self.store.names(f"{self.folder}/g")))):
+            check = partial(genuine, kind=9, name=name, place=place, known=range(16, 20), pairs=pairs)
+            try:
+                one = first_good(name, self.store.copies(name), check)
+                runs |= set(one.fields.many(18)) if one else set()
+            except Refused as error:
+                note(error)
+        return runs
+
     # What opens a run, and where its packs are
 
     def _open_run(self, run: bytes) -> RunKeys:
@@ -800,10 +812,12 @@ def when(fields: Fields, number: int) -> str:
 def list_snapshots(lanes: list[Lane]) -> None:
     for lane in lanes:
         print(f"lane {lane.lane.hex()}")
+        given_up = lane.given_up()
         for snapshot in lane.snapshots:
             fields = snapshot.manifest.fields
             result = {1: "complete", 2: "partial"}.get(fields.number(25, 1), "?")
-            print(f"  {run_text(snapshot.run)}  {when(fields, 21)}  {snapshot.state} {result}")
+            state = "given up" if snapshot.run in given_up else snapshot.state
+            print(f"  {run_text(snapshot.run)}  {when(fields, 21)}  {state} {result}")
             counts = f"{fields.number(28, 8):,} bytes  {fields.number(30, 8):,} rows"
             print(f"    {snapshot.number}  {shown(fields.text(23))}  {counts}")
         if lane.snapshots:

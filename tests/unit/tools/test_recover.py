@@ -300,6 +300,23 @@ def test_a_gap_in_the_chain_ends_it_unless_told_to_go_on(desk: Desk, forge: Forg
     assert restored(desk, forge, 4, "--past-damage").written == {"a": b"4"}
 
 
+def test_a_snapshot_that_the_maintainer_gave_up_is_listed_as_such(desk: Desk, forge: Forge) -> None:
+    for number in (1, 2):
+        forge.snapshot({"a": b"%d" % number})
+    first, second = (made.run for made in forge.snapshots)
+    for number, (run, signer) in enumerate(((first, forge.maintainer), (second, forge.writer))):
+        name = f"{forge.folder}/g/{number}"
+        fields = forging.one(16, number, 32) + forging.one(18, run, critical=False)
+        forge.put(name, forge.signed(9, name, fields, [signer], lane=forge.lane))
+    said = listed(desk, forge)
+    assert [line.split()[2:] for line in said.out.splitlines() if "complete" in line] == [
+        ["given", "up", "complete"],
+        ["committed", "complete"],
+    ]
+    assert "g/1: not signed by a key" in said.err
+    assert restored(desk, forge, 1).written == {"a": b"1"}  # as long as its packs are there
+
+
 def test_a_hidden_suffix_is_seen_only_by_who_knows_the_head(desk: Desk, forge: Forge) -> None:
     for number in (1, 2):
         forge.snapshot({"a": b"%d" % number})
