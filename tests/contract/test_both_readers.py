@@ -103,6 +103,40 @@ def test_the_independent_reader_reads_deltas(tmp_path: Path) -> None:
     assert recovered(directory, str(taken.run), seed("test custodian"), trust, tmp_path / "out") == wanted
 
 
+def test_each_pack_that_is_lost_costs_the_independent_reader_its_rows_and_no_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names, places and definitions stand twice: what is not written is named, and it is what lay in that pack."""
+    directory = tmp_path / "store"
+    directory.mkdir()
+    repository = Household().create(FilesystemStore(directory))
+    trust = hashlib.sha256((directory / "trust/0").read_bytes()).hexdigest()
+    runs = {
+        str(back_up(repository, streams(day), random_bytes=counting_random(f"day {day}")).run): streams(day)
+        for day in (1, 2)
+    }
+    (tmp_path / "seed.hex").write_text(seed("test custodian").hex(), encoding="ascii")
+    words = [str(directory), "--seed-hex-file", str(tmp_path / "seed.hex"), "--trust", trust]
+    lost_with: list[int] = []
+    for number, pack in enumerate(sorted(directory.glob("l/*/p/*/*"))):
+        aside = pack.rename(tmp_path / "aside")
+        for run, wanted in runs.items():
+            to = tmp_path / f"out-{number}-{run}"
+            code = recover.main([*words, "restore", run, "--to", str(to)])
+            said = capsys.readouterr().out
+            lines = [json.loads(line) for line in (to / "streams.jsonl").read_text(encoding="utf-8").splitlines()]
+            written = {line["name"]: (to / line["file"]).read_bytes() for line in lines}
+            lost = wanted.keys() - written.keys()
+            assert written == {name: content for name, content in wanted.items() if name not in lost}
+            assert all(f"LOST  {name}: bytes " in said for name in lost)
+            assert "schema" in written
+            assert (code == 0) == (not lost)
+            lost_with.append(len(lost))
+        aside.rename(pack)
+    assert lost_with.count(0) > 4
+    assert max(lost_with) >= 50  # the container with the small tables
+
+
 def test_drorch_reads_the_golden_repository() -> None:
     found = read_by_drorch(GOLDEN / "repository", EXPECTED["trust"], bytes.fromhex(EXPECTED["recipient_seed"]))
     digests = {run: {n: hashlib.sha256(raw).hexdigest() for n, raw in each.items()} for run, each in found.items()}
