@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -106,10 +107,10 @@ class MariadbServer:
         user = self.backup_account(database, **options)
         return self.tcp(database, user=user, password=BACKUP_PASSWORD)
 
-    def compare(self, first: str, second: str, *ignored: str) -> str:
+    def compare(self, first: str, second: str, *ignored: str, show: int = 20) -> str:
         """Return what tools/compare.py says about two databases; it knows nothing of drorch."""
         urls = [f"mariadb://root@/{quote(name)}?socket={self.socket}" for name in (first, second)]
-        options = [word for pattern in ignored for word in ("--ignore", pattern)]
+        options = [f"--show={show}"] + [word for pattern in ignored for word in ("--ignore", pattern)]
         told = subprocess.run(
             [sys.executable, str(COMPARE), "mariadb", *urls, *options], capture_output=True, text=True, check=False
         )
@@ -134,12 +135,16 @@ class MariadbServer:
             )
         deadline = time.monotonic() + STARTING_SECONDS
         while True:
-            with contextlib.suppress(pymysql.MySQLError):
-                self.connect().close()
-                return
+            with (
+                contextlib.suppress(OSError),
+                socket.socket(socket.AF_UNIX) as probe,
+            ):  # PyMySQL leaves a refused one open
+                probe.connect(self.socket)
+                break
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((self.directory / "log").read_text(errors="replace")[-3000:])
             time.sleep(0.05)
+        self.connect().close()
 
     def stop(self) -> None:
         if self.process is not None:
@@ -212,3 +217,15 @@ def running_mariadb(
 def mariadb() -> Iterator[MariadbServer]:
     with running_mariadb() as server:
         yield server
+
+
+def mariadb_program(server: MariadbServer, script: str) -> None:
+    """Run a script as root by MariaDB's own client."""
+    told = subprocess.run(
+        ["mariadb", "--no-defaults", f"--socket={server.socket}", "--user=root", "--default-character-set=utf8mb4"],
+        input=script,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
