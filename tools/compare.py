@@ -34,7 +34,7 @@ import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -387,31 +387,30 @@ MARIADB_SETTINGS = "SET SESSION sql_mode = '', time_zone = '+00:00', character_s
 
 @dataclass(frozen=True)
 class Mariadb:
-    """One of the two; how to log in stands in an option file that nobody else can read."""
+    """One of the two, asked by one run of the program mariadb."""
 
     name: str
-    options: Path
-    program: str
+    process: subprocess.Popen[bytes]
+    errors: IO[bytes]
 
-    def run(self, *statements: str) -> list[list[str]]:
-        """Return the rows of all statements."""
-        script = ";\n".join([MARIADB_SETTINGS, f"USE {backquoted(self.name)}", *statements])
-        done = subprocess.run(
-            [
-                self.program,
-                f"--defaults-file={self.options}",
-                "--batch",
-                "--skip-column-names",
-                "--default-character-set=utf8mb4",
-            ],
-            input=(script + ";\n").encode(errors="surrogateescape"),
-            capture_output=True,
-            check=False,
-        )
-        if done.returncode:
-            raise Trouble(f"mariadb failed: {done.stderr.decode(errors='replace').strip()}")
-        lines = done.stdout.decode(errors="surrogateescape").split("\n")[:-1]
-        return [[mariadb_unescaped(value) for value in line.split("\t")] for line in lines]
+    def run(self, statement: str) -> list[list[str]]:
+        """Return the rows of a statement."""
+        marker = uuid.uuid4().hex
+        script = f"{statement};\nSELECT '{marker}';\n"
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with suppress(BrokenPipeError):  # what it said about that comes below
+            self.process.stdin.write(script.encode(errors="surrogateescape"))
+            self.process.stdin.flush()
+        rows: list[list[str]] = []
+        for line in self.process.stdout:
+            text = line.decode(errors="surrogateescape").removesuffix("\n")
+            if text == marker:
+                return rows
+            rows.append([mariadb_unescaped(value) for value in text.split("\t")])
+        self.process.wait()
+        self.errors.seek(0)
+        raise Trouble(f"mariadb failed: {self.errors.read().decode(errors='replace').strip()}")
 
     def pairs(self, query: str) -> dict[str, str]:
         """Return the first column of each row with the second."""
@@ -444,8 +443,8 @@ def backquoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def open_mariadb(url: str, directory: Path) -> Mariadb:
-    """Return the database that ``url`` names; its account goes into an option file in ``directory``."""
+def open_mariadb(url: str, stack: ExitStack) -> Mariadb:
+    """Return the database that ``url`` names; its account goes into an option file that nobody else can read."""
     parts = urlsplit(url)
     words = dict(parse_qsl(parts.query))
     lines = ["[client]", f"user={parts.username or 'root'}"]
@@ -461,10 +460,23 @@ def open_mariadb(url: str, directory: Path) -> Mariadb:
     program = shutil.which("mariadb") or shutil.which("mysql")
     if program is None:
         raise Trouble("the program mariadb is not installed")
-    options = directory / f"{len(list(directory.iterdir()))}.cnf"
+    options = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "client.cnf"
     options.touch(mode=0o600)
     options.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return Mariadb(unquote(parts.path.lstrip("/")), options, program)
+    argv = [
+        program,
+        f"--defaults-file={options}",
+        "--batch",
+        "--skip-column-names",
+        "--unbuffered",
+        "--default-character-set=utf8mb4",
+    ]
+    errors: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
+    process = stack.enter_context(subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors))
+    stack.callback(process.kill)
+    database = Mariadb(unquote(parts.path.lstrip("/")), process, errors)
+    database.run(f"{MARIADB_SETTINGS};\nUSE {backquoted(database.name)}")
+    return database
 
 
 def compare_mariadb(first: Mariadb, second: Mariadb, verdict: Verdict) -> None:
@@ -725,8 +737,8 @@ def main(arguments: Sequence[str]) -> int:
             first, second = (open_database(url, given.programs) for url in (given.first, given.second))
             compare_postgresql(first, second, verdict)
         elif given.engine == "mariadb":
-            with tempfile.TemporaryDirectory() as directory:
-                one, other = (open_mariadb(url, Path(directory)) for url in (given.first, given.second))
+            with ExitStack() as stack:
+                one, other = (open_mariadb(url, stack) for url in (given.first, given.second))
                 compare_mariadb(one, other, verdict)
         elif given.engine == "files":
             compare_files(Path(given.first), Path(given.second), verdict)
