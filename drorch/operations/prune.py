@@ -29,7 +29,7 @@ from drorch.format.signing import SigningKey
 from drorch.ids import LaneId, RunId
 from drorch.policy.model import Policy
 from drorch.policy.retention import Candidate, Decision, Hold, decide
-from drorch.policy.standing import Standing, is_for_slot, standing_of
+from drorch.policy.standing import LONGEST_DELAY, Standing, standing_of, times_served
 from drorch.repository import sweeper
 from drorch.repository.chain import ChainLink, LinkState
 from drorch.repository.listing import list_lanes
@@ -242,10 +242,11 @@ class _Planner:
             if link.state is LinkState.COMMITTED and link.manifest.run not in contents.retirement.retired
         ]
         missing = contents.absent_packs()
-        standings = {link.manifest.run: _standing(link.manifest, missing, dates, policy) for link in living}
-        decisions = self._decide(store, living, standings, policy, source, holds)
+        judged = _judged([(link, _standing(link.manifest, missing, dates)) for link in living], policy)
+        standings = {candidate.snapshot: candidate.standing for candidate in judged}
+        decisions = self._decide(store, judged, policy, source, holds)
         snapshots = tuple(
-            JudgedSnapshot(link=link, standing=standings[link.manifest.run], decision=decision)
+            JudgedSnapshot(link=link, standing=standings[decision.snapshot], decision=decision)
             for link, decision in zip(living, decisions, strict=True)
         )
         goes = [one.link.manifest.run for one in snapshots if not one.decision.keep]
@@ -267,22 +268,12 @@ class _Planner:
     def _decide(
         self,
         store: str,
-        living: Collection[ChainLink],
-        standings: Mapping[RunId, Standing],
+        candidates: Collection[Candidate],
         policy: Policy | None,
         source: str,
         holds: Iterable[Retirement],
     ) -> tuple[Decision, ...]:
         now = self._nows[store]
-        candidates = [
-            Candidate(
-                snapshot=str(link.manifest.run),
-                sequence=link.sequence,
-                at=_counted_at(link.manifest, standings[link.manifest.run]),
-                standing=standings[link.manifest.run],
-            )
-            for link in living
-        ]
         if policy is None:
             reason = f"no policy is called {source.partition('/')[0]}: nothing says how long"
             return tuple(Decision(snapshot=one.snapshot, keep=True, reasons=(reason,)) for one in candidates)
@@ -311,10 +302,7 @@ def _source_of(contents: Iterable[LaneContents]) -> str | None:
 
 
 def _standing(
-    manifest: Manifest,
-    missing: Mapping[RunId, bytes],
-    dates: Collection[Mapping[int, datetime]],
-    policy: Policy | None,
+    manifest: Manifest, missing: Mapping[RunId, bytes], dates: Collection[Mapping[int, datetime]]
 ) -> Standing:
     return standing_of(
         is_whole=not overlap({need.run: need.bitmap for need in manifest.needs}, missing),
@@ -322,12 +310,27 @@ def _standing(
         ended_at=manifest.ended,
         manifest_date=manifest.store_date,
         store_dates=[one[manifest.sequence] for one in dates if manifest.sequence in one],
-        is_scheduled=policy is not None and is_for_slot(manifest.slot, manifest.ended, policy.schedule),
     )
 
 
-def _counted_at(manifest: Manifest, standing: Standing) -> datetime:
-    return manifest.slot if standing is Standing.SOUND and manifest.slot is not None else manifest.ended
+def _judged(links: Collection[tuple[ChainLink, Standing]], policy: Policy | None) -> list[Candidate]:
+    """Return the candidates in the order of the chain; a sound snapshot counts at the time of the schedule that it serves."""
+    sound = [link for link, standing in links if standing is Standing.SOUND]
+    times = [] if policy is None else times_served(policy.schedule, (_began(link.manifest) for link in sound))
+    slots = dict(zip((link.sequence for link in sound), times, strict=False))
+    found = []
+    for link, alone in links:
+        slot = slots.get(link.sequence)
+        standing = Standing.BY_HAND if alone is Standing.SOUND and slot is None else alone
+        at = slot or link.manifest.ended
+        found.append(Candidate(snapshot=str(link.manifest.run), sequence=link.sequence, at=at, standing=standing))
+    return found
+
+
+def _began(manifest: Manifest) -> datetime:
+    """Return when the run began, if that goes with its end, which the store's date bears out."""
+    is_likely = manifest.ended - LONGEST_DELAY <= manifest.started <= manifest.ended
+    return manifest.started if is_likely else manifest.ended
 
 
 def _holds(retirements: Iterable[Retirement], now: datetime) -> dict[str, list[Hold]]:

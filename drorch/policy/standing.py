@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from enum import IntEnum
 
 from drorch.policy.schedule import OnceSchedule, Schedule, occurrences_between
 
 CLOCK_TOLERANCE = timedelta(hours=1)  # between the writer's clock and the store's
-LONGEST_DELAY = timedelta(days=2)  # from a time of the schedule to the end of the run that was made for it
-_INSTANT = timedelta(microseconds=1)
+LONGEST_DELAY = timedelta(days=2)  # from a time of the schedule to the beginning of the run that serves it
+_LOOKS_BACK = (timedelta(minutes=3), timedelta(hours=1), timedelta(hours=12), LONGEST_DELAY)
 
 
 class Standing(IntEnum):
@@ -44,9 +44,8 @@ def standing_of(
     ended_at: datetime,
     manifest_date: datetime | None,
     store_dates: Collection[datetime],
-    is_scheduled: bool,
 ) -> Standing:
-    """Return the worst that can be said of a snapshot.
+    """Return the worst that can be said of one snapshot by itself; whether it was made by hand shows only among the others.
 
     ``manifest_date`` is the store's date that its manifest gives; ``store_dates`` are what the stores themselves say of its commit, of which one
     must bear it out: a copy is dated when it was copied.
@@ -56,13 +55,32 @@ def standing_of(
     named = manifest_date is None or abs(manifest_date - ended_at) <= CLOCK_TOLERANCE
     if not named or not any(abs(date - ended_at) <= CLOCK_TOLERANCE for date in store_dates):
         return Standing.TIME_IN_DOUBT
-    if not is_complete:
-        return Standing.PARTIAL
-    return Standing.SOUND if is_scheduled else Standing.BY_HAND
+    return Standing.SOUND if is_complete else Standing.PARTIAL
 
 
-def is_for_slot(slot: datetime | None, ended_at: datetime, schedule: Schedule) -> bool:
-    """Say whether ``slot`` is a time of the schedule, and one that a run which ended then may have been made for."""
-    if slot is None or not slot <= ended_at <= slot + LONGEST_DELAY or isinstance(schedule, OnceSchedule):
-        return False
-    return slot in occurrences_between(schedule, slot - _INSTANT, slot)
+def times_served(schedule: Schedule, moments: Iterable[datetime]) -> list[datetime | None]:
+    """Return for each of ``moments``, in the order of commits, the time of ``schedule`` that it is the first to serve.
+
+    That is the last one before it, if it is not more than ``LONGEST_DELAY`` ago and none that was committed earlier has it. ``None`` is what is further:
+    made by hand, or again.
+    """
+    found: list[datetime | None] = []
+    taken: set[datetime] = set()
+    window = 0
+    for moment in moments:
+        occurrence, window = _last_occurrence(schedule, moment, window)
+        found.append(None if occurrence is None or occurrence in taken else occurrence)
+        if occurrence is not None:
+            taken.add(occurrence)
+    return found
+
+
+def _last_occurrence(schedule: Schedule, moment: datetime, start: int) -> tuple[datetime | None, int]:
+    """Look back a little, then further: a schedule by the minute has thousands of times in ``LONGEST_DELAY``. Begin where it was found last."""
+    if isinstance(schedule, OnceSchedule):
+        return None, 0
+    for window in range(max(start - 1, 0), len(_LOOKS_BACK)):
+        occurrences = occurrences_between(schedule, moment - _LOOKS_BACK[window], moment)
+        if occurrences:
+            return occurrences[-1], window
+    return None, len(_LOOKS_BACK) - 1
