@@ -157,7 +157,8 @@ def _require_fitting(url: str, choices: RestoreChoices) -> None:
     }
     scheme = url.partition(":")[0]
     for option, is_given in given.items():
-        if is_given and scheme not in ("postgresql", "postgres"):
+        of_mariadb = option == "--create-roles-with-logins" and scheme in ("mariadb", "mysql")
+        if is_given and not of_mariadb and scheme not in ("postgresql", "postgres"):
             raise UsageInvalid(f"{option} is for PostgreSQL", expected="--to postgresql://...", found=f"{scheme}:")
     if choices.into_schema is not None and not choices.tables:
         raise UsageInvalid("--into-schema goes with --table", expected="--table SCHEMA.TABLE", found="a whole database")

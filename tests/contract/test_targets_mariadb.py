@@ -13,6 +13,7 @@ from drorch import errors
 from drorch.sources.interface import Level, RestoreChoices, RestoreOutcome
 from drorch.sources.mariadb import switch as switching
 from drorch.sources.mariadb.failures import ConnectionLost
+from drorch.sources.mariadb.options import RolesChoice
 from drorch.sources.mariadb.session import Session
 from tests.support.mariadb import MariadbServer
 from tests.support.memory_content import MemoryContent, SilentObserver, read_capture
@@ -234,6 +235,7 @@ def test_accounts_that_are_missing_stand_in_the_way(mariadb: MariadbServer) -> N
     name = mariadb.new_database("create table t (a int)", prefix="land")
     mariadb.run(
         "create definer = gone@'%' procedure p() select 1",
+        "create definer = gone@'%' trigger watch before insert on t for each row set new.a = 1",
         "create definer = gone@'%' sql security definer view v as select a from t",
         f"grant select on `{name}`.* to readers",
         f"grant select (a), insert on `{name}`.t to gone@'%' with grant option",
@@ -266,8 +268,36 @@ def test_accounts_that_are_missing_stand_in_the_way(mariadb: MariadbServer) -> N
     assert mariadb.run(f"select definer from information_schema.routines where routine_schema = '{name}_c'") == [
         ("drorch_admin@%",)
     ]
+    security = f"select security_type from information_schema.%s where %s_schema = '{name}_c'"
+    for place in (("views", "table"), ("routines", "routine")):
+        assert mariadb.run(security % place) == [("INVOKER",)]  # not with an administrator's rights
     assert any("grants are left out" in line for line in nobody.by_hand)
+    assert any(line.startswith("trigger watch runs with the rights of the account") for line in nobody.by_hand)
     mariadb.run("drop user stays@'%'")
+
+
+def test_accounts_come_with_their_hashes_when_both_sides_say_so(mariadb: MariadbServer) -> None:
+    mariadb.run(
+        "create user logs@'%' identified by 'logs-canary' require ssl", "create user member@'%' identified by 'x'"
+    )
+    name = mariadb.new_database("create table t (a int)", prefix="land")
+    mariadb.run(
+        "create role group_of_it",
+        f"grant select on `{name}`.* to group_of_it",
+        f"grant insert on `{name}`.* to logs@'%'",
+    )
+    mariadb.run("grant group_of_it to member@'%'")
+    with mariadb.source(mariadb.location(name), roles=RolesChoice.WITH_PASSWORDS).capture() as capture:
+        content = read_capture(capture)
+    mariadb.run("drop user logs@'%', member@'%'", "drop role group_of_it")
+    outcome = restore(mariadb, content, f"{name}_back", create_logins=True)
+    assert not any("is locked" in line for line in outcome.by_hand)
+    words = {"unix_socket": None, "host": "127.0.0.1", "port": mariadb.port, "user": "logs", "password": "logs-canary"}
+    mariadb.run("insert into t values (1)", database=f"{name}_back", ssl_ca=str(mariadb.authority), **words)
+    assert mariadb.run("select user from mysql.roles_mapping where role = 'group_of_it' and admin_option = 'N'") == [
+        ("member",)
+    ]
+    mariadb.run("drop user logs@'%', member@'%'", "drop role group_of_it")
 
 
 def test_an_older_server_a_foreign_engine_a_missing_engine(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from drorch.errors import ObjectCorrupt
@@ -23,6 +23,8 @@ _PRIVILEGES = {
     "DELETE VERSIONING ROWS": "DELETE HISTORY",
 }
 _PRIVILEGE = re.compile(r"[A-Z ]+")
+_PLUGIN = re.compile(r"[a-z0-9_]+")
+_HASH = re.compile(r"[A-Za-z0-9*+/=$.]+")
 _ROUTINES = ("FUNCTION", "PROCEDURE", "PACKAGE", "PACKAGE BODY")
 
 
@@ -173,9 +175,13 @@ def encode_accounts(documents: Iterable[dict[str, Any]]) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accounts:
-    """What the ``roles`` stream says. ``memberships`` are role, member and whether the member may pass it on."""
+    """What the ``roles`` stream says. ``memberships`` are role, member and whether the member may pass it on.
+
+    ``logins`` has the ``IDENTIFIED ...`` of accounts whose hash was kept.
+    """
 
     roles: frozenset[str] = frozenset()
+    logins: Mapping[str, str] = field(default_factory=dict)
     memberships: tuple[tuple[str, str, bool], ...] = ()
     grants: tuple[Grant, ...] = ()
 
@@ -186,6 +192,7 @@ def decode_accounts(pieces: Iterable[Bytes]) -> Accounts:
         lines = [json.loads(line) for line in b"".join(pieces).splitlines()]
         return Accounts(
             roles=frozenset(str(one["name"]) for one in lines if one["kind"] == "account" and one["role"]),
+            logins=dict(_logins(lines)),
             memberships=tuple(
                 (str(one["role"]), str(one["member"]), bool(one["admin"]))
                 for one in lines
@@ -195,6 +202,18 @@ def decode_accounts(pieces: Iterable[Bytes]) -> Accounts:
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ObjectCorrupt("the roles stream is not one of a MariaDB database") from error
+
+
+def _logins(lines: Iterable[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield what makes accounts log in as they did; one whose hash has no usual form is left out."""
+    for line in lines:
+        if line["kind"] != "account" or line["role"] or not line.get("secret"):
+            continue
+        secret = json.loads(line["secret"])
+        plugin, hashed = str(secret.get("plugin", "")), str(secret.get("authentication_string", ""))
+        if _PLUGIN.fullmatch(plugin) and _HASH.fullmatch(hashed):
+            tls = {"ANY": " REQUIRE SSL", "X509": " REQUIRE X509"}.get(str(line.get("tls", "")), "")
+            yield str(line["name"]), f"IDENTIFIED VIA {plugin} USING '{hashed}'{tls}"
 
 
 def _grant(line: dict[str, Any]) -> Grant:

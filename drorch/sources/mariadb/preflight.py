@@ -66,6 +66,8 @@ def missing_accounts(selection: Selection, choices: RestoreChoices, there: froze
     if there is None or choices.no_owner:
         return []
     needed = {choices.map_roles.get(one, one) for one in selection.needed_accounts}
+    if choices.create_logins:
+        needed |= {member for _, member, _ in selection.accounts.memberships}
     return sorted(one for one in needed - there)
 
 
@@ -165,8 +167,9 @@ def _about_accounts(
     if server.accounts is None:
         yield Finding(level=Level.NOTE, text="this account may not see whether the accounts that are needed exist")
     missing = missing_accounts(selection, choices, server.accounts)
-    if missing and choices.create_roles:
-        yield Finding(level=Level.NOTE, text=f"accounts will be made, locked: {_listed(missing)}")
+    if missing and (choices.create_roles or choices.create_logins):
+        how = "as they log in" if choices.create_logins else "locked"
+        yield Finding(level=Level.NOTE, text=f"accounts will be made, {how}: {_listed(missing)}")
     elif missing:
         yield _stop(
             f"accounts that run or may use objects are missing: {_listed(missing)}",
@@ -199,6 +202,12 @@ def by_hand(selection: Selection, choices: RestoreChoices) -> list[str]:
         f"{one.name} shows another server's rows and is not made; its definition, without a password: {one.sql}"
         for one in selection.schema.of(Kind.REMOTE_TABLE)
     ]
+    if choices.no_owner:
+        told += [
+            f"{one.kind.value} {one.name} runs with the rights of the account that restores (--no-owner): look at it"
+            for one in selection.schema.of(Kind.TRIGGER, Kind.EVENT, Kind.PACKAGE, Kind.PACKAGE_BODY)
+            if one.definer is not None
+        ]
     if choices.no_owner and selection.accounts.grants:
         told.append(f"{len(selection.accounts.grants)} grants are left out (--no-owner)")
     return told

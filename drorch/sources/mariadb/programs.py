@@ -19,6 +19,7 @@ _EVENT = re.compile(
     r"(?:ENABLE|DISABLE ON SLAVE|DISABLE)",
     re.DOTALL,
 )
+_VIEW_SECURITY = re.compile(r"\A(CREATE (?:ALGORITHM=\w+ )?)SQL SECURITY DEFINER ")
 _CREATE = re.compile(r"\A\s*CREATE\s+(?:OR\s+REPLACE\s+)?", re.IGNORECASE)
 _RESET = (
     "SET character_set_client = utf8mb4, collation_connection = utf8mb4_general_ci, time_zone = '+00:00',"
@@ -76,9 +77,15 @@ def _vanished_events(
 
 
 def make_program(session: Session, definition: Definition, definer: Definer) -> None:
-    """Run one definition in the database that the session uses; raise ``ServerRefused``."""
+    """Run one definition in the database that the session uses; raise ``ServerRefused``.
+
+    What loses its definer must not run with the rights of whoever restores: views and routines then ask with their caller's.
+    """
     old = definition.definer
-    sql = definition.sql if old is None else definition.with_definer(definer(old))
+    new = None if old is None else definer(old)
+    sql = definition.sql if old is None else definition.with_definer(new)
+    if old is not None and new is None and definition.kind is Kind.VIEW:
+        sql = _VIEW_SECURITY.sub(r"\1SQL SECURITY INVOKER ", sql, count=1)
     if definition.kind is Kind.EVENT:
         sql = _EVENT.sub(lambda found: found[1] + "DISABLE", sql, count=1)
     sql = _CREATE.sub("CREATE OR REPLACE ", sql, count=1)
@@ -92,6 +99,8 @@ def make_program(session: Session, definition: Definition, definer: Definer) -> 
     try:
         session.run("SET " + ", ".join(settings))
         session.run(sql)
+        if old is not None and new is None and definition.kind in (Kind.FUNCTION, Kind.PROCEDURE):
+            session.run(f"ALTER {definition.kind.value} {identifier(definition.name)} SQL SECURITY INVOKER")
     finally:
         session.run(_RESET)
 

@@ -110,16 +110,18 @@ class MariadbTarget:
         return findings(session, content, selection, choices, name, server)
 
     def _make_accounts(self, session: Session, selection: Selection, choices: RestoreChoices) -> list[str]:
-        if not choices.create_roles:
+        if not choices.create_roles and not choices.create_logins:
             return []
         told = []
         there = existing_accounts(session)
         for name in missing_accounts(selection, choices, there):
-            is_role = name in selection.accounts.roles
-            session.run(
-                f"CREATE {'ROLE' if is_role else 'USER'} {account(name)}" + ("" if is_role else " ACCOUNT LOCK")
-            )
-            if not is_role:
+            login = selection.accounts.logins.get(name) if choices.create_logins else None
+            if name in selection.accounts.roles:
+                session.run(f"CREATE ROLE {account(name)}")
+            elif login is not None:
+                session.run(f"CREATE USER {account(name)} {login}")
+            else:
+                session.run(f"CREATE USER {account(name)} ACCOUNT LOCK")
                 told.append(f"account {name} was made without a password and is locked")
         there = existing_accounts(session) or frozenset()
         for role, member, is_admin in selection.accounts.memberships:
