@@ -4,7 +4,6 @@
     ├── Bug                         1   a broken invariant of ours; never caught below the command line
     ├── UsageInvalid                2   the command line
     ├── NothingDone                 4   busy, or outside the window
-    │   ├── ConfirmationMissing     4   a plan that deletes much waits for a word
     │   └── RunVoided*              4   a pack that the run relied on is being swept
     ├── PolicyError                10-19
     │   ├── PolicyInvalid          10   ├── SettingsInvalid     11   ├── SecretUnavailable  12
@@ -84,17 +83,10 @@ class UsageInvalid(DrorchError):
 
 
 class NothingDone(DrorchError):
-    """Nothing was done and nothing is wrong: another run holds the source, or it is outside its window."""
+    """Nothing was done and nothing is wrong: another run holds the source, it is outside its window, or a plan wants a word."""
 
     exit_code = 4
     slug = "nothing-done"
-
-
-class ConfirmationMissing(NothingDone):
-    """What is planned deletes so much that somebody must say so in so many words. Nothing was done."""
-
-    exit_code = 4
-    slug = "confirmation-missing"
 
 
 class RunVoided(NothingDone):

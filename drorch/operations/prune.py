@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from drorch.catalog.interface import Catalog, CopyState, EventRecord, Severity
 from drorch.clock import Clock
 from drorch.errors import (
-    ConfirmationMissing,
     DrorchError,
     IntegrityError,
+    NothingDone,
     PolicyUnknown,
     StoreDenied,
     StoreError,
@@ -371,7 +371,7 @@ def run(
 ) -> PruneReport:
     """Carry out ``plan``; every store and lane by itself, what breaks one off is in the report.
 
-    ``require_fit`` raises ``StoreUnfit`` for a store that does not keep what a sweep relies on. Raises ``ConfirmationMissing`` before anything is done
+    ``require_fit`` raises ``StoreUnfit`` for a store that does not keep what a sweep relies on. Raises ``NothingDone`` before anything is done
     when the plan has doubts and ``confirmed`` is not its digest, ``UsageInvalid`` when another plan was confirmed.
     """
     _require_confirmed(plan, confirmed)
@@ -406,7 +406,7 @@ def _require_confirmed(plan: PrunePlan, confirmed: str) -> None:
             hint="look at it again: `drorch prune --plan`",
         )
     if plan.doubts and not confirmed:
-        raise ConfirmationMissing(
+        raise NothingDone(
             f"the plan needs somebody's word: {plan.doubts[0]}",
             expected=f"--confirm {plan.digest}",
             found=f"{len(plan.doubts)} points of doubt" if len(plan.doubts) > 1 else "none",

@@ -13,7 +13,7 @@ import pytest
 
 from drorch.catalog.interface import Catalog, CopyState
 from drorch.catalog.sqlite import open_sqlite
-from drorch.errors import ConfirmationMissing, PolicyUnknown, StoreUnavailable, StoreUnfit, UsageInvalid
+from drorch.errors import NothingDone, PolicyUnknown, StoreUnavailable, StoreUnfit, UsageInvalid
 from drorch.format import names
 from drorch.format.manifest import Result
 from drorch.format.retire_list import HoldKind, HoldWord
@@ -166,7 +166,7 @@ def test_a_plan_that_removes_much_waits_for_a_word(week: Office) -> None:
     assert len(plan.doubts) == 2
     assert "3 of 7 snapshots of land would go in store0: more than a quarter" in plan.doubts
     common: dict[str, Any] = {"key": HOUSEHOLD.maintainer, "catalog": week.catalog, "clock": week.clock, "heads": {}}
-    with pytest.raises(ConfirmationMissing, match="more than a quarter"):
+    with pytest.raises(NothingDone, match="more than a quarter"):
         prune.run(week.repository, plan, **common)
     with pytest.raises(UsageInvalid):
         prune.run(week.repository, plan, confirmed="0" * 12, **common)
