@@ -31,7 +31,7 @@ SHOWN_DIFFERENCES = 10
 PARTIAL = 3
 _BY_COMMAND = "command:"
 _TO = (
-    "postgresql://USER@HOST/DB, sqlite:///FILE, files:///DIRECTORY; for what a command wrote: command:TARGET,"
+    "postgresql://USER@HOST/DB, mariadb://USER@HOST/DB, sqlite:///FILE, files:///DIRECTORY; for what a command wrote: command:TARGET,"
     " by the policy's own restore command, or file:PATH, the bytes as they are."
 )
 
