@@ -83,16 +83,24 @@ def _run_many(wiring: Wiring, chosen: Chosen, results: Results, asked: str, outp
     with closing(run_many(wiring, runner, chosen.pairs, asked, interruption, output)) as ended:
         for pair, outcome in ended:
             results.add(pair[1].address, outcome)
-            if not shows_each:
-                continue
-            if isinstance(outcome, DrorchError):
-                output.lines([] if output.quiet else [failure_line(pair[1].address, outcome)])
-            elif not (output.quiet and outcome.complete):
-                output.lines(_report_lines(outcome, wiring, alone=False))
+            if shows_each:
+                _tell_one(wiring, pair[1].address, outcome, output)
     results.sort([promise.address for _, promise in chosen.pairs])
     results.duration_seconds = wiring.clock.monotonic_seconds() - started
     if not output.as_json and (output.is_terminal or not results.are_good) and not (output.quiet and results.are_good):
         output.lines(summary_lines(results, asked))
+
+
+def _tell_one(wiring: Wiring, address: str, outcome: BackupReport | DrorchError, output: Output) -> None:
+    """Write the line of one of many sources; a reader that left stops no backup."""
+    if isinstance(outcome, DrorchError):
+        lines = [] if output.quiet else [failure_line(address, outcome)]
+    else:
+        lines = [] if output.quiet and outcome.complete else _report_lines(outcome, wiring, alone=False)
+    try:
+        output.lines(lines)
+    except BrokenPipeError:
+        output.go_on_unheard()
 
 
 def _with_last_good(wiring: Wiring, address: str, error: DrorchError) -> DrorchError:

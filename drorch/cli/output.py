@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import textwrap
@@ -43,6 +44,11 @@ class Output:
         """Write lines of a result."""
         for line in lines:
             self._results.write(line.rstrip() + "\n")
+        self._results.flush()  # whoever reads along sees what has ended, not what fits into a buffer
+
+    def go_on_unheard(self) -> None:
+        """Write results nowhere from now on: their reader left, and what is being done is worth doing without."""
+        self._results = sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - until the exit
 
     def message(self, text: str) -> None:
         """Write one line that is not a result."""

@@ -14,6 +14,7 @@ from drorch.cli.passwords import password_at
 from drorch.cli.private_keys import key_options, read_recipient
 from drorch.cli.progress import Silent, observer
 from drorch.cli.repositories import Where, known_lanes, repository, store_options
+from drorch.cli.restore_many import ManyRequest, policy_of_many, restore_many
 from drorch.cli.times import parse_time
 from drorch.errors import DecisionNeeded, PolicyUnknown, UsageInvalid
 from drorch.operations import restore
@@ -87,6 +88,7 @@ def command(
     """Restore a snapshot, checked chunk by chunk, and compared with what was captured.
 
     A target with data in it is refused; --replace restores beside it and swaps at the end, and the old one stays.
+    latest:POLICY into a server without a database restores every source of a fan-out policy under its own name.
     On a bare machine --store and --key are enough; the credentials are those of the usual AWS variables.
     """
     settings = invocation.settings_or_bare()
@@ -107,6 +109,18 @@ def command(
     )
     _require_fitting(target_url, choices)
     with invocation.wiring(settings) as wiring:
+        many = policy_of_many(snapshot, target_url)
+        if many is not None:
+            request = ManyRequest(
+                policy=many,
+                server_url=target_url,
+                choices=choices,
+                before=None if before is None else parse_time(before, settings.time_zone),
+                only_plan=only_plan,
+                recipient=read_recipient(key_path, passphrase_file),
+                password=password_at(to_password, "--to-password", settings),
+            )
+            return restore_many(wiring, repository(wiring, where, invocation.output), request, invocation.output)
         by_command = target_url.startswith(_BY_COMMAND)
         if by_command and to_password is not None:
             raise UsageInvalid(

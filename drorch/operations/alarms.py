@@ -67,7 +67,7 @@ def _of_promise(promise: SourcePromise, seen: Sequence[SeenDatabase], asked: Run
             subject=promise.address,
             policy=policy,
             text=f"{server_of(promise.source)} could not be asked for its databases",
-            details=(asked.error_message or "no reason was kept").removeprefix(f"{promise.address}: "),
+            details=_why(asked).removeprefix(f"{promise.address}: "),
             remedy=f"drorch doctor {policy}",
         )
     expected = discovery_of(promise).expect
@@ -80,6 +80,11 @@ def _of_promise(promise: SourcePromise, seen: Sequence[SeenDatabase], asked: Run
             text=f"expected {expected} databases, found {count}",
             remedy=f"drorch policy show {policy}",
         )
+
+
+def _why(asked: RunRecord) -> str:
+    told = asked.error_message or "no reason was kept"
+    return f"{told}: {asked.hint}" if asked.hint else told
 
 
 def _present(promise: SourcePromise, seen: Sequence[SeenDatabase]) -> tuple[str, ...]:

@@ -6,7 +6,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from drorch.errors import DrorchError, SourceLocked, SourceLoginFailed, SourceRightsMissing, SourceUnreachable
+from drorch.errors import (
+    DecisionNeeded,
+    DrorchError,
+    SourceLocked,
+    SourceLoginFailed,
+    SourceRightsMissing,
+    SourceUnreachable,
+)
 
 # What libpq and the drivers say, in the words of a list; the first that is found in the error counts.
 _SAID = (
@@ -77,6 +84,9 @@ def cause_of(address: str, failure: Failure) -> Cause:
     if failure.slug == SourceLocked.slug and "lock timeout" in said:
         match = _LOCKED.search(said)
         return Cause(text="table locked for too long", detail=match[1] if match else "")
+    if failure.slug == DecisionNeeded.slug and failure.found:
+        name = address.partition("/")[2] or address
+        message = failure.found.split("\n", maxsplit=1)[0].replace(name, "it")
     text = " ".join(_URL.sub("it", message.replace(address, "it")).split())
     if failure.slug == SourceRightsMissing.slug:  # how many it may not read differs; the cause does not
         text = _NUMBER.sub("some", text, count=1)

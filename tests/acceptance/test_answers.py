@@ -22,6 +22,7 @@ from tests.support.installations import (
     Answer,
     Installation,
     Town,
+    land_policy,
     new_name,
     run,
 )
@@ -171,6 +172,18 @@ def close(installation: Installation, _town: Town, _place: Path) -> Answer:
     return installation.drorch("source", "close", "land", *words)
 
 
+def restore_many(installation: Installation, town: Town, place: Path) -> Answer:
+    """Restore all of a policy that asks its server; the account may already be there."""
+    name = new_name("many")
+    town.server.run(f'create database "{name}"')
+    text = land_policy(town.server, "", "many").replace("    database: \n", f"    databases: {{match: [{name}]}}\n")
+    installation.policy("many", text)
+    installation.drorch("backup", "many")
+    town.server.run(f'drop database "{name}"')
+    del place
+    return installation.restore("latest:many", town.url(""), "--json")
+
+
 # name of the case -> command, schema, how to ask
 CASES: dict[str, tuple[str, str, Ask]] = {
     "init": ("init", "init", init),
@@ -201,6 +214,7 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "snapshots show": ("snapshots show", "snapshot", asked("snapshots", "show", "latest:civil")),
     "snapshots show with a key": ("snapshots show", "snapshot", opened_snapshot),
     "restore": ("restore", "restore", restore),
+    "restore of many": ("restore", "restore-many", restore_many),
     "restore plan": ("restore", "restore-plan", plan),
     "restore plan that stops": ("restore", "restore-plan", stopped_plan),
     "verify": ("verify", "verify", asked("verify", "--read-data", "100")),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.installations import COMMAND, Custodian, Installation, run
+from tests.support.installations import COMMAND, Custodian, Installation, end, equal, run, socket_url
 from tests.support.province import Province, province
 
 DISTRICTS = 40
@@ -96,6 +98,139 @@ def test_each_source_is_addressed_by_its_name(districts: Province) -> None:
     installation.drorch("doctor", source).told("nothing stands in the way")
     installation.drorch("status", source).told(source)
     installation.drorch("backup", f"{SHORT}/d999", expect=14).told("there is no source `district-land/d999`")
+
+
+FOUND = """\
+name: found
+source:
+  postgresql:
+    host: 127.0.0.1
+    port: {port}
+    user: province_backup
+    password: file:secrets/districts
+    tls_authority: {authority}
+    databases:
+      match: ["land_d00?"]
+      except: ["land_d00[4-9]"]
+      expect: 4
+schedule: "0 22 * * *"
+spread: 4h
+"""
+
+
+@pytest.fixture
+def found(districts: Province) -> Iterator[Province]:
+    """A policy that asks the server of the west for four of its databases; whatever a test does to them is undone."""
+    west = districts.west
+    districts.installation.policy("found", FOUND.format(port=west.port, authority=west.authority))
+    yield districts
+    (districts.installation.base / "policies/found.yaml").unlink()
+    west.run("grant connect on database postgres, template1 to public")
+    west.run("drop database if exists hr")
+    if west.run("select 1 from pg_database where datname = 'merged'"):
+        west.run("alter database merged rename to land_d002")
+
+
+def test_the_server_is_asked_and_all_of_it_is_restored_under_its_own_names(found: Province) -> None:
+    installation, east = found.installation, found.east
+    document = installation.drorch("backup", "found", "--json").json()
+    names = [f"land_d00{number}" for number in range(4)]
+    assert [one["source"] for one in document["snapshots"]] == [f"found/{name}" for name in names]
+    assert [(one["databases"], one["expected"], one["gone"]) for one in document["discovered"]] == [(4, 4, [])]
+    installation.drorch("backup", "found/land_d001").told("found/land_d001 ok")
+    installation.drorch("doctor", "found/land_d001").told("nothing stands in the way")
+
+    to = socket_url(east, "")
+    plan = installation.restore("latest:found", to, "--plan", "--create-roles")
+    plan.told("PLAN 4 of 4 databases of found can be restored")
+    answer = installation.restore("latest:found", to, "--create-roles")
+    answer.fits()
+    answer.told("OK 4 of 4 databases of found are as at backup", "land_d003", "ok 2 tables, 51 rows")
+    for name in names[::3]:
+        equal("postgresql", socket_url(found.west, name), socket_url(east, name), programs=east.programs)
+
+    east.run("drop database land_d002")
+    again = installation.restore("latest:found", to, "--create-roles", expect=3)
+    again.told("PARTIAL 1 of 4 databases of found are as at backup", "3 database it exists and has")
+    for name in names:
+        east.run(f"drop database {name}")
+
+
+def test_what_is_gone_stays_until_it_is_retired(found: Province) -> None:
+    installation, west = found.installation, found.west
+    installation.drorch("backup", "found")
+    west.run("create database hr")
+    west.run("alter database land_d002 rename to merged")
+    answer = installation.drorch("backup", "found", expect=3)
+    answer.told("found: expected 4 databases on", "found 3", "found/land_d002 is gone: drorch source retire")
+    answer.fits()
+    status = installation.drorch("status", "--all", "--check", expect=3)
+    status.told("GONE found/land_d002 on the server until", "try: drorch source retire found/land_d002 --reason TEXT")
+    status.told("OPEN 127.0.0.1", "2 databases in no policy: hr, merged", "COUNT found expected 4 databases, found 3")
+    status.told("note one database", "both back up")
+    installation.drorch("backup", "found/land_d002", expect=28).told("the server does not have it any more")
+    assert {
+        one["source"]: one["state"]
+        for one in installation.drorch("source", "list", "found", "--json").json()["sources"]
+    }["found/land_d002"] == "gone"
+    installation.drorch("source", "retire", "found/land_d002", "--reason", "merged into land_d001")
+    assert "land_d002" not in installation.drorch("status", "found").out
+    installation.snapshots("found/land_d002")[0]  # what was stored stays
+    west.run("alter database merged rename to land_d002; drop database hr")
+    installation.drorch("backup", "found").told("found/land_d002 ok")
+    installation.drorch("status", "found", "--check")
+
+
+def test_a_server_that_cannot_be_asked_is_a_failure_and_no_empty_list(found: Province) -> None:
+    installation, west = found.installation, found.west
+    installation.drorch("backup", "found")
+    west.run("revoke connect on database postgres, template1 from public")
+    answer = installation.drorch("backup", "found", expect=23)
+    answer.told("found: no connection to the server", "permission denied for database")
+    status = installation.drorch("status", "found", "--check", expect=3)
+    status.told("FAILED found", "could not be asked for its databases", "Protected 4 of 4")
+    assert "GONE" not in status.out
+    installation.drorch("history", "found").told("discovery", "failed: source-rights")
+    west.run("grant connect on database postgres, template1 to public")
+    installation.policy(
+        "found", FOUND.replace("land_d00?", "cadastre_*").format(port=west.port, authority=west.authority)
+    )
+    installation.drorch("backup", "found", expect=28).told("no database that the policy means", "cadastre_*")
+
+
+def test_a_list_without_a_column_that_the_policy_needs(found: Province) -> None:
+    path = found.installation.base / "policies/districts.csv"
+    whole = path.read_text()
+    try:
+        path.write_text("\n".join(",".join(line.split(",")[:2] + line.split(",")[3:]) for line in whole.splitlines()))
+        answer = found.installation.drorch("backup", SHORT, expect=10)
+    finally:
+        path.write_text(whole)
+    answer.told("no column fills `{database}`")
+
+
+def test_ctrl_c_ends_all_of_them_and_the_next_run_goes_on(districts: Province) -> None:
+    installation = districts.installation
+    process = installation.start("backup", SHORT)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()  # one has ended, others run
+        began = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)
+        _out, err = process.communicate(timeout=30)
+        assert (process.returncode, time.monotonic() - began < 8) == (130, True)
+        assert "interrupted" in err
+    finally:
+        end(process)
+    assert districts.west.run("select 1 from pg_stat_activity where application_name like 'drorch%'") == []
+    running = [
+        one
+        for one in installation.drorch("history", "--json", "--limit", "60").json()["runs"]
+        if one["state"] == "running"
+    ]
+    assert len(running) <= 1, "what could not be ended in time is found as crashed by the next run"
+    installation.drorch("backup", SHORT)
+    installation.drorch("status", "--check", SHORT)
 
 
 @pytest.mark.slow
