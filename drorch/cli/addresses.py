@@ -8,6 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from drorch.errors import DrorchError
+from drorch.policy.model import Policy
 from drorch.settings import Settings, load_policies, load_settings, process_environment
 
 _LATEST = "latest:"
@@ -42,10 +43,29 @@ def _addresses(context: click.Context, incomplete: str) -> list[str]:
     except DrorchError:
         return []
     if "/" in incomplete:
-        names = [promise.address for policy in policies for promise in policy.sources()]
+        names = [address for policy in policies for address in _sources(settings, policy, incomplete)]
     else:
         names = [policy.name for policy in policies]
     return [name for name in names if name.startswith(incomplete)]
+
+
+def _sources(settings: Settings, policy: Policy, incomplete: str) -> list[str]:
+    """Return the sources of a policy; those of a server as it was last seen."""
+    if policy.name != incomplete.partition("/")[0]:
+        return []
+    if not any(promise.needs_discovery for promise in policy.promises):
+        return [promise.address for promise in policy.promises]
+    from drorch.operations.seen import known_promises
+    from drorch.wiring import Wiring
+
+    try:
+        with Wiring(settings) as wiring:
+            seen = wiring.catalog().seen_databases()
+    except DrorchError:
+        return []
+    return [
+        one.address for promise in policy.promises if promise.needs_discovery for one in known_promises(promise, seen)
+    ]
 
 
 def _settings(context: click.Context) -> Settings | None:

@@ -10,8 +10,9 @@ from drorch import __version__
 from drorch.cli.addresses import complete_source
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, finding_lines, wrapped
-from drorch.errors import DrorchError, PolicyInvalid, SourceUnsupported
+from drorch.errors import DrorchError, PolicyInvalid, SourceMissing
 from drorch.format.keyfile import HostKeyFile
+from drorch.operations.at_once import Job, Limits, Place, results
 from drorch.operations.examine import (
     Examined,
     examine_clock,
@@ -33,6 +34,7 @@ from drorch.operations.examine import (
 from drorch.operations.examine_sizes import SEEN_RUNS, Places, examine_directory_stores, examine_sizes
 from drorch.operations.initialise import help_objects
 from drorch.policy.assembly import LoadedPolicies
+from drorch.policy.discovery import chosen, discovery_of, server_of
 from drorch.policy.installation import S3Store
 from drorch.policy.model import CommandSource, MariadbSource, Policy, PostgresqlSource, SourcePromise
 from drorch.policy.secret import SecretReference
@@ -40,6 +42,7 @@ from drorch.settings import Settings, load_policies
 from drorch.sources.interface import Level
 from drorch.wiring import Wiring, help_files
 
+_MOST_SOURCES = 8  # told one by one
 _ALL_ROLES = {"backup", "drill", "maintenance"}
 
 
@@ -80,8 +83,9 @@ def _chapters(
     full = examine_directory_stores(settings.stores, settings.limits.keep_free_percent)
     yield "stores", [*_stores(wiring, key), *full]
     yield "policies", list(_policies(loaded))
-    for promise in promises:
-        yield promise.address, [*_source(wiring, promise), *_hooks(wiring, loaded, promise)]
+    named, about_servers = _named(wiring, promises, policy or "")
+    yield from about_servers
+    yield from _sources(wiring, loaded, named)
     if policy is not None:
         yield "room and time", list(_sizes(wiring, *loaded.find(policy), policy))
 
@@ -172,12 +176,65 @@ def _policies(loaded: LoadedPolicies) -> Iterator[Examined]:
         yield note("there is no policy yet", "drorch policy new NAME")
 
 
-def _source(wiring: Wiring, promise: SourcePromise) -> Iterator[Examined]:
-    if promise.needs_discovery:
-        yield failed(
-            "this version does not look for databases by itself", "name each database in a policy", SourceUnsupported
+def _named(
+    wiring: Wiring, promises: Sequence[SourcePromise], address: str
+) -> tuple[list[SourcePromise], list[tuple[str, list[Examined]]]]:
+    """Return the sources that ``address`` means, servers asked for theirs, and what there is to say about the servers."""
+    named: list[SourcePromise] = []
+    chapters: list[tuple[str, list[Examined]]] = []
+    for promise in promises:
+        if not promise.needs_discovery:
+            named.append(promise)
+            continue
+        found, told = _asked(wiring, promise)
+        named += [one for one in found if "/" not in address or one.address == address]
+        chapters.append((promise.address, [told]))
+        if "/" in address and found and not any(one.address == address for one in found):
+            chapters.append((address, [failed("the server has no such database", "look for it there", SourceMissing)]))
+    return named, chapters
+
+
+def _asked(wiring: Wiring, promise: SourcePromise) -> tuple[list[SourcePromise], Examined]:
+    """Ask a server for its databases; nothing is recorded."""
+    discovery = discovery_of(promise)
+    try:
+        names = chosen(discovery, wiring.server(promise).databases())
+    except DrorchError as error:
+        return [], of_error(error, promise.address)
+    told = f"{len(names)} databases on {server_of(promise.source)}"
+    if not names:
+        return [], failed(
+            f"{told} are like {', '.join(discovery.match)}", "look at `match` and `except`", SourceMissing
         )
-        return
+    found = [promise.discovered(name) for name in names]
+    if discovery.expect not in (None, len(names)):
+        return found, note(f"{told}; the policy expects {discovery.expect}", "`expect` is an alarm in `drorch status`")
+    return found, ok(told)
+
+
+def _sources(
+    wiring: Wiring, loaded: LoadedPolicies, promises: Sequence[SourcePromise]
+) -> Iterator[tuple[str, list[Examined]]]:
+    """Yield what was found of each source, several asked at once: a dead server keeps nobody waiting but itself."""
+    limits = wiring.settings.limits
+    found: dict[str, list[Examined]] = {}
+
+    def act(promise: SourcePromise, place: Place) -> list[Examined]:
+        place.waits()
+        return [*_source(wiring, promise), *_hooks(wiring, loaded, promise)]
+
+    for promise, examined in results(
+        [Job(work=promise, server=server_of(promise.source)) for promise in promises],
+        act,
+        limits=Limits(in_all=limits.parallel_runs, per_server=limits.parallel_per_server),
+        monotonic_seconds=wiring.clock.monotonic_seconds,
+        abandon=lambda _error: None,
+    ):
+        found[promise.address] = examined
+    yield from ((promise.address, found[promise.address]) for promise in promises)
+
+
+def _source(wiring: Wiring, promise: SourcePromise) -> Iterator[Examined]:
     try:
         source = wiring.source(promise)
     except DrorchError as error:
@@ -209,7 +266,7 @@ def _tell(
     output: Output,
 ) -> None:
     lines = wrapped(f"drorch {__version__}, {settings.file}", 2)
-    for title, found in chapters:
+    for title, found in _worth_telling(chapters):
         lines += ["", title, *finding_lines([one.finding for one in found])]
     findings = [one.finding for _, found in chapters for one in found]
     bad = sum(finding.level in (Level.FAIL, Level.STOP) for finding in findings)
@@ -220,6 +277,18 @@ def _tell(
         lines.append("OK  nothing stands in the way of a backup")
         lines += [] if promises else ["  databases were not asked: drorch doctor POLICY"]
     output.lines(lines)
+
+
+def _worth_telling(chapters: Sequence[tuple[str, list[Examined]]]) -> Iterator[tuple[str, list[Examined]]]:
+    """Yield the chapters; of many sources only those with something to look at, and how many there are without."""
+    sources = [chapter for chapter in chapters if "/" in chapter[0]]
+    if len(sources) <= _MOST_SOURCES:
+        yield from chapters
+        return
+    quiet = [title for title, found in sources if all(one.finding.level is Level.OK for one in found)]
+    yield from (chapter for chapter in chapters if chapter[0] not in quiet)
+    if quiet:
+        yield f"{len(quiet)} of {len(sources)} sources", [ok("nothing stands in the way of any of them")]
 
 
 def _document(

@@ -29,8 +29,9 @@ def command(source: str | None, failed: bool, run_id: str | None, limit: int, in
             states = (
                 [state for state in RunState if state not in (RunState.COMPLETE, RunState.RUNNING)] if failed else []
             )
-            runs = catalog.runs(source=source, states=states, limit=limit)
-            runs = runs or catalog.runs(policy=source, states=states, limit=limit)
+            is_policy = source is not None and "/" not in source
+            runs = catalog.runs(policy=source, states=states, limit=limit) if is_policy else ()
+            runs = runs or catalog.runs(source=source, states=states, limit=limit)
         log = catalog.log_lines(runs[0].run_id) if run_id is not None else ()
     if invocation.output.as_json:
         invocation.output.document("drorch.history/1", _history(runs, log, run_id))

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from drorch.cli.addresses import complete_source
+from drorch.cli.chosen import known_sources
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import wrapped
 from drorch.cli.passwords import password_at
@@ -181,6 +182,8 @@ def grants(name: str, ask: bool, url: str | None, connect_password: str | None, 
             )
         password = password_at(connect_password, "--connect-password", settings)
         with invocation.wiring(settings) as wiring:
+            if "/" in name:
+                promises = known_sources(wiring.catalog(), promises, name)
             texts = [_asked(promise, url, password, wiring) for promise in promises]
     if invocation.output.as_json:
         listed = [{"source": promise.address, "text": text} for promise, text in zip(promises, texts, strict=True)]
@@ -196,9 +199,10 @@ def _asked(promise: SourcePromise, url: str | None, password: Callable[[], str] 
 
     if promise.needs_discovery:
         raise SourceUnsupported(
-            f"{promise.address}: this version does not look for databases by itself",
-            expected="a policy with `database:`, or the text without --ask and --connect",
-            found="`databases: {match: ...}`",
+            f"{promise.address} means all databases that its server has; each is asked by itself",
+            expected=f"{promise.address}/NAME, or the text without --ask and --connect",
+            found=promise.address,
+            hint=f"`drorch status {promise.policy_name} --all` lists them",
         )
     facts = wiring.postgresql_facts(promise, url, password)
     if url is not None:

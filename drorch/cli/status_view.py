@@ -153,6 +153,8 @@ class View:
     def _by_source(self) -> list[list[str]]:
         rows = [("SOURCE", "SNAPSHOT", "LAST GOOD", "RPO", "COPIES", "LAST RUN", "NEXT DUE")]
         for one in self._found.sources:
+            if one.standing is Standing.CLOSED and not one.copies_promised:
+                continue  # retired, or of a policy that is no more: `drorch source list` has it
             good = one.newest_good
             promise = "" if one.rpo_target_seconds is None else format_promise(one.rpo_target_seconds)
             rows.append(

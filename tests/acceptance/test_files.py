@@ -121,7 +121,9 @@ def test_what_cannot_be_read_makes_a_snapshot_that_counts_for_nothing(archive: I
     archive.restore("latest:scans", f"files://{tmp_path}/out")
     assert (tmp_path / "out/2024/Đức Trọng/ảnh.jpg").exists()
     part = archive.restore(never["snapshot"], f"files://{tmp_path}/part")
-    part.told("the snapshot is partial", "no content in the snapshot: 2024/Đức Trọng/ảnh.jpg (unreadable: permission denied)")
+    part.told(
+        "the snapshot is partial", "no content in the snapshot: 2024/Đức Trọng/ảnh.jpg (unreadable: permission denied)"
+    )
     assert not (tmp_path / "part/2024/Đức Trọng/ảnh.jpg").exists()
     archive.drorch("backup", "--failed")
     archive.drorch("status", "--check")
