@@ -140,20 +140,15 @@ def _run(
     ended.put(end)
 
 
-def _must_wait(job: Job[Work], line: Sequence[Job[Work]], running: Sequence[_Active[Work]]) -> bool:
-    """Return whether a job that it comes after has not ended yet."""
-    left = {one.name for one in (*line, *(active.job for active in running))} if job.after else frozenset[str]()
-    return bool(job.after & left)
-
-
 def _startable(line: list[Job[Work]], running: list[_Active[Work]], limits: Limits) -> Iterator[Job[Work]]:
     """Take from ``line`` and yield what may start now; the caller adds each to ``running`` before it asks for the next."""
+    left = {job.name for job in (*line, *(active.job for active in running))}  # what starts now has not ended either
     position = 0
     while position < len(line):
         held = sum(active.place.is_held for active in running)
         if held >= limits.in_all or len(running) >= limits.in_all + MOST_WAITING:
             return
-        if _must_wait(line[position], line, running):
+        if line[position].after & left:
             position += 1
             continue
         server = line[position].server
