@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.contestants import Bench, Contestant, Drorch, DumpOnly, Restic, drop_caches
@@ -27,8 +27,8 @@ from tests.support.seaweedfs import shared_server
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT.parent / "shared" / "bench" / "land-register.sql"
-ROWS = ("full", "unchanged", "restore")
-SCATTERED = "update parcel set note = 'sổ mới', updated = now() where id % 200 = 7;"
+ROWS = ("full", "unchanged", "scattered", "restore")
+SCATTERED = "update parcel set note = 'sổ mới', updated = now() where id % 200 = {number};\n"  # 0.5 % of the rows
 
 
 def main() -> int:
@@ -89,14 +89,13 @@ def _measure(bench: Bench, options: argparse.Namespace) -> dict[str, object]:
             DumpOnly(bench),
         ]
         contestants = [one for one in contestants if not wanted or one.name in wanted]
-        for contestant in contestants:
-            note("full", contestant, contestant.back_up)
-            _note_stored(bench, contestant, "full", stored)
         keepers = [one for one in contestants if one.bucket]
-        if "unchanged" in rows:
-            for contestant in keepers:
-                note("unchanged", contestant, contestant.back_up)
-                _note_stored(bench, contestant, "unchanged", stored)
+        for row in ("full", *(row for row in ("unchanged", "scattered") if row in rows)):
+            if row == "scattered":
+                bench.postgresql.execute("land", [SCATTERED.format(number=round_number)])
+            for contestant in contestants if row == "full" else keepers:
+                note(row, contestant, contestant.back_up)
+                _note_stored(bench, contestant, row, stored)
         if "restore" in rows:
             for contestant in keepers:
                 database = f"restored_{round_number}_{keepers.index(contestant)}"
@@ -146,7 +145,7 @@ def _report(
             }
             if name in stored.get(row, {}):
                 size, objects = stored[row][name]
-                before = stored["full"][name] if row != "full" else (0, 0)
+                before = stored[_row_before(stored, row)][name] if row != "full" else (0, 0)
                 entry |= {"stored_bytes": size - before[0], "stored_objects": objects - before[1]}
             out.append(entry)
     return {
@@ -156,6 +155,12 @@ def _report(
         "page_cache_dropped": page_cache_dropped,
         "rows": out,
     }
+
+
+def _row_before(rows: Mapping[str, object], row: str) -> str:
+    """Return the row that was measured before ``row``: what a row stored is what was added to that."""
+    names = list(rows)
+    return names[names.index(row) - 1]
 
 
 def _print(report: dict[str, object]) -> None:

@@ -170,9 +170,10 @@ def _row(label: str, text: str) -> list[str]:
 
 def _shares(report: BackupReport) -> str:
     totals = report.snapshot.totals
-    everything = max(1, totals.new_bytes + totals.known_bytes)
-    known = round(100 * totals.known_bytes / everything)
-    return f"{known} % known, {100 - known} % new"
+    everything = max(1, totals.new_bytes + totals.known_bytes + totals.delta_bytes)
+    known, deltas = (round(100 * part / everything) for part in (totals.known_bytes, totals.delta_bytes))
+    told = [f"{deltas} % as deltas"] if totals.delta_bytes else []
+    return ", ".join((*told, f"{known} % known", f"{max(0, 100 - known - deltas)} % new"))
 
 
 def _tight(size_bytes: int) -> str:
@@ -216,7 +217,18 @@ def _snapshot(report: BackupReport) -> dict[str, object]:
         "bytes_read": report.bytes_read,
         "bytes_stored": snapshot.bytes_stored,
         "objects_stored": snapshot.objects_stored,
-        "chunks": {"new": snapshot.totals.new_chunks, "known": snapshot.totals.known_chunks},
+        "chunks": {
+            "new": snapshot.totals.new_chunks,
+            "known": snapshot.totals.known_chunks,
+            "delta": snapshot.totals.delta_chunks,
+        },
+        "bytes": {
+            "new": snapshot.totals.new_bytes,
+            "known": snapshot.totals.known_bytes,
+            "delta": snapshot.totals.delta_bytes,
+            "delta_stored": snapshot.totals.delta_stored_bytes,
+            "larger_cache_would_make_deltas": snapshot.totals.missed_bytes,
+        },
         "copies": [{"store": name, "state": "complete"} for name in snapshot.copies]
         + [{"store": name, "state": "failed", "error": error.slug} for name, error in report.dropped.items()],
         "probes": dict(report.probes),

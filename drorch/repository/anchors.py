@@ -4,7 +4,7 @@ An *anchor* is a chunk whose sketch is remembered. Its level is the number of ba
 one of level 0, 2 against one of level 1. Of level 2 none is a base; it is remembered because it is more like what comes next than its
 base is, and leads there. A delta is made against an anchor until the deltas against it have together cost as much as the anchor itself did; then the
 next one like it is made against the anchor below, or stored in full, and takes its place. So the cost of a day stays far below the
-square that deltas against one base for ever would grow to (docs/adr/0016). Each anchor has a limit of its own, spread by its
+square that deltas against one base for ever would grow to (docs/adr/0017). Each anchor has a limit of its own, spread by its
 id, or all of a database would fall due in one night.
 """
 
