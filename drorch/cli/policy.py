@@ -40,13 +40,13 @@ def command() -> None:
 def validate(invocation: Invocation) -> int:
     """Check drorch.yaml and every policy; all problems at once, with file, line and column.
 
-    Notes, such as one database in two policies, are no problems: they go to stderr and change no exit code.
+    Notes, such as one database in two policies or a group of one, are no problems: they go to stderr and change no exit code.
     """
-    from drorch.policy.advice import twins
+    from drorch.policy.advice import lonely_groups, twins
 
     loaded = load_policies(invocation.settings())
     problems = loaded.problems
-    told = twins(loaded.policies)
+    told = (*twins(loaded.policies), *lonely_groups(loaded.policies))
     if invocation.output.as_json:
         listed = [
             {"file": one.file, "line": one.line, "column": one.column, "message": one.message} for one in problems

@@ -72,3 +72,12 @@ def twins(policies: Sequence[Policy]) -> tuple[str, ...]:
             found.append(f"{seen[address]} and {promise.address} both back up {address}")
         seen.setdefault(address, promise.address)
     return tuple(found)
+
+
+def lonely_groups(policies: Sequence[Policy]) -> tuple[str, ...]:
+    """Return a note for each consistency group with one policy: often the name of another, misspelled."""
+    members: dict[str, list[str]] = {}
+    for policy in policies:
+        if policy.group is not None and policy.for_each is None:
+            members.setdefault(policy.group.name, []).append(policy.name)
+    return tuple(f"{names[0]} is alone in group {group}" for group, names in members.items() if len(names) == 1)

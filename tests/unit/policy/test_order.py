@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from drorch.policy.advice import lonely_groups
 from drorch.policy.model import Policy
 from drorch.policy.order import ranks, unit_of, units_before, with_mates
 from tests.support.policies import load, told
@@ -72,3 +73,8 @@ def test_a_circle_through_a_group_is_told(lines: list[str]) -> None:
 
 def test_within_a_group_after_is_no_circle_with_the_group() -> None:
     policies("lis db group=g", "sde db group=g after=lis")
+
+
+def test_a_group_of_one_is_noted_for_it_is_often_misspelled() -> None:
+    found = policies("lis db group=vilis", "sde db group=villis", "a db group=g", "b db group=g", "land db")
+    assert lonely_groups(list(found.values())) == ("lis is alone in group vilis", "sde is alone in group villis")

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
-from drorch.policy.advice import notes, twins
+from drorch.policy.advice import lonely_groups, notes, twins
 from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.explain import explain
 from drorch.policy.model import CommandSource, Policy
@@ -98,6 +98,7 @@ def test_samples_show_only_what_fits_eighty_columns(loaded: LoadedPolicies):
 def test_samples_follow_our_own_advice(loaded: LoadedPolicies):
     assert {policy.name: notes(policy, NOW) for policy in loaded.policies if notes(policy, NOW)} == {}
     assert twins(loaded.policies) == ()
+    assert lonely_groups(loaded.policies) == ()
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
