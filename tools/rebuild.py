@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Make a database or a tree of files again of streams that recover.py has written: a script for psql, a SQLite file, a directory.
+"""Make a database or a tree of files again of streams that recover.py has written: a script for psql or mariadb, a SQLite file, a directory.
 
     rebuild.py DIRECTORY
 
 DIRECTORY is what ``recover.py ... restore ... --to DIRECTORY`` made. Of a PostgreSQL snapshot this writes restore.sql
-beside the streams, for ``psql -X -d AN_EMPTY_DATABASE -f restore.sql``; of a SQLite snapshot database.sqlite; of a
+beside the streams, for ``psql -X -d AN_EMPTY_DATABASE -f restore.sql``; of a MariaDB snapshot
+restore.sql, for ``mariadb --binary-mode --comments --default-character-set=utf8mb4 AN_EMPTY_DATABASE < restore.sql``; of a SQLite snapshot database.sqlite; of a
 snapshot of files the directory tree (as root, to give them their owners). Needs Python 3.11 and nothing else. Numbers in brackets are sections of docs/FORMAT.md. Nothing depends on this file: the
 streams are text and rows that any other program can load as well.
 """
@@ -38,7 +39,11 @@ def rebuild(target: Path) -> str:
     streams = [json.loads(line) for line in (target / "streams.jsonl").read_text(encoding="utf-8").splitlines()]
     if facts["engine"] == "files":
         return file_tree(target, streams)
-    makers = {"postgresql": (postgresql_script, "restore.sql"), "sqlite": (sqlite_database, "database.sqlite")}
+    makers = {
+        "postgresql": (postgresql_script, "restore.sql"),
+        "mariadb": (mariadb_script, "restore.sql"),
+        "sqlite": (sqlite_database, "database.sqlite"),
+    }
     make, name = makers[facts["engine"]]
     if (target / name).exists():
         raise FileExistsError(f"{name} is there already")
@@ -128,6 +133,99 @@ def prefixed_rows(path: Path) -> Iterator[bytes]:
             if len(head) < 4 or len(row) < int.from_bytes(head, "big"):
                 raise ValueError(f"{path.name} is cut off")
             yield row
+
+
+def mariadb_script(target: Path, schema: list[dict[str, Any]], streams: list[Stream], _facts: dict[str, Any]) -> None:
+    """A script for the program mariadb: sequences, tables, rows, views as often as they may need each other, other programs [18]."""
+    usual = (
+        "SET NAMES utf8mb4; SET foreign_key_checks=0, check_constraint_checks=0, innodb_strict_mode=0, time_zone='+00:00',"
+        " sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_DIR_IN_CREATE'"
+    )
+    end = "drorch;;end"  # bodies of routines have semicolons
+    with (target / "restore.sql").open("wb") as script:
+
+        def put(*statements: str | bytes) -> None:
+            for statement in statements:
+                raw = statement if isinstance(statement, bytes) else statement.encode(*BYTES)
+                script.write(raw + f"\n{end}\n".encode())
+
+        def program(each: dict[str, Any]) -> None:
+            settings = {"sql_mode": f"'{each.get('sql_mode', '')}'"}
+            settings |= {"character_set_client": each["client"]} if each.get("client") else {}
+            settings |= {"collation_connection": each["connection"]} if each.get("connection") else {}
+            settings |= {"time_zone": f"'{each['time_zone']}'"} if each.get("time_zone") else {}
+            put("SET " + ", ".join(f"{name} = {value}" for name, value in settings.items()), each["sql"])
+            if each["kind"] == "event":
+                put(f"ALTER EVENT {backquoted(each['name'])} DISABLE")
+            put(usual)
+
+        script.write(
+            b"-- mariadb --binary-mode --comments --default-character-set=utf8mb4 AN_EMPTY_DATABASE < restore.sql\n"
+            b"-- Accounts and rights are in stream 'roles'; those that programs run as (DEFINER) must exist.\n"
+            b"-- A view that was broken at the source stops it; --force goes on behind it.\n"
+            + f"DELIMITER {end}\n".encode()
+        )
+        put(usual, "SET system_versioning_insert_history=1")
+        for each in (each for each in schema[1:] if each["kind"] in ("sequence", "table")):
+            put(each["sql"])
+            if each["kind"] == "sequence":
+                put(f"INSERT INTO {backquoted(each['name'])} VALUES ({each['values']})")  # noqa: S608
+        for stream in (stream for stream in streams if stream["kind"] == 2):
+            about = stream["attributes"]
+            columns = ", ".join(map(backquoted, about["columns"]))
+            into = f"INSERT INTO {backquoted(about['table'])} ({columns}) VALUES ".encode(*BYTES)  # noqa: S608
+            put("START TRANSACTION")
+            for row in prefixed_rows(target / stream["file"]):
+                put(into + b"(" + b",".join(mariadb_values(row, about["forms"])) + b")")
+            put("COMMIT")
+        programs = [each for each in schema[1:] if each["kind"] not in ("sequence", "table", "remote table")]
+        views = in_their_order([each for each in programs if each["kind"] == "view"])
+        for each in programs:
+            program(views.pop(0) if each["kind"] == "view" else each)
+        if any(each["kind"] == "remote table" for each in schema[1:]):
+            note("tables that show another server's rows are left out: their definitions are in stream 'schema'")
+
+
+def in_their_order(views: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Views behind those whose names they hold."""
+    done, waiting = list[dict[str, Any]](), list(views)
+    while waiting:
+        names = {each["name"]: backquoted(each["name"]) for each in waiting}
+        ready = [
+            each
+            for each in waiting
+            if not any(name != each["name"] and shown in each["sql"] for name, shown in names.items())
+        ]
+        done += ready or waiting[:1]
+        waiting = [each for each in waiting if each not in done]
+    return done
+
+
+def backquoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+MARIADB_ESCAPES = {b"\\": b"\\\\", b"'": b"\\'", b"\0": b"\\0", b"\n": b"\\n", b"\r": b"\\r", b"\x1a": b"\\Z"}
+
+
+def mariadb_values(row: bytes, forms: str) -> Iterator[bytes]:
+    """The values of a row as they stand in a statement; lengths as in the server's text protocol [18]."""
+    at = 0
+    for form in forms:
+        length, at = row[at], at + 1
+        if length == 0xFB:
+            yield b"NULL"
+            continue
+        if length > 0xFB:
+            width = {0xFC: 2, 0xFD: 3, 0xFE: 8}[length]
+            length, at = int.from_bytes(row[at : at + width], "little"), at + width
+        value, at = row[at : at + length], at + length
+        for raw, escape in MARIADB_ESCAPES.items():
+            value = value.replace(raw, escape)
+        if form == "n":
+            yield str(int(value)).encode()
+        else:
+            yield {"b": b"_binary'", "t": b"_latin1'"}[form] + value + b"'"
 
 
 def sqlite_database(target: Path, schema: list[dict[str, Any]], streams: list[Stream], _facts: dict[str, Any]) -> None:

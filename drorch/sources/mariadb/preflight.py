@@ -202,6 +202,11 @@ def by_hand(selection: Selection, choices: RestoreChoices) -> list[str]:
         f"{one.name} shows another server's rows and is not made; its definition, without a password: {one.sql}"
         for one in selection.schema.of(Kind.REMOTE_TABLE)
     ]
+    told += [
+        f"table {one.name} lay in a directory of its own (DATA DIRECTORY) and is made in the usual place"
+        for one in selection.schema.of(Kind.TABLE)
+        if " DATA DIRECTORY='" in one.sql
+    ]
     if choices.no_owner:
         told += [
             f"{one.kind.value} {one.name} runs with the rights of the account that restores (--no-owner): look at it"

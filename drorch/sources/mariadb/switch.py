@@ -24,7 +24,7 @@ from drorch.sources.mariadb.quoting import identifier, literal, qualified
 from drorch.sources.mariadb.reading import read_schema
 from drorch.sources.mariadb.session import Session
 
-JOURNAL = "drorch_journal"
+JOURNAL = "drorch: journal of a restore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
