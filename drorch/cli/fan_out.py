@@ -173,7 +173,8 @@ def failure_line(address: str, error: DrorchError) -> str:
     """Return the one line of a source that failed, for those who read by program."""
     cause = cause_of(address, Failure.of(error))
     detail = f" ({cause.detail})" if cause.detail else ""
-    return printable(f"{address} FAILED {error.slug}: {cause.text}{detail}")
+    line = printable(f"{address} FAILED {error.slug}: {cause.text}{detail}")
+    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
 
 
 def summary_lines(outcome: Results, asked: str) -> list[str]:

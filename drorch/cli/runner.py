@@ -182,7 +182,7 @@ class Runner:
         error = SourceUnreachable(
             f"{promise.address}: no connection to the server",
             found=f"timeout: {server} gave no answer to {_TRIES_OF_A_SILENT_SERVER} sources before this one",
-            hint="not tried again in this run; is the server running, and does a firewall drop the packets?",
+            hint="not tried again in this run: is the server running? a firewall may drop the packets",
         )
         with self._lock:
             protector = self._protector(policy)

@@ -37,7 +37,7 @@ _SAID = (
     ("connections of the server are taken", "all connections of the server taken"),
 )
 NOTHING_SUCCEEDED = 20  # the exit code of many failures without one class, or of several causes
-_URL = re.compile(r"[a-z]+://[^\s,;]+")
+_PLACE = re.compile(r"[a-z]+://[^\s,;]+|(?<!\S)/[^\s,;:]+")  # an address, or a file
 _NUMBER = re.compile(r"\d[\d,.]*")
 _LOCKED = re.compile(r"locked: ([^\s,;]+)")
 _LONGEST_DETAIL = 40
@@ -87,7 +87,7 @@ def cause_of(address: str, failure: Failure) -> Cause:
     if failure.slug == DecisionNeeded.slug and failure.found:
         name = address.partition("/")[2] or address
         message = failure.found.split("\n", maxsplit=1)[0].replace(name, "it")
-    text = " ".join(_URL.sub("it", message.replace(address, "it")).split())
+    text = " ".join(_PLACE.sub("it", message.replace(address, "it")).split())
     if failure.slug == SourceRightsMissing.slug:  # how many it may not read differs; the cause does not
         text = _NUMBER.sub("some", text, count=1)
         return Cause(text=text, detail=_first_name(failure.found))

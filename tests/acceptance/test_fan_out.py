@@ -17,7 +17,7 @@ import pytest
 from tests.support.installations import COMMAND, Custodian, Installation, end, equal, run, socket_url
 from tests.support.province import Province, province
 
-DISTRICTS = 40
+DISTRICTS = 24
 MANY = 484
 SHORT = "district-land"
 
