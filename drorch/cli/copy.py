@@ -30,12 +30,13 @@ PARTIAL = 3
 )
 @click.option("--from", "source", metavar="STORE", shell_complete=complete_store, help="Read only from this store.")
 @click.option("--new", "is_new", is_flag=True, help="The store is new and empty: make it a copy of the others.")
+@click.option("--repair", is_flag=True, help="Read all that STORE has, and put anew what is gone or altered.")
 @common_options
-def command(target: str, source: str | None, is_new: bool, invocation: Invocation) -> int:
+def command(target: str, source: str | None, is_new: bool, repair: bool, invocation: Invocation) -> int:
     """Copy to a store what it missed while it was away; the next backup then uses it again.
 
     Needs no private key: objects are copied as they are, each is checked first, and nothing is overwritten. It may be
-    killed and run again. Exit 3 when something could not be copied; it is named. The credentials are those of drorch.yaml:
+    killed and run again. With --repair also what it has is looked at: damage is mended from the other stores. Exit 3 when something could not be copied; it is named. The credentials are those of drorch.yaml:
     they must be able to list and read everywhere and to write to STORE.
     """
     settings = invocation.settings()
@@ -52,6 +53,7 @@ def command(target: str, source: str | None, is_new: bool, invocation: Invocatio
                     to=target,
                     source=source,
                     new=wiring.replica(target) if is_new else None,
+                    repair=repair,
                     help_objects=help_objects(help_files(), __version__),
                 ),
                 wiring.catalog(),
@@ -62,7 +64,7 @@ def command(target: str, source: str | None, is_new: bool, invocation: Invocatio
     if invocation.output.as_json:
         invocation.output.document("drorch.copy/1", _document(target, report))
     elif report.problems or not invocation.output.quiet:
-        invocation.output.lines(_lines(target, report))
+        invocation.output.lines(_lines(target, report, repair=repair))
     return PARTIAL if report.problems else 0
 
 
@@ -86,9 +88,17 @@ class _Sum:
         self._watching.advance("copied", self._bytes, None, "bytes")
 
 
-def _lines(target: str, report: CopyReport) -> Iterator[str]:
+def _lines(target: str, report: CopyReport, *, repair: bool) -> Iterator[str]:
     whole = sum(one.is_whole for one in report.snapshots)
-    if not report.snapshots and not report.problems:
+    if repair:
+        word = "PARTIAL" if report.problems else "OK"
+        put = (
+            f"{report.objects:,} objects were put anew, {format_size(report.bytes)}"
+            if report.objects
+            else "all was good"
+        )
+        yield from wrapped(f"{word}  {target} was read through: {put}; whole there: {whole:,} snapshots", 4)
+    elif not report.snapshots and not report.problems:
         yield f"OK  {target} has every snapshot that it can have; nothing was copied"
     else:
         word = "PARTIAL" if report.problems else "OK"

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from drorch.cli.output import Output
+from drorch.cli.output import Output, wrapped
 from drorch.errors import CatalogError, TrustMismatch, UsageInvalid
 from drorch.ids import LaneId, grouped
 from drorch.operations.choose import LATEST
@@ -91,7 +91,8 @@ def repository(wiring: Wiring, where: Where, output: Output) -> Repository:
 
 def _tell_left_out(opened: Repository, output: Output) -> None:
     for name, error in opened.unusable.items():
-        output.message(f"note  {name} is left out ({error.message}); what only it holds is not seen")
+        text = f"note  {name} is left out ({error.message}); what only it holds is not seen"
+        output.message("\n".join(wrapped(text, 6)))
 
 
 def parse_trust(text: str) -> bytes:

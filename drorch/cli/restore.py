@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from drorch.cli.progress import Silent, observer
 from drorch.cli.repositories import Where, known_lanes, repository, store_options
 from drorch.cli.restore_many import ManyRequest, policy_of_many, restore_many
 from drorch.cli.times import parse_time
-from drorch.errors import DecisionNeeded, PolicyUnknown, UsageInvalid
+from drorch.errors import DecisionNeeded, DrorchError, PolicyUnknown, UsageInvalid
 from drorch.operations import restore
 from drorch.operations.choose import choose
 from drorch.quantities import format_duration, format_size
@@ -143,7 +144,7 @@ def command(
             bars = observer(invocation.output, "rows")
             with bars or nullcontext(Silent()) as watching:
                 report = restore.run(reader, target, choices, observer=watching, clock=wiring.clock)
-            _tell(chosen, report, wiring, invocation.output)
+            _tell(chosen, report, opened.unusable, wiring, invocation.output)
     return PARTIAL if report.outcome.not_as_before else 0
 
 
@@ -232,7 +233,13 @@ def _plan_document(chosen: ListedSnapshot, address: str, plan: restore.RestorePl
     }
 
 
-def _tell(chosen: ListedSnapshot, report: restore.RestoreReport, wiring: Wiring, output: Output) -> None:
+def _tell(
+    chosen: ListedSnapshot,
+    report: restore.RestoreReport,
+    unusable: Mapping[str, DrorchError],
+    wiring: Wiring,
+    output: Output,
+) -> None:
     if output.as_json:
         document = _plan_document(chosen, report.outcome.place, report.plan)
         document |= {
@@ -241,6 +248,7 @@ def _tell(chosen: ListedSnapshot, report: restore.RestoreReport, wiring: Wiring,
             "by_hand": list(report.outcome.by_hand),
             "not_as_before": list(report.outcome.not_as_before),
             "undo": list(report.outcome.lines),
+            "stores_left_out": sorted(unusable),
             "faults": [{"store": fault.store, "object": fault.name} for fault in report.faults],
         }
         output.document("drorch.restore/1", document)
@@ -266,6 +274,8 @@ def _tell(chosen: ListedSnapshot, report: restore.RestoreReport, wiring: Wiring,
         lines += [line for text in outcome.by_hand for line in wrapped(f"    {text}", 4)]
     notes = [finding for finding in report.plan.findings if finding.level is Level.NOTE]
     lines += finding_lines(notes)
+    for name, error in unusable.items():
+        lines += wrapped(f"  note  {name} could not be used ({error.message}); read from {', '.join(chosen.stores)}", 8)
     for fault in report.faults[:SHOWN_FAULTS]:
         lines += wrapped(
             f"  note  {fault.name} in {fault.store} could not be used ({fault.reason}); another copy was", 8

@@ -110,7 +110,7 @@ def _lines(report: CheckReport, opened: Repository, request: VerifyRequest, seco
         yield f"  and {left_out:,} more; --json shows {len(findings):,}"
     if report.errors:
         yield ""
-        yield from _what_now(report)
+        yield from _what_now(report, opened)
 
 
 def _verdict(report: CheckReport, stores: str) -> str:
@@ -148,7 +148,7 @@ def _cut(digest: re.Match[str]) -> str:
     return f"{digest[0][:12]}..."
 
 
-def _what_now(report: CheckReport) -> Iterator[str]:
+def _what_now(report: CheckReport, opened: Repository) -> Iterator[str]:
     if report.good:
         count = "1 snapshot is" if len(report.good) == 1 else f"{len(report.good):,} snapshots are"
         yield f"Still good: {count} whole in at least one store."
@@ -158,6 +158,10 @@ def _what_now(report: CheckReport) -> Iterator[str]:
     kinds = {finding.kind for finding in report.errors}
     if kinds & {Kind.HIDDEN, Kind.TRUST, Kind.SIGNATURE}:
         yield from wrapped("Somebody may have changed the store: ask who keeps it before anything else is done.", 0)
+    damaged = sorted({finding.store for finding in report.errors if finding.kind in (Kind.MISSING, Kind.ALTERED)})
+    if damaged and len(opened.replicas) > 1:
+        yield "A restore takes it from another store. To mend it from there:"
+        yield f"  drorch copy --to {damaged[0] if len(damaged) == 1 else 'STORE'} --repair"
     if report.harmed and sources:
         yield "A new backup stores again what is lost:"
         yield f"  drorch backup {_some(sources, 1).split(' and ')[0]}"

@@ -20,12 +20,13 @@ class CopyRequest:
     """``to`` is the store that lacks something; ``source`` the one to read from, ``None`` for every other one.
 
     ``new`` is the store itself when it is said to be empty and to become a copy, which also gets ``help_objects``: an empty
-    directory may as well be a disk that is not mounted.
+    directory may as well be a disk that is not mounted. ``repair`` reads all that it has and puts anew what is damaged.
     """
 
     to: str
     source: str | None = None
     new: Replica | None = None
+    repair: bool = False
     help_objects: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -54,7 +55,16 @@ def run(
     known_snapshots = {record.snapshot for record in catalog.snapshots()}
     complete = {one.snapshot for one in catalog.copies(store=request.to) if one.state is CopyState.COMPLETE}
     doubtful = [RunId.parse(snapshot) for snapshot in known_snapshots - complete]
-    report = catch_up(sources, target, repository.trust, doubtful=doubtful, progress=progress, key=key, clock=clock)
+    report = catch_up(
+        sources,
+        target,
+        repository.trust,
+        doubtful=doubtful,
+        repair=request.repair,
+        progress=progress,
+        key=key,
+        clock=clock,
+    )
     for copied in report.snapshots:
         if str(copied.link.manifest.run) in known_snapshots:  # another host's are for its own catalog
             _record(catalog, request.to, copied, clock)

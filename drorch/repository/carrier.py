@@ -63,8 +63,8 @@ class Carrier:
         """Put an object once; raises ``ObjectConflict`` when other bytes are there."""
         if name in self._put:
             return
-        put_or_compare(self.target, name, raw)
+        if put_or_compare(self.target, name, raw):
+            self.objects += 1
+            self.bytes += len(raw)
+            self._progress(len(raw))
         self._put.add(name)
-        self.objects += 1
-        self.bytes += len(raw)
-        self._progress(len(raw))

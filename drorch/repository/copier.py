@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -39,7 +40,7 @@ from drorch.format.signing import SigningKey
 from drorch.format.trust import TrustChain
 from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.carrier import Carrier
-from drorch.repository.chain import MANIFEST_LIMIT_BYTES, ChainLink, LinkState, lanes_of, read_good_part
+from drorch.repository.chain import ALTERNATES, MANIFEST_LIMIT_BYTES, ChainLink, LinkState, lanes_of, read_good_part
 from drorch.repository.lane import Head
 from drorch.repository.opening import Replica
 from drorch.repository.retirement import known_retired, put_list
@@ -99,13 +100,15 @@ def catch_up(
     trust: TrustChain,
     *,
     doubtful: Collection[RunId] = (),
+    repair: bool = False,
     progress: Progress = _unheard,
     key: SigningKey | None = None,
     clock: Clock | None = None,
 ) -> CopyReport:
     """Copy into ``target`` every decided snapshot of every lane that ``sources`` hold and it lacks.
 
-    ``doubtful`` are snapshots that it has, but perhaps not whole: their objects are looked at again. ``progress`` hears the bytes of each
+    ``doubtful`` are snapshots that it has, but perhaps not whole: their objects are looked at again. ``repair`` takes every
+    snapshot for doubtful and reads each of its packs: what is gone is put again, and beside what is altered a good copy (``~1``). ``progress`` hears the bytes of each
     object that was put. ``key`` (the maintainer's) and ``clock`` are for retire lists. A lane whose history differs, or a store that cannot say where a lane ends, is among the problems; raises what a store
     raises when it does not answer, and then everything put so far stays of use.
     """
@@ -115,7 +118,7 @@ def catch_up(
     carrier.trust_records()
     for lane in sorted({lane for source in sources for lane in lanes_of(source.store)}):
         try:
-            _Lane(carrier, done, lane, frozenset(doubtful), give_up).copy()
+            _Lane(carrier, done, lane, frozenset(doubtful), give_up, repair=repair).copy()
         except (IntegrityError, ObjectConflict, ObjectMissing, RunVoided) as error:
             done.problems.append(CopyProblem(lane=lane, name="", error=error))
     return CopyReport(
@@ -138,12 +141,15 @@ class _Lane:
         lane: LaneId,
         doubtful: Collection[RunId],
         give_up: Callable[..., int] | None,
+        *,
+        repair: bool = False,
     ) -> None:
         self._carrier = carrier
         self._done = done
         self._trust = carrier.trust
         self._lane = lane
         self._doubtful = doubtful
+        self._repair = repair
         self._give_up = give_up
         self._retired_here: Collection[RunId] = ()
         self._retired: Collection[RunId] = ()
@@ -152,6 +158,7 @@ class _Lane:
         self._segments: dict[RunId, list[str]] = {}
         self._given_up: dict[RunId, bytes] = {}
         self._lost: set[str] = set()
+        self._looked_at: set[str] = set()
         self._outrun: set[int] = set()
 
     def copy(self) -> None:
@@ -209,7 +216,7 @@ class _Lane:
                 yield link
 
     def _is_doubtful(self, link: ChainLink) -> bool:
-        return link.manifest.run in self._doubtful and link.manifest.run not in self._retired_here
+        return (self._repair or link.manifest.run in self._doubtful) and link.manifest.run not in self._retired_here
 
     def _retire(self, pending: Sequence[ChainLink]) -> None:
         """Say in the target, before they are there, which snapshots are given up wherever they come from."""
@@ -251,11 +258,11 @@ class _Lane:
     def _copy_content(self, link: ChainLink, *, with_packs: bool) -> bool:
         needs = link.manifest.needs
         for run in dict.fromkeys([*(need.run for need in needs), link.manifest.run]):
-            self._carrier.put(names.run_record(self._lane, run), self._run_record(run))
+            self._put(names.run_record(self._lane, run), self._run_record(run))
         lists = [(need, *self._pack_list(need)) for need in needs]
         whole = [self._copy_packs(need, packs) for need, _, packs in lists] if with_packs else []
         for need, raw, _ in lists:
-            self._carrier.put(names.pack_list(self._lane, need.run), raw)
+            self._put(names.pack_list(self._lane, need.run), raw)
         for need in needs:
             self._copy_segments(need.run)
         return all(whole)
@@ -265,7 +272,7 @@ class _Lane:
         is_whole = True
         for ordinal in need.ordinals:
             name = names.pack(self._lane, packs[ordinal].digest)
-            if name in self._present:
+            if self._is_there(name, packs[ordinal].digest):
                 continue
             try:
                 raw = self._carrier.read(name, partial(_check_pack, packs[ordinal].digest))
@@ -273,9 +280,30 @@ class _Lane:
                 is_whole = False
                 self._tell_lost(name, need.run, ordinal, error)
             else:
-                self._carrier.put(name, raw)
+                self._put(name, raw)
                 self._present.add(name)
+                self._looked_at.add(name)
         return is_whole
+
+    def _is_there(self, name: str, digest: Digest) -> bool:
+        """Say whether the target has a pack; when it is repaired, whether it has a good copy of it."""
+        if not self._repair or name in self._looked_at:
+            return name in self._present
+        for copy in (name, *(names.alternate(name, k) for k in range(1, ALTERNATES + 1))):
+            with suppress(IntegrityError, ObjectMissing):
+                _check_pack(digest, self._carrier.target.store.read(copy, limit_bytes=OBJECT_LIMIT_BYTES))
+                self._looked_at.add(name)
+                return True
+        return False
+
+    def _put(self, name: str, raw: bytes) -> None:
+        """Put a verified object; when it is altered in a target that is repaired, beside it."""
+        try:
+            self._carrier.put(name, raw)
+        except ObjectConflict:
+            if not self._repair:
+                raise
+            self._carrier.put(names.alternate(name, 1), raw)
 
     def _tell_lost(self, name: str, run: RunId, ordinal: int, error: DrorchError) -> None:
         """Tell a pack that is good nowhere, once; one that a sweep gave up is none of ours."""

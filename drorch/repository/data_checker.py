@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
 from drorch.errors import (
@@ -31,7 +31,7 @@ from drorch.format.tree import InnerEntry, LeafNode, Node, Place, Reference, dec
 from drorch.ids import ChunkId, Digest, RunId
 from drorch.repository.chain import ChainLink, read_link
 from drorch.repository.chain_checker import LanePlace
-from drorch.repository.copies import Copies
+from drorch.repository.copies import ALTERNATES, Copies
 from drorch.repository.findings import Counts, Kind, Level, Progress
 from drorch.repository.needs import NeedsCollector
 from drorch.repository.opening import Repository
@@ -119,12 +119,23 @@ class DataChecker:
             try:
                 self._read_pack(run, name, digest)
             except (StoreError, IntegrityError) as error:
-                self._bad[run, ordinal] = name
-                self._place.report_error(name, "the pack is no good", error, self._links_of(run, ordinal))
+                if self._has_good_alternate(run, name, digest):
+                    text = "the pack is no good; a good copy lies beside it"
+                    self._place.report(Kind.ALTERED, name, text, level=Level.NOTE)
+                else:
+                    self._bad[run, ordinal] = name
+                    self._place.report_error(name, "the pack is no good", error, self._links_of(run, ordinal))
             done += size
             self._counts.packs_read += 1
             self._counts.bytes_read += size
             self._progress(f"packs in {self._place.replica.name}", done, None, "bytes")
+
+    def _has_good_alternate(self, run: RunId, name: str, digest: Digest) -> bool:
+        for k in range(1, ALTERNATES + 1):
+            with suppress(StoreError, IntegrityError):
+                self._read_pack(run, names.alternate(name, k), digest)
+                return True
+        return False
 
     def _read_pack(self, run: RunId, name: str, digest: Digest) -> None:
         raw = self._place.replica.store.read(name, limit_bytes=OBJECT_LIMIT_BYTES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from drorch.errors import IntegrityError, ObjectCorrupt, ObjectMissing
@@ -15,6 +16,7 @@ from drorch.format.packsets import read_pack_sets, united
 from drorch.ids import Digest, RunId
 from drorch.quantities import format_size
 from drorch.repository.chain_checker import ChainChecker, LanePlace
+from drorch.repository.copies import ALTERNATES
 from drorch.repository.findings import Counts, Kind, Level
 from drorch.repository.lane import Head
 from drorch.repository.retirement import known_retired
@@ -226,12 +228,23 @@ class LaneChecker:
         self._counts.bytes += pack.size_bytes
         if size is None:
             size = self._size_by_stat(run, ordinal, name)
-        if size is not None and size != pack.size_bytes:
+        if size is not None and size != pack.size_bytes and self._has_alternate(name, pack.size_bytes):
+            text = f"the pack has {size:,} bytes and must have {pack.size_bytes:,}; a copy of that size lies beside it"
+            place.scratch.add_pack(run, ordinal, pack.digest, pack.size_bytes)
+            place.report(Kind.ALTERED, name, text, level=Level.NOTE)
+        elif size is not None and size != pack.size_bytes:
             text = f"the pack has {size:,} bytes and must have {pack.size_bytes:,}"
             place.scratch.add_bad_pack(run, ordinal, name)
             place.report(Kind.ALTERED, name, text, links=self._touched(run, ordinal))
         elif size is not None:
             place.scratch.add_pack(run, ordinal, pack.digest, pack.size_bytes)
+
+    def _has_alternate(self, name: str, size_bytes: int) -> bool:
+        for k in range(1, ALTERNATES + 1):
+            with suppress(ObjectMissing):
+                if self._store.stat(names.alternate(name, k)).size_bytes == size_bytes:
+                    return True
+        return False
 
     def _size_by_stat(self, run: RunId, ordinal: int, name: str) -> int | None:
         """Ask for an object that the listing leaves out: a listing alone proves no absence."""

@@ -43,7 +43,7 @@ class Replicas:
             if not self._alive:
                 raise reason
 
-    def each(self, act: Callable[[Replica], None]) -> None:
+    def each(self, act: Callable[[Replica], object]) -> None:
         """Call ``act`` for every store in use; one in which it fails, or in which the run does not count, is dropped."""
         for replica in self.alive:
             try:
@@ -64,13 +64,13 @@ class Replicas:
         self.each(lambda replica: put_or_compare(replica, name, content))
 
 
-def put_or_compare(replica: Replica, name: str, content: bytes) -> None:
-    """Put; when something is there already it must be the same bytes (our own lost acknowledgement).
+def put_or_compare(replica: Replica, name: str, content: bytes) -> bool:
+    """Put; when something is there already it must be the same bytes (our own lost acknowledgement). Return whether it is new.
 
     Raises ``ObjectConflict`` when it is not.
     """
     if replica.store.put_if_absent(name, content) is PutOutcome.CREATED:
-        return
+        return True
     try:
         present = replica.store.read(name, limit_bytes=READ_BACK_LIMIT_BYTES)
     except ObjectMissing as error:
@@ -86,3 +86,4 @@ def put_or_compare(replica: Replica, name: str, content: bytes) -> None:
             found="an object of another run or writer",
             hint="another process or machine writes to the same lane; see `drorch history`",
         )
+    return False
