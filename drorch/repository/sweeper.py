@@ -50,7 +50,7 @@ class LaneContents:
     """What one store holds of a lane.
 
     ``unknown_runs`` have a pack list that is no good: they are left alone. ``committed_at`` are the store's dates of the commits that it lists,
-    by number, ``sizes`` those of all packs and segments, by name.
+    by number, ``sizes`` those of all packs and segments, by name, ``alternates`` the copies of packs that a repair put beside them.
     """
 
     lane: LaneId
@@ -64,6 +64,7 @@ class LaneContents:
     retirement: Retirement = field(default_factory=Retirement)
     committed_at: Mapping[int, datetime] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict, repr=False)
+    alternates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def absent_packs(self) -> dict[RunId, bytes]:
         """Return, by run, the packs of the pack lists that the store does not list; all that could be of a run without a good list."""
@@ -95,6 +96,7 @@ class SweepPlan:
     unlisted: tuple[UnlistedPack, ...]
     segments: Mapping[RunId, tuple[str, ...]]
     announced: Mapping[RunId, bytes] = field(default_factory=dict, repr=False)
+    alternates: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def is_empty(self) -> bool:
@@ -148,13 +150,17 @@ def read_contents(replica: Replica, trust: TrustChain, lane: LaneId, *, at_least
             unknown.add(run)
     listed = {digest for packs in pack_lists.values() for digest in packs}
     present, unlisted, sizes = set(), [], {}
+    alternates: dict[str, tuple[str, ...]] = {}
     for stat in store.list_objects(names.packs_prefix(lane)):
-        digest = names.pack_digest(stat.name)
-        if digest is None or "~" in stat.name:
+        name = names.base_name(stat.name)
+        digest = names.pack_digest(name)
+        if digest is None:
             continue
         present.add(digest)
         sizes[stat.name] = stat.size_bytes
-        if digest not in listed:
+        if name != stat.name:
+            alternates[name] = (*alternates.get(name, ()), stat.name)
+        elif digest not in listed:
             unlisted += _unlisted(replica, stat)
     segments = tuple(stat for stat in store.list_objects(names.index_prefix(lane)) if names.is_index_segment(stat.name))
     return LaneContents(
@@ -169,6 +175,7 @@ def read_contents(replica: Replica, trust: TrustChain, lane: LaneId, *, at_least
         retirement=retirement,
         committed_at=dates,
         sizes=sizes | {stat.name: stat.size_bytes for stat in segments},
+        alternates=alternates,
     )
 
 
@@ -261,6 +268,7 @@ def plan(contents: LaneContents, give_up: Iterable[RunId], *, now: datetime, mar
         unlisted=unlisted,
         segments=_dead_segments(contents, packs, needed, now - margin),
         announced=contents.retirement.packs,
+        alternates=contents.alternates,
     )
 
 
@@ -376,7 +384,15 @@ class _Candidate:
 def _candidates(sweep: SweepPlan) -> Sequence[_Candidate]:
     # The index first: no run that begins from now on learns of what is going to be deleted.
     segments = [_Candidate(name, run, None) for run, every in sweep.segments.items() for name in every]
-    packs = [_Candidate(name, run, at) for run, every in sweep.names.items() for at, name in every.items()]
+    packs = [
+        _Candidate(copy, run, at)
+        for run, every in sweep.names.items()
+        for at, name in every.items()
+        for copy in (
+            *sweep.alternates.get(name, ()),
+            name,
+        )  # the pack last: it is by the pack that the rest is found again
+    ]
     return [*segments, *packs, *(_Candidate(one.name, one.run, None) for one in sweep.unlisted)]
 
 

@@ -105,9 +105,9 @@ def test_what_only_the_given_up_snapshot_needs_is_deleted(lane: Lane) -> None:
     assert all("/p/" in name for name in report.deleted)
     (second,) = snapshots(lane.repository)
     assert read_back(lane.repository, second) == {"steady": STEADY, "second": SECOND}
-    report = check(lane.repository, CheckRequest())  # the retire list says so to everybody
-    assert report.errors == ()
-    assert [one.text for one in report.findings if one.kind is Kind.RETIRED] == [
+    found = check(lane.repository, CheckRequest())  # the retire list says so to everybody
+    assert found.errors == ()
+    assert [one.text for one in found.findings if one.kind is Kind.RETIRED] == [
         "given up by a prune: 1 of 2 snapshots"
     ]
     (listing,) = (list_lane(lane.repository, one) for one in list_lanes(lane.repository))
@@ -186,6 +186,16 @@ def test_a_store_that_fails_ends_the_sweep_where_it_is(lane: Lane) -> None:
     assert check(lane.repository, CheckRequest(retired={lane.first.run, lane.second.run})).errors == ()
     lane.execute(lane.plan(lane.first.run, lane.second.run))
     assert lane.plan(lane.first.run, lane.second.run).is_empty
+
+
+def test_what_a_repair_put_beside_a_pack_goes_with_it(lane: Lane) -> None:
+    for name in sorted(lane.plan(lane.first.run).object_names)[:2]:
+        lane.store.put_if_absent(names.alternate(name, 1), b"its good bytes")
+    other = next(iter(lane.names("/p/") - set(lane.plan(lane.first.run).object_names)))
+    lane.store.put_if_absent(names.alternate(other, 1), b"its good bytes")
+    lane.execute(lane.plan(lane.first.run))
+    assert list(lane.names("~1")) == [names.alternate(other, 1)]
+    assert lane.plan().is_empty
 
 
 def test_that_the_newest_snapshot_is_given_up_is_an_alarm(lane: Lane) -> None:
