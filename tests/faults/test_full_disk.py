@@ -45,6 +45,11 @@ class Cramped:
         self._before = before
         self._disk = disk
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether it is the size of files that is limited; SQLite calls that a disk that fails."""
+        return self._disk is None
+
     def backup(self, name: str, *, expect: int | None) -> Answer:
         return run(
             [*self._before, *self._installation.command("backup", name)], expect=expect, cwd=self._installation.base
@@ -105,7 +110,7 @@ def test_a_store_that_fills_up_keeps_what_it_had(cramp: Cramp) -> None:
     (snapshot,) = cramped.again("snapshots", "--json").json()["snapshots"]
     assert snapshot["source"] == "civil"
     cramped.make_room()
-    if isinstance(cramped._disk, SmallDisk):  # 4 MB are not enough for 5 even when they are empty
+    if not cramped.is_limited:  # 4 MB are not enough for 5 even when they are empty
         cramped.again("verify")
         return
     cramped.backup("civil", expect=0)
@@ -116,7 +121,7 @@ def test_a_store_that_fills_up_keeps_what_it_had(cramp: Cramp) -> None:
 def test_a_catalog_without_room_is_told_and_goes_on_later(cramp: Cramp) -> None:
     cramped = cramp("var/state", 8_192)
     failed = cramped.backup("civil", expect=16)
-    failed.told("catalog")
+    failed.told("the catalog" if cramped.is_limited else "no room for the catalog")
     cramped.make_room()
     (snapshot,) = cramped.again("snapshots", "--json").json()["snapshots"]
     assert snapshot["source"] == "civil"
