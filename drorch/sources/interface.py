@@ -8,7 +8,7 @@ Promises that every capture keeps:
 * *One point in time.* All streams, facts and probes of a capture see the same committed state.
 * *Complete or an error.* An iterator that ends without raising has yielded the whole stream, proven by the
   engine's own end marker. A dumper that dies, a lost connection, a full disk or a missing end marker raises
-  a ``SourceError``; there is no partial success.
+  a ``SourceError``; there is no partial stream. (What could not be had at all, ``closing_facts`` may tell as ``incomplete``.)
 * *Repeatable bytes.* The same content gives the same bytes, whatever tool version, clock or order: no dates,
   no random markers. Unchanged tables then cost nothing.
 * *Nothing is written* to the source, and only locks that readers take.

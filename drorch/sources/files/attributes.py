@@ -70,6 +70,11 @@ def _group(gid: int) -> str | None:
         return None
 
 
+def is_sparse(status: os.stat_result) -> bool:
+    """Whether a file takes less room than its size says: it has holes, or its file system compresses."""
+    return status.st_blocks * 512 < status.st_size
+
+
 def kind_left_out(mode: int) -> str:
     """Return what a name is that no snapshot keeps; empty for files, directories and links."""
     tests = ((stat.S_ISSOCK, "socket"), (stat.S_ISFIFO, "fifo"), (stat.S_ISBLK, "device"), (stat.S_ISCHR, "device"))

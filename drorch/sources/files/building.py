@@ -26,6 +26,8 @@ from drorch.sources.files.walking import OPEN_DIRECTORY, reason
 from drorch.sources.interface import Content, Observer, StoredStream
 
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_BLOCK_BYTES: Final = 4_096
+_ZEROS: Final = bytes(_BLOCK_BYTES)
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -109,14 +111,15 @@ class Builder:
 
     def _make_file(self, path: bytes, line: Line, pieces: Iterator[memoryview]) -> None:
         assert line.metadata is not None
-        digest = hashlib.sha256()
+        digest, write = hashlib.sha256(), _write_around_zeros if line.is_sparse else _write
         with self._at(path) as (parent, name):
             descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
             try:
                 for piece in pieces:
                     digest.update(piece)
-                    _write(descriptor, piece)
+                    write(descriptor, piece)
                     self._tell(len(piece))
+                os.ftruncate(descriptor, line.size)  # what was passed over at the end
                 if digest.digest() != line.sha256:
                     raise RestoreDiffers(
                         f"{shown(path)} is not what was captured",
@@ -238,6 +241,19 @@ class _Pieces:
             part, self._rest = self._rest[:size], self._rest[size:]
             size -= len(part)
             yield part
+
+
+def _write_around_zeros(descriptor: int, piece: memoryview) -> None:
+    """Write a piece and leave holes where it has blocks of zeros."""
+    position = os.lseek(descriptor, 0, os.SEEK_CUR)
+    while len(piece):
+        length = _BLOCK_BYTES - position % _BLOCK_BYTES
+        block, piece = piece[:length], piece[length:]
+        if _ZEROS.startswith(block):
+            os.lseek(descriptor, len(block), os.SEEK_CUR)
+        else:
+            _write(descriptor, block)
+        position += len(block)
 
 
 def _write(descriptor: int, piece: memoryview) -> None:

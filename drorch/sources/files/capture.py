@@ -14,6 +14,7 @@ from typing import Final
 
 from drorch.clock import Clock, to_milliseconds
 from drorch.errors import Bug, Interrupted, SourceUnsupported
+from drorch.sources.files.attributes import is_sparse
 from drorch.sources.files.findings import Findings
 from drorch.sources.files.lines import CONTENT_PREFIX, LISTING, Heading, Kind, Line, Place, encode_heading, encode_line
 from drorch.sources.files.memory import Memory
@@ -230,6 +231,7 @@ class FilesCapture:
             sha256=reading.sha256,
             place=place,
             is_unsettled=reading.is_unsettled,
+            is_sparse=is_sparse(reading.status),
         )
 
     def _listing(self) -> Iterator[Bytes]:

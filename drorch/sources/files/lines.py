@@ -65,6 +65,7 @@ class Line:
     sha256: bytes = b""
     place: Place | None = None
     is_unsettled: bool = False
+    is_sparse: bool = False
     same_as: bytes | None = None
     to: bytes | None = None
     why: str = ""
@@ -96,6 +97,8 @@ def encode_line(line: Line) -> bytes:
             found["in"], found["at"] = line.place.content, line.place.offset
     if line.is_unsettled:
         found["unsettled"] = True
+    if line.is_sparse:
+        found["sparse"] = True
     if line.to is not None:
         found["to"] = text_of(line.to)
     if line.why:
@@ -195,6 +198,7 @@ def _file_line(found: Mapping[str, Any], path: bytes) -> Line:
         sha256=digest,
         place=place,
         is_unsettled=found.get("unsettled") is True,
+        is_sparse=found.get("sparse") is True,
     )
 
 

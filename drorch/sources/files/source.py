@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drorch.clock import Clock
-from drorch.errors import CaptureFailed, SourceError, SourceMissing, SourceRightsMissing, SourceUnsupported
+from drorch.errors import (
+    CaptureFailed,
+    SourceError,
+    SourceMissing,
+    SourceRightsMissing,
+    SourceUnsupported,
+    UsageInvalid,
+)
 from drorch.sources.files.capture import FilesCapture, Scope
 from drorch.sources.files.consolidation import given_up
 from drorch.sources.files.lines import CONTENT_PREFIX
@@ -77,6 +84,10 @@ class FilesSource:
     def examine(self) -> Sequence[Finding]:
         """See ``Source``."""
         findings = []
+        try:
+            Patterns(self._choices.exclude)
+        except UsageInvalid as error:
+            findings.append(Finding(level=Level.FAIL, text=f"exclude: {error.message}", remedy=error.expected))
         for path in self._choices.paths:
             try:
                 root = _root(path)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from drorch.errors import CaptureFailed
-from drorch.sources.files.attributes import kind_left_out, metadata_of, path_in, read_xattrs
+from drorch.sources.files.attributes import is_sparse, kind_left_out, metadata_of, path_in, read_xattrs
 from drorch.sources.files.findings import Findings
 from drorch.sources.files.lines import Kind, Line, encode_line
 from drorch.sources.files.memory import Memory, Remembered, is_due, looks_of
@@ -147,6 +147,7 @@ class Survey:
             size=status.st_size,
             sha256=remembered.sha256 if place is not None and remembered is not None else EMPTY_SHA256,
             place=place,
+            is_sparse=is_sparse(status),
         )
         self._done(line, found)
 

@@ -519,5 +519,6 @@ def test_a_memory_that_is_locked_is_done_without(tmp_path: Path) -> None:
 
 
 def test_patterns_are_checked_before_anything_is_read(lab: Lab) -> None:
+    assert lab.source(exclude=("a[",)).examine()[0].text == "exclude: not a pattern of paths"
     with pytest.raises(UsageInvalid):
         scope_of(FilesChoices(paths=(str(lab.tree),), exclude=("a[",)))

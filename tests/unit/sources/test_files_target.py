@@ -87,6 +87,20 @@ def test_a_second_snapshot_with_carried_contents_comes_back_equal(lab: Lab, cont
     assert compare(lab.tree, lab.base / "out")[0] == 0
 
 
+def test_holes_come_back_as_holes(lab: Lab) -> None:
+    path = lab.tree / "disk.img"
+    with path.open("wb") as file:
+        file.seek(3_000_001)
+        file.write(b"in the middle")
+        file.truncate(9_000_000)
+    for name in ("first", "second"):  # read, and carried
+        content = lab.capture(reread_within=1_000_000)
+        assert content.lines[b"disk.img"].is_sparse
+        lab.restore(content, name)
+        assert (lab.base / name / "disk.img").read_bytes() == path.read_bytes()
+        assert (lab.base / name / "disk.img").stat().st_blocks <= 64
+
+
 def test_contents_are_asked_for_in_long_stretches(lab: Lab, content: FileContent) -> None:
     lab.restore(content)
     assert len(content.ranges) == 1
