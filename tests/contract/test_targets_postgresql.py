@@ -102,6 +102,24 @@ def test_replace_keeps_the_old_database(pg: Server, small: tuple[str, MemoryCont
     assert pg.run("select a from extra", name) == [(5,)]
 
 
+@pytest.mark.parametrize("trouble", ["closed", "broken"])
+def test_a_database_that_nobody_can_open_is_replaced(
+    pg: Server, small: tuple[str, MemoryContent], trouble: str
+) -> None:
+    name, content = small
+    if trouble == "closed":
+        pg.run(f"alter database {name} allow_connections false")
+    else:
+        ((oid,),) = pg.run(f"select oid from pg_database where datname = '{name}'")
+        (pg.directory / f"data/base/{oid}/PG_VERSION").unlink()
+    (stop,) = stops(pg, name, content)
+    assert stop.text.startswith("the database cannot be opened: ")
+    assert stop.remedy == "--replace keeps it under another name"
+    restore(pg, name, content, replace=True)
+    assert pg.run("select count(*) from land.parcel", name) == [(3_000,)]
+    assert f"{name}__before_20261122_0130" in databases(pg)
+
+
 def test_a_replace_that_fails_leaves_all_as_it_was(pg: Server, small: tuple[str, MemoryContent]) -> None:
     name, content = small
     before, there = contents(pg, name), databases(pg)

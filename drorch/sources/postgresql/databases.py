@@ -20,7 +20,10 @@ _SHORT_ID = re.compile(r"[0-9a-z]{8}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occupation:
-    """What a database of the wanted name is: whether it exists, holds objects, and who uses it."""
+    """What a database of the wanted name is: whether it exists, holds objects, and who uses it.
+
+    ``problem`` says why it cannot be opened; what it holds is then not known.
+    """
 
     exists: bool
     objects: int = 0
@@ -29,11 +32,12 @@ class Occupation:
     collate: str = ""
     ctype: str = ""
     is_unfinished: bool = False
+    problem: str = ""
 
     @property
     def is_empty(self) -> bool:
         """Whether nobody's objects are in it."""
-        return self.objects == 0
+        return self.objects == 0 and not self.problem
 
 
 def exists(server: Session, name: str) -> bool:
@@ -59,6 +63,11 @@ def occupation(server: Session, inside: Session | None, name: str) -> Occupation
         ctype=ctype or "",
         is_unfinished=(comment or "").startswith(MARKER),
     )
+
+
+def unopened(server: Session, name: str, problem: str) -> Occupation:
+    """Return what is known of a database that nobody can log in to: it may be broken, and is why somebody restores."""
+    return Occupation(exists=True, sessions=tuple(sessions_in(server, name)), problem=problem)
 
 
 def sessions_in(server: Session, name: str, *, but: Session | None = None) -> list[str]:

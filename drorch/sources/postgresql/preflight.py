@@ -39,9 +39,9 @@ def findings(
     found += extension_findings(server, facts, choices, extensions, is_created=is_created)
     if is_created:
         found += [*locale_findings(server, facts, choices), *_may_create(server)]
-    elif not choices.tables:
+    elif not choices.tables and not occupied.problem:
         found += same_locale_findings(facts, occupied)
-    elif facts.get("encoding") != occupied.encoding:
+    elif choices.tables and facts.get("encoding") != occupied.encoding:
         found.append(encoding_differs(facts, occupied))
     found += role_findings(server, content, roles_needed, choices)
     found += tablespace_findings(server, facts, choices, is_created=is_created)
@@ -65,15 +65,17 @@ def _occupied(occupied: Occupation, choices: RestoreChoices) -> Iterator[Finding
     if not occupied.exists:
         yield Finding(level=Level.OK, text="the database does not exist yet; it is made from template0")
     elif choices.replace:
-        yield Finding(
-            level=Level.NOTE, text=f"the database holds {occupied.objects} objects; it is kept under another name"
-        )
+        holds = "cannot be opened" if occupied.problem else f"holds {occupied.objects} objects"
+        yield Finding(level=Level.NOTE, text=f"the database {holds}; it is kept under another name")
         if occupied.sessions and not choices.terminate_sessions:
             yield Finding(
                 level=Level.STOP,
                 text=f"the database is in use by {listed(occupied.sessions)}",
                 remedy="end them, or --terminate-sessions",
             )
+    elif occupied.problem:
+        text = f"the database cannot be opened: {occupied.problem}"
+        yield Finding(level=Level.STOP, text=text, remedy="--replace keeps it under another name")
     elif not occupied.is_empty:
         remedy = "--replace keeps it under another name"
         if occupied.is_unfinished:

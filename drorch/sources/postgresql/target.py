@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from drorch.clock import Clock
-from drorch.errors import DecisionNeeded, DrorchError, Interrupted, TargetRefused, TargetUnreachable
+from drorch.errors import DecisionNeeded, DrorchError, Interrupted, TargetError, TargetRefused, TargetUnreachable
 from drorch.sources.interface import Content, Finding, Level, Observer, RestoreChoices, RestoreOutcome
 from drorch.sources.postgresql import databases, facts
 from drorch.sources.postgresql.border import mapped_target
@@ -116,18 +116,25 @@ class PostgresqlTarget:
             needed = sorted({role for entry in chosen for role in named_roles(entry)})
             extensions = frozenset(entry.name for entry in chosen if entry.kind == "EXTENSION")
         if databases.exists(server, name):
-            inside = self._session(name, lifeline)
-            try:
-                occupied = databases.occupation(server, inside, name)
-                present = list(_in_the_way(inside, choices))
-            finally:
-                inside.close()
+            occupied, present = self._inside(server, choices, lifeline)
         else:
             occupied = databases.occupation(server, None, name)
         local = self._location.is_local
         found = findings(server, content, choices, occupied, needed, extensions=extensions, is_local=local)
         found += present
         return found, occupied, needed
+
+    def _inside(self, server: Session, choices: RestoreChoices, lifeline: Lifeline) -> tuple[Occupation, list[Finding]]:
+        """Look into the database; one that cannot be opened can still be replaced, for its name is the server's."""
+        name = self._location.database
+        try:
+            inside = self._session(name, lifeline)
+        except TargetError as error:
+            if choices.tables:
+                raise
+            return databases.unopened(server, name, error.found or error.message), []
+        with contextlib.closing(inside):
+            return databases.occupation(server, inside, name), list(_in_the_way(inside, choices))
 
     # -- the three ways
 
