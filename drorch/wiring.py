@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from drorch.operations.hooks import Cuts, RunsHook
     from drorch.operations.protect import Machine
     from drorch.operations.show import Part
+    from drorch.operations.touched_files import FilePlace
     from drorch.policy.installation import Store
     from drorch.policy.model import Hooks
     from drorch.policy.postgresql_grants import PostgresqlFacts
@@ -411,7 +412,7 @@ class Wiring:
         from drorch.sources.files.source import FilesChoices
         from drorch.sources.files.source import FilesSource as Files
 
-        cache = self.cache()
+        cache, has_key = self.cache(), self.settings.keys.host_key is not None
         return Files(
             FilesChoices(
                 paths=described.paths,
@@ -423,8 +424,8 @@ class Wiring:
             clock=self.clock,
             random_bytes=random_bytes,
             temporary=self.temporary,
-            memory=None if cache is None else memory_file(cache, address),
-            memory_key=derive(self.host_key().key.lane_master, b"drorch files memory"),
+            memory=memory_file(cache, address) if cache is not None and has_key else None,
+            memory_key=derive(self.host_key().key.lane_master, b"drorch files memory") if has_key else b"",
         )
 
     def _command(self, described: CommandSource, address: str) -> Source:
@@ -651,6 +652,23 @@ class Wiring:
             for _, line in listing.lines():
                 kind = line.kind.value if line.same_as is None else "hard link"
                 yield Part(name=shown(line.path) or ".", kind=kind, size_bytes=line.size)
+
+    def file_places(self, content: Content) -> Iterator[FilePlace]:
+        """Yield where the bytes of each file of a stored tree lie; raises ``ObjectCorrupt``."""
+        from drorch.operations.touched_files import FilePlace
+        from drorch.sources.files.lines import CONTENT_PREFIX
+        from drorch.sources.files.listing import StoredListing
+        from drorch.sources.files.names import shown
+
+        with closing(StoredListing(content, self.temporary())) as listing:
+            for _, line in listing.lines():
+                if line.place is not None:
+                    yield FilePlace(
+                        path=shown(line.path),
+                        stream=CONTENT_PREFIX + line.place.content,
+                        offset=line.place.offset,
+                        size_bytes=line.size,
+                    )
 
     def temporary(self) -> Path:
         """Return the directory for temporary files, made with mode 0700; raise ``SettingsInvalid`` unless it is ours alone.

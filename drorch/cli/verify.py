@@ -16,7 +16,7 @@ from drorch.cli.private_keys import key_options, read_recipient
 from drorch.cli.progress import Silent, observer
 from drorch.cli.repositories import Where, repository, store_options
 from drorch.format import names
-from drorch.operations import verify
+from drorch.operations import touched_files, verify
 from drorch.operations.verify import Memory, VerifyRequest
 from drorch.quantities import format_duration, format_size
 from drorch.repository.findings import CheckReport, Finding, Kind, Level
@@ -70,6 +70,7 @@ def command(
             report = verify.run(
                 opened, request, _memory(wiring, opened), random_bytes=random_bytes, progress=watching.advance
             )
+            report = touched_files.run(opened, report, recipients, wiring.file_places)
         seconds = wiring.clock.monotonic_seconds() - started
     _tell(report, opened, request, seconds, invocation.output)
     return report.exit_code
@@ -133,7 +134,10 @@ def _finding_lines(finding: Finding) -> Iterator[str]:
     if finding.snapshots:
         yield from wrapped("        snapshots " + _some((run[:8] for run in finding.snapshots), SHOWN_SNAPSHOTS), 18)
         yield from wrapped("        of " + ", ".join(finding.sources), 11)
-    if finding.streams:
+    if finding.files:
+        count = "1 file" if len(finding.files) == 1 else f"{len(finding.files):,} files"
+        yield from wrapped(f"        touches {count}: {_some(finding.files, SHOWN_STREAMS)}", 16)
+    elif finding.streams:
         yield from wrapped("        touches " + _some(finding.streams, SHOWN_STREAMS), 16)
 
 
@@ -208,6 +212,7 @@ def _findings(findings: Sequence[Finding]) -> list[dict[str, object]]:
             "snapshots": list(finding.snapshots),
             "sources": list(finding.sources),
             "streams": list(finding.streams),
+            "files": list(finding.files),
         }
         for finding in findings
     ]

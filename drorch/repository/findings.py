@@ -68,7 +68,7 @@ class Finding:
     """One thing that is not as it should be.
 
     ``name`` is the object's full name (or a prefix), ``snapshots`` the runs that it touches, ``sources`` theirs; ``streams`` names the
-    streams that cannot be read whole, where a key told.
+    streams that cannot be read whole, where a key told, and ``files`` the files whose bytes lie there.
     """
 
     level: Level
@@ -79,6 +79,7 @@ class Finding:
     snapshots: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     streams: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

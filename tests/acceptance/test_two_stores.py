@@ -107,6 +107,27 @@ def test_a_lost_pack_is_named_with_its_store_and_with_the_key_its_tables(pair: I
     assert (gone["store"], gone["sources"], gone["streams"]) == ("hanoi", ["civil"], ["table/scan"])
 
 
+def test_damage_in_a_file_tree_is_named_by_its_files(custodian: Custodian, tmp_path: Path) -> None:
+    office = new_installation(tmp_path / "etc", custodian, *[f"{store}={store}" for store in STORES])
+    scans = tmp_path / "scans"
+    (scans / "Đức Trọng").mkdir(parents=True)
+    noise = random.Random(2)
+    for number in range(8):
+        (scans / f"Đức Trọng/hồ sơ {number}.pdf").write_bytes(noise.randbytes(3_000_000))
+    office.policy("scans", f'name: scans\nsource:\n  files:\n    paths: ["{scans}"]\nschedule: "0 3 * * *"\n')
+    office.drorch("backup", "scans")
+    packs(office, "hanoi")[0].unlink()  # the largest: the first 16 MiB
+    answer = office.drorch("verify", *office.custodian.opens, expect=47)
+    answer.fits()
+    answer.told("hanoi: the pack is gone", "files: Đức Trọng/hồ sơ 0.pdf, Đức Trọng/hồ sơ 1.pdf")
+    (gone,) = [
+        one
+        for one in office.drorch("verify", "--json", *office.custodian.opens, expect=47).json()["findings"]
+        if one["kind"] == "missing" and "/p/" in one["object"]
+    ]
+    assert 5 <= len(gone["files"]) < 8
+
+
 def test_an_altered_pack_is_found_by_reading_and_its_tables_by_the_key(pair: Installation) -> None:
     flip(packs(pair, "dalat")[0])
     pair.drorch("verify").told("OK 1 snapshot is whole")  # its size is right, and nothing was read
