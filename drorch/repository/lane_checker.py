@@ -13,13 +13,14 @@ from drorch.format.manifest import ordinals_of
 from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
 from drorch.format.pack import ListedPack, PackList
 from drorch.format.packsets import read_pack_sets, united
+from drorch.format.retire_list import RetireList
 from drorch.ids import Digest, RunId
 from drorch.quantities import format_size
 from drorch.repository.chain_checker import ChainChecker, LanePlace
 from drorch.repository.copies import ALTERNATES
 from drorch.repository.findings import Counts, Kind, Level
 from drorch.repository.lane import Head
-from drorch.repository.retirement import known_retired
+from drorch.repository.retirement import Retirement
 from drorch.repository.scratch import RememberedLink
 
 NO_DIGEST = Digest(bytes(32))
@@ -34,6 +35,7 @@ class LaneChecker:
         self._counts = counts
         self._trust = place.trust
         self._named_retired: dict[RunId, bytes] = {}
+        self._retirement = Retirement()
 
     def check(
         self, known_head: Head | None = None, known_snapshots: Collection[RunId] = (), *, with_orphans: bool = True
@@ -41,10 +43,10 @@ class LaneChecker:
         """Check everything that can be checked without a private key; raises what the store raises."""
         place = self._place
         place.scratch.add_listing(self._store.list_objects(names.lane_prefix(place.lane)))
-        retired = self._retired()
+        self._named_retired = self._pack_sets(ObjectType.RETIRE_LIST, names.retire_list)
+        retired = self._retirement.retired
         place = self._place = replace(place, retired=frozenset(place.retired).union(retired))
         head = ChainChecker(place).check(known_head, known_snapshots)
-        self._named_retired = self._pack_sets(ObjectType.RETIRE_LIST, names.retire_list)
         self._note_retired(retired)
         self._check_damage_lists()
         self._check_run_records()
@@ -58,9 +60,14 @@ class LaneChecker:
 
     # -- lists of the maintainer
 
-    def _retired(self) -> Mapping[RunId, int]:
-        """Return what good lists give up; those that are no good are reported with their packs."""
-        return known_retired(self._store, self._trust, self._place.lane)
+    def _verified_sets(self, raw: bytes, object_type: ObjectType, number: int) -> Mapping[RunId, bytes]:
+        repository, lane = self._trust.repository, self._place.lane
+        allowed = self._trust.allowed(object_type, lane)
+        if object_type is not ObjectType.RETIRE_LIST:
+            return read_pack_sets(raw, object_type, repository=repository, lane=lane, number=number, allowed=allowed)
+        one = RetireList.verify(raw, repository=repository, lane=lane, number=number, allowed=allowed)
+        self._retirement.add(one)
+        return one.packs
 
     def _note_retired(self, retired: Mapping[RunId, int]) -> None:
         """Say how many snapshots were given up; that the newest is among them is the work of no prune."""
@@ -85,14 +92,7 @@ class LaneChecker:
             try:
                 raw = self._store.read(name, limit_bytes=OBJECT_LIMIT_BYTES)
                 place.scratch.see(name)
-                sets = read_pack_sets(
-                    raw,
-                    object_type,
-                    repository=self._trust.repository,
-                    lane=place.lane,
-                    number=number,
-                    allowed=self._trust.allowed(object_type, place.lane),
-                )
+                sets = self._verified_sets(raw, object_type, number)
             except ObjectMissing:
                 break
             except IntegrityError as error:
