@@ -27,7 +27,9 @@ class Run:
         self.errors: dict[str, BaseException] = {}
         self.frames: dict[str, GroupFrame] = {}
         self.fails: dict[str, str] = {}  # member -> at which step
-        self.slow: dict[str, float] = {}  # member -> seconds that its capture takes to begin
+        self.slow: dict[
+            str, float
+        ] = {}  # member, or hook and member -> seconds that its capture takes to begin, or the hook
         self.together = Together(
             "vilis",
             [
@@ -43,6 +45,7 @@ class Run:
 
     def _hooks(self, name: str) -> HookFrame:
         def run(which: str, words: Any, cuts: Any) -> ProgramEnd:
+            time.sleep(self.slow.get(f"{which} {name}", 0))
             self.happened.append(f"{which} {name}")
             return ProgramEnd(code=int(self.fails.get(name) == which), in_time=True)
 
@@ -128,7 +131,9 @@ def test_a_group_that_began_too_far_apart_is_broken_and_every_snapshot_says_so()
 
 
 def test_hooks_hold_everything_still_from_before_the_first_begins_until_after_the_last_has_ended() -> None:
-    run = Run("lis", "sde", "scans", files=("scans",), hooks=("lis", "sde")).all()
+    run = Run("lis", "sde", "scans", files=("scans",), hooks=("lis", "sde"))
+    run.slow = {"before sde": 0.2}
+    run.all()
     begun = run.place("begun lis", "begun sde", "begun scans")
     read = run.place("read lis", "read sde", "read scans")
     assert max(run.place("before lis", "before sde")) < min(begun)
@@ -149,6 +154,13 @@ def test_nobody_waits_for_one_that_has_failed_and_the_others_are_kept_without_th
     for name in ("lis", "scans"):
         assert run.frames[name].group is None
         assert "sde has no capture" in run.frames[name].warnings[0]
+
+
+def test_one_that_thaws_slowly_after_it_has_failed_keeps_nobody_waiting() -> None:
+    run = Run("lis", "sde", hooks=("sde",))
+    run.fails, run.slow = {"sde": "begin"}, {"after sde": 0.6}
+    run.all()
+    assert run.place("commit lis") < run.place("after sde")
 
 
 def test_all_fail() -> None:

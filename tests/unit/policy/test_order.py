@@ -72,7 +72,8 @@ def test_a_circle_through_a_group_is_told(lines: list[str]) -> None:
 
 
 def test_within_a_group_after_is_no_circle_with_the_group() -> None:
-    policies("lis db group=g", "sde db group=g after=lis")
+    found = policies("lis db group=g", "sde db group=g after=lis")
+    assert units_before(found.values(), found.values()) == set()
 
 
 def test_a_group_of_one_is_noted_for_it_is_often_misspelled() -> None:
