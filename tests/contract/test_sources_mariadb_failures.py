@@ -147,15 +147,18 @@ def test_certificates_that_are_not_good(
 
 def test_a_server_without_tls(expired: MariadbServer) -> None:
     expired.stop()
-    expired.arguments = ("--skip-ssl",)
+    expired.arguments = ("--skip-ssl", "--skip-log-bin")
     expired.start()
     name = expired.new_database("create table t (a int)")
     error = failure(expired.source(expired.tcp(name)))
     assert error.exit_code == 22
     assert "tls: none" in error.hint
     assert "tls: none" in failure(expired.source(expired.tcp(name, tls="require"))).hint
-    with expired.source(expired.tcp(name, tls="none")).capture() as capture:
+    source = expired.source(expired.tcp(name, tls="none"))
+    with source.capture() as capture:
         assert capture.facts["tls"] == ""
+        assert capture.facts["binary_log"] == {"server_id": 7}
+    assert any("no binary log" in finding.text for finding in source.examine())
 
 
 def test_the_server_dies_while_it_is_read(expired: MariadbServer) -> None:
