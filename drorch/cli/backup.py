@@ -125,7 +125,8 @@ def _report_lines(report: BackupReport, wiring: Wiring, *, alone: bool) -> list[
         count = sum(len(one.names) for one in report.left_out)
         told = f" left_out={count}" if count else ""
         line = f"{report.source} {word} {snapshot.run.short} {report.duration_seconds:.1f}s {sizes} copies={copies}"
-        return [line + told, *(row for text in report.warnings for row in wrapped(f"  {printable(text)}", 4))]
+        texts = [*report.incomplete, *_why_incomplete(report), *report.warnings]
+        return [line + told, *(row for text in texts for row in wrapped(f"  {printable(text)}", 4))]
     zone = str(wiring.settings.time_zone)
     head = "OK  " if report.complete else "PARTIAL  "
     state = "complete" if not report.incomplete else "incomplete"
@@ -152,6 +153,12 @@ def _report_lines(report: BackupReport, wiring: Wiring, *, alone: bool) -> list[
         f"{report.source_busy:.0%} of the time was spent waiting for it",
     )
     return lines
+
+
+def _why_incomplete(report: BackupReport) -> list[str]:
+    """Return what makes a snapshot partial, by name: whoever reads the mail of cron must not have to look for it."""
+    wanted = ("unread", "immutable_broken") if report.incomplete else ()
+    return [f"{one.label}: {one.text}" for one in report.left_out if one.kind in wanted]
 
 
 def _what_was_read(report: BackupReport) -> str:

@@ -112,7 +112,8 @@ def test_what_cannot_be_read_makes_a_snapshot_that_counts_for_nothing(archive: I
     good = backup(archive)
     os.utime(tmp_path / "scans/2024/Đức Trọng/ảnh.jpg", ns=(0, 0))
     partial = archive.drorch("backup", "scans", expect=3, env=BARE | denied)
-    partial.told("scans PARTIAL")
+    partial.told("scans PARTIAL", "NOT READ: 2024/Đức Trọng/ảnh.jpg (permission denied)")
+    partial.fits()
     shown = archive.drorch("snapshots").out
     assert shown.count("scans (partial)") == 2
     status = archive.drorch("status", "--check", expect=3)
