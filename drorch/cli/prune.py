@@ -14,10 +14,13 @@ from drorch.errors import UsageInvalid
 from drorch.ids import LaneId
 from drorch.operations import prune
 from drorch.operations.prune import JudgedSnapshot, LanePlan, Place, PrunedLane, PrunePlan, PruneReport, PruneRequest
+from drorch.operations.prune_books import PruneBooks
 from drorch.policy.installation import S3Store
+from drorch.policy.model import Policy
+from drorch.policy.words import retention_words
 from drorch.quantities import format_duration, format_size
 from drorch.settings import load_policies
-from drorch.wiring import Wiring
+from drorch.wiring import Wiring, this_machine
 
 PARTIAL = 3
 _EXEMPT = {
@@ -68,7 +71,7 @@ def command(
         if plan.problems and not plan.lanes:
             raise plan.problems[0].error
         if key is None:
-            return _show_plan(plan, invocation.output, str(settings.time_zone))
+            return _show_plan(plan, policies, invocation.output, str(settings.time_zone))
         report = prune.run(
             repository,
             plan,
@@ -78,6 +81,7 @@ def command(
             heads=heads,
             confirmed=confirmed,
             require_fit=wiring.require_fit_for_prune,
+            books=PruneBooks(wiring.catalog(), policies, this_machine(), wiring.clock, wiring.random_bytes),
         )
         locks = {
             name: store.object_lock_seconds
@@ -107,21 +111,25 @@ def _exempt(wiring: Wiring) -> Mapping[str, str]:
 # -- the plan
 
 
-def _show_plan(plan: PrunePlan, output: Output, zone: str) -> int:
+def _show_plan(plan: PrunePlan, policies: Mapping[str, Policy], output: Output, zone: str) -> int:
     if output.as_json:
         output.document("drorch.prune-plan/1", _plan_document(plan))
     else:
-        output.lines(_plan_lines(plan, zone))
+        output.lines(_plan_lines(plan, policies, zone))
     return PARTIAL if plan.problems else 0
 
 
-def _plan_lines(plan: PrunePlan, zone: str) -> Iterator[str]:
+def _plan_lines(plan: PrunePlan, policies: Mapping[str, Policy], zone: str) -> Iterator[str]:
     yield "PLAN  nothing is changed"
     for lane in plan.lanes:
         yield ""
         goes, size = len(lane.goes), format_size(lane.size_bytes)
         count = f"{goes} of {_snapshots(len(lane.snapshots))} {'goes' if goes == 1 else 'go'}"
         yield from wrapped(f"{lane.source} in {lane.store}: {count}, {_objects(lane.objects)}, {size}", 2)
+        if lane.rule:
+            rule = policies[lane.rule].retention
+            name = f" ({rule.preset})" if rule.preset else ""
+            yield from wrapped(f"  keeps {retention_words(rule)}{name}", 8)
         for one in lane.snapshots:
             yield from _decision(one, zone)
     for problem in plan.problems:

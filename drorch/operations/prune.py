@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from drorch.catalog.interface import Catalog, CopyState, EventRecord, Severity
 from drorch.clock import Clock
@@ -138,6 +139,18 @@ class PruneReport:
     def complete(self) -> bool:
         """Whether everything that was to be looked at was, and everything that was to go is gone."""
         return not self.plan.problems and not any(one.error for one in self.lanes)
+
+
+class Books(Protocol):
+    """Keeps what was done and why; see ``prune_books``."""
+
+    def begin(self, lane: LanePlan) -> str:
+        """Record what is about to go; return the run's id."""
+        ...
+
+    def end(self, run: str, outcome: SweepReport | DrorchError, lane: LanePlan) -> None:
+        """Record how it ended."""
+        ...
 
 
 # -- plan
@@ -368,10 +381,11 @@ def run(
     heads: Mapping[Place, int],
     confirmed: str = "",
     require_fit: Callable[[str], None] = lambda _store: None,
+    books: Books | None = None,
 ) -> PruneReport:
     """Carry out ``plan``; every store and lane by itself, what breaks one off is in the report.
 
-    ``require_fit`` raises ``StoreUnfit`` for a store that does not keep what a sweep relies on. Raises ``NothingDone`` before anything is done
+    ``require_fit`` raises ``StoreUnfit`` for a store that does not keep what a sweep relies on; ``books`` keeps the reasons. Raises ``NothingDone`` before anything is done
     when the plan has doubts and ``confirmed`` is not its digest, ``UsageInvalid`` when another plan was confirmed.
     """
     _require_confirmed(plan, confirmed)
@@ -390,7 +404,12 @@ def run(
         if lane.store in unfit:
             done.append(PrunedLane(plan=lane, report=None, error=unfit[lane.store]))
             continue
+        entry = None if books is None else books.begin(lane)
         one = _execute(replicas[lane.store], repository, lane, key, clock, heads)
+        if books is not None and entry is not None:
+            outcome = one.report or one.error
+            assert outcome is not None
+            books.end(entry, outcome, lane)
         if one.report is not None:
             _remember(catalog, one, clock)
         done.append(one)

@@ -59,6 +59,9 @@ def test_the_plan_is_shown_confirmed_and_carried_out(busy: tuple[Installation, l
     assert packs(office) == before
     office.drorch("prune", "--confirm", digest).told("OK 2 snapshots let go", "civil in disk: 2 snapshots")
     assert packs(office) < before
+    (run,) = [one for one in office.drorch("history", "--json").json()["runs"] if one["operation"] == "prune"]
+    assert run["state"] == "complete"
+    office.drorch("history", "--run", run["run"]).told(f"{made[1]} goes:", "older than the newest snapshot")
     assert ids(office) == {made[0], made[3]}
     office.drorch("verify", "--read-data", "100", *office.custodian.opens).told(
         "OK 2 snapshots are whole", "given up by a prune"
