@@ -237,14 +237,20 @@ def test_remote_tables_are_not_read_and_lose_their_password(mariadb: MariadbServ
             f"create table `{name}`.there (a int) engine=FEDERATED"
             f" connection='mysql://far:far-canary@127.0.0.1:{mariadb.port}/{name}/here'",
         )
-        content = take(mariadb.backup_source(name))
+        # Whoever asks that server from now on is refused, and counted.
+        mariadb.run("drop user far@'127.0.0.1'", "flush tables")
+        before = mariadb.run("show global status like 'Access_denied_errors'")
+        source = mariadb.backup_source(name)
+        content = take(source)
+        assert not any(finding.level is Level.FAIL for finding in source.examine())
         assert [stream for stream in content.blobs if stream.startswith("table/")] == ["table/here"]
         assert not any(b"far-canary" in blob for blob in content.blobs.values())
+        assert b"far:drorch-left-out@127.0.0.1" in content.blobs["schema"]
         assert content.facts["left_out"] == ["rows of there: they are another server's"]
-        mariadb.run("drop user far@'127.0.0.1'")  # whoever asked that server now would fail
         outcome = mariadb.target(mariadb.location(f"{name}_back")).restore(
             content, RestoreChoices(no_owner=True), SilentObserver()
         )
+        assert mariadb.run("show global status like 'Access_denied_errors'") == before
         assert any(line.startswith("there shows another server's rows and is not made") for line in outcome.by_hand)
         assert mariadb.run(f"show tables from `{name}_back`") == [("here",)]
     finally:

@@ -20,6 +20,7 @@ from drorch.sources.mariadb.server import MariadbServer as Asked
 from tests.support.mariadb import ADMIN_PASSWORD, BACKUP_PASSWORD, MariadbServer, grants_of, running_mariadb
 from tests.support.memory_content import SilentObserver, read_capture
 from tests.support.postgresql import free_port, make_certificates
+from tests.support.relay import Relay
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +170,27 @@ def test_the_server_dies_while_it_is_read(expired: MariadbServer) -> None:
         with pytest.raises(errors.SourceUnreachable):
             read_after(capture, stream, expired.stop)
     expired.start()
+
+
+def test_a_connection_that_breaks_anywhere_is_no_snapshot(mariadb: MariadbServer) -> None:
+    name = mariadb.new_database("create table t (a int, b varchar(100))", "create view v as select * from t",
+                                "insert into t select seq, repeat('x', 90) from seq_1_to_3000")  # fmt: skip
+    front = mariadb.directory / f".s.PGSQL.{mariadb.port}"  # the name that the relay looks for
+    if not front.exists():
+        front.symlink_to(mariadb.socket)
+
+    def through(limit: int | None) -> tuple[int, dict[str, bytes]]:
+        with Relay(mariadb, limit) as relay:  # type: ignore[arg-type] # it needs a directory and a port
+            location = mariadb.location(name, socket=str(relay.directory / front.name))
+            with mariadb.source(location, connect_timeout_seconds=5, stall_timeout_seconds=5).capture() as capture:
+                blobs = read_capture(capture).blobs
+            return relay.sent, blobs
+
+    total, blobs = through(None)
+    assert len(blobs["table/t"]) > 3000 * 90
+    for limit in (0, 60, total // 50, total // 10, total // 2, total - 3000, total - 3):
+        with pytest.raises((errors.SourceUnreachable, errors.CaptureFailed)):
+            through(limit)
 
 
 def test_a_session_that_is_killed_and_one_that_is_aborted(mariadb: MariadbServer, name: str) -> None:

@@ -123,12 +123,7 @@ def read_names(session: Session, database: str) -> list[tuple[str, str, str]]:
 def read_tables(session: Session, database: str) -> list[Table]:
     """Return every table and sequence, by name; raise what a session raises."""
     named = [row for row in read_names(session, database) if row[1] != "VIEW"]
-    sizes = {
-        name: int(size or 0)
-        for name, size in session.texts(
-            f"SELECT table_name, data_length FROM information_schema.tables WHERE table_schema = {literal(database)}"
-        )
-    }
+    sizes = {} if any(is_remote(engine) for _, _, engine in named) else _sizes(session, database)
     columns: dict[str, list[list[str]]] = {}
     for table, *rest in session.texts(
         "SELECT table_name, column_name, data_type, is_generated, generation_expression, column_type FROM information_schema.columns"
@@ -136,6 +131,14 @@ def read_tables(session: Session, database: str) -> list[Table]:
     ):
         columns.setdefault(table, []).append(rest)
     return [_table(name, kind, engine, sizes.get(name, 0), columns.get(name, [])) for name, kind, engine in named]
+
+
+def _sizes(session: Session, database: str) -> dict[str, int]:
+    """Return the size of each table; the server opens every one for that, and a remote one's server, too."""
+    rows = session.texts(
+        f"SELECT table_name, data_length FROM information_schema.tables WHERE table_schema = {literal(database)}"
+    )
+    return {name: int(size or 0) for name, size in rows}
 
 
 def _table(name: str, kind: str, engine: str, size: int, described: Sequence[Sequence[str]]) -> Table:
