@@ -28,7 +28,7 @@ _FIND_PRESENT = """
 select chunk.run, chunk.place, chunk.twin, chunk.base, chunk.checksum, pack.stored_at from chunk
 join pack on pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.place) and pack.present and pack.listed
 left join pack_use as used on used.run = pack.run and used.ordinal = pack.ordinal
-where coalesce(used.served * 4 >= used.held, 1) and chunk.id = ? and (chunk.twin = ? or exists (
+where coalesce(used.served * 4 >= used.held or used.held < ?, 1) and chunk.id = ? and (chunk.twin = ? or exists (
     select 1 from pack where pack.run = chunk.run and pack.ordinal = ordinal_of(chunk.twin) and pack.present and pack.listed))
 """
 _FIND_CARRIED = "select entry, needs, checksum from carried where name = ?"
@@ -38,6 +38,7 @@ select ordinal from pack where run = ? and ordinal between ? and ? and present a
 _HOLD = """
 insert into pack_use (run, ordinal, held) values (?, ?, ?) on conflict do update set held = held + excluded.held
 """
+LEAST_LEFT_BYTES = 2**20  # of what a pack holds: to be rid of smaller ones costs more than to keep them
 _BATCH = 2_048
 _DAY_MS = 86_400_000
 LONGEST_REUSE_MS = 365 * _DAY_MS
@@ -134,8 +135,8 @@ class LaneIndex:
     def keep_served(self, served: Iterable[tuple[RunId, int, int]]) -> None:
         """Note how many bytes of which packs (run, ordinal, bytes) the snapshot needs that was just committed, for ``find``.
 
-        A pack of which it needs under a quarter is kept alive by little: its chunks are stored afresh when they are next seen, and it dies whole.
-        What no snapshot used says nothing: it may be newer than the last.
+        A large pack of which it needs under a quarter is kept alive by little: its chunks are stored afresh when they are next seen, and it dies
+        whole. What no snapshot used says nothing: it may be newer than the last.
         """
         rows = ((size_bytes, run.raw, ordinal) for run, ordinal, size_bytes in served)
         try:
@@ -292,7 +293,7 @@ class LaneIndex:
                 return (*pending[3:], None)
             try:
                 row = self._connection.execute(_FIND_FRESH, (chunk.raw,)).fetchone()
-                row = row or self._connection.execute(_FIND_PRESENT, (chunk.raw, NO_TWIN)).fetchone()
+                row = row or self._connection.execute(_FIND_PRESENT, (LEAST_LEFT_BYTES, chunk.raw, NO_TWIN)).fetchone()
             except sqlite3.Error:
                 self.spoil()
                 return None

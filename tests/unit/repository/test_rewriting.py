@@ -69,3 +69,11 @@ def test_a_chunk_that_is_used_many_times_does_not_overflow(
     for label in ("1", "2", "3"):
         made = back_up(repository, zeros, cache=tmp_path, random_bytes=counting_random(label))
     assert made.totals.new_bytes == 0
+
+
+def test_small_packs_are_kept_however_little_they_serve(repository: Repository, tmp_path: Path) -> None:
+    """A run that changes nothing stores nothing, whatever the runs before it left behind of nodes and entries."""
+    for number in range(6):
+        run(repository, tmp_path, f"{number}", keep=20 - number)
+        unchanged = run(repository, tmp_path, f"{number} again", keep=20 - number)
+        assert (unchanged.totals.new_chunks, unchanged.objects_stored) == (0, 3)
