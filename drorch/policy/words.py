@@ -134,7 +134,14 @@ def _server_words(source: PostgresqlSource | MariadbSource) -> tuple[str, ...]:
         f"{_databases(source.database, source.databases)} on {host}, {name}{account}",
         password + tls,
         *_left_out(source.exclude_data),
+        *_locked(source),
     )
+
+
+def _locked(source: PostgresqlSource | MariadbSource) -> tuple[str, ...]:
+    if isinstance(source, MariadbSource) and source.non_transactional == "lock":
+        return ("tables without transactions (MyISAM, Aria, MEMORY) are closed to writers until they are read",)
+    return ()
 
 
 def _databases(database: str | None, databases: Discovery | None) -> str:

@@ -204,6 +204,14 @@ def test_retention_in_words(retention: str, words: str):
             "{mariadb: {host: h, port: 3307, database: x, user: u, tls: none}}",
             ("database x on h:3307, MariaDB, as u", "no password in the policy; no TLS: readable on the way"),
         ),
+        (
+            "{mariadb: {database: x, non_transactional: lock}}",
+            (
+                "database x on this machine, MariaDB",
+                "no password in the policy",
+                "tables without transactions (MyISAM, Aria, MEMORY) are closed to writers until they are read",
+            ),
+        ),
     ],
 )
 def test_sources_in_words(source: str, words: tuple[str, ...]):
