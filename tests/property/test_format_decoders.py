@@ -44,6 +44,7 @@ from drorch.format.manifest import Commit, CommitState, Manifest, SealedBody
 from drorch.format.objects import FRAME_BYTES, ObjectType, digest_of, unframe
 from drorch.format.pack import ListedPack, PackBuilder, PackHeader, PackList, pack_header_length, parse_pack
 from drorch.format.record import decode_content, open_record, seal_record
+from drorch.format.retire_list import HoldKind, HoldWord, RetireList
 from drorch.format.sealed import seal_body
 from drorch.format.signing import sign_object, unverified_payload, verify_object
 from drorch.format.tree import ChunkPlace, LeafEntry, Place, Reference, decode_node, encode_node
@@ -120,6 +121,10 @@ COMMIT = Commit(
     sequence=1, manifest_digest=Digest(bytes(32)), state=CommitState.COMMITTED, manifest=b"m", run_record=b"r"
 )
 PACKS = PackList(run=values.RUN, packs=(ListedPack(Digest(bytes(32)), 9),))
+HOLD = HoldWord(run=values.RUN, kind=HoldKind.PIN, stands=True, reason="r", until=values.AT)
+RETIRED = RetireList(
+    number=0, made_at=values.AT, packs={values.RUN: b"\x80"}, given_up=frozenset([values.RUN]), holds=(HOLD,)
+)
 REVOKED = values.trust_record(
     revocations=(Revocation(values.WRITER.key_id, {values.LANE: Head(3, Digest(bytes(32)))}),)
 )
@@ -172,6 +177,10 @@ DECODERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "pack header": (PackHeader.decode, bytes(unframe(pack(), ObjectType.PACK).header)),
     "pack header length": (pack_header_length, pack()[:FRAME_BYTES]),
     "pack list": (lambda raw: PackList.verify(raw, run=values.RUN, **PLACE), PACKS.sign(**SIGN)),
+    "retire list": (
+        lambda raw: RetireList.verify(raw, number=0, **PLACE),
+        RETIRED.sign(repository=values.REPOSITORY, lane=values.LANE, key=values.WRITER),
+    ),
     "reference": (Reference.decode, values.reference().encode()),
     "leaf": (decode_node, encode_node(0, (LeafEntry(CHUNK, 7, (CHUNK, CHUNK)), LeafEntry(CHUNK, 8)))),
     "manifest": (
@@ -266,6 +275,16 @@ SIGNED: dict[ObjectType, tuple[Callable[[bytes], object], list[tuple[int, bytes]
         lambda raw: PackList.verify(raw, run=values.RUN, **PLACE),
         [(16, values.RUN.raw), (17, bytes(72))],
         names.pack_list(values.LANE, values.RUN),
+    ),
+    ObjectType.RETIRE_LIST: (
+        lambda raw: RetireList.verify(raw, number=0, **PLACE),
+        [
+            (16, bytes(4)),
+            (17, encode_fields([(1, values.RUN.raw), (2, b"\x80")])),
+            (18, values.RUN.raw),
+            (19, encode_fields([(1, values.RUN.raw), (2, b"\1"), (3, b"\1"), (4, b"r"), (5, bytes(8))])),
+        ],
+        names.retire_list(values.LANE, 0),
     ),
     ObjectType.RUN_RECORD: (
         lambda raw: RunRecord.verify(raw, run=values.RUN, **PLACE).open([values.CUSTODIAN]),

@@ -13,12 +13,13 @@ import pytest
 
 from drorch.catalog.interface import Catalog, CopyState
 from drorch.catalog.sqlite import open_sqlite
-from drorch.errors import NothingDone, PolicyUnknown, StoreUnavailable, StoreUnfit, UsageInvalid
+from drorch.errors import NothingDone, PolicyUnknown, SnapshotUnknown, StoreUnavailable, StoreUnfit, UsageInvalid
 from drorch.format import names
 from drorch.format.manifest import Result
 from drorch.format.retire_list import HoldKind, HoldWord
 from drorch.ids import RunId
 from drorch.operations import prune
+from drorch.operations.choose import choose
 from drorch.operations.listing import rebuild_catalog
 from drorch.operations.prune import PrunePlan, PruneReport, PruneRequest
 from drorch.policy.model import Policy
@@ -150,6 +151,16 @@ def test_a_plan_changes_nothing_and_is_carried_out_as_it_is(week: Office) -> Non
     week.judge(3, 4, 5, 6)
     assert week.plan().digest == PrunePlan(lanes=(), problems=()).digest
     assert all(lane.sweep.is_empty for lane in week.plan().lanes)
+
+
+def test_what_is_given_up_is_found_by_its_id_alone(week: Office) -> None:
+    week.run(week.plan())
+    gone = week.past.made[2].run
+    assert choose(week.repository, str(gone)[:8]).link.manifest.run == gone
+    latest = choose(week.repository, "latest:land", before=FIRST_SLOT + 6 * DAY).link.manifest.run
+    assert latest == week.past.made[5].run
+    with pytest.raises(SnapshotUnknown):
+        choose(week.repository, "latest:land", before=FIRST_SLOT + 3 * DAY)
 
 
 def test_every_snapshot_has_its_reason(week: Office) -> None:
