@@ -47,10 +47,7 @@ def test_a_pack_that_serves_under_a_quarter_is_left(repository: Repository, tmp_
 def test_a_pack_that_serves_more_is_used_on(repository: Repository, tmp_path: Path) -> None:
     run(repository, tmp_path, "1")
     run(repository, tmp_path, "2", keep=7)
-    assert (
-        run(repository, tmp_path, "3", keep=7).totals.new_bytes < 10_000
-    )  # the nodes and entries, of which little was used
-    assert run(repository, tmp_path, "4", keep=7).totals.new_bytes == 0
+    assert run(repository, tmp_path, "3", keep=7).totals.new_bytes == 0
 
 
 def test_what_nobody_noted_says_nothing(repository: Repository, tmp_path: Path) -> None:
@@ -73,7 +70,7 @@ def test_a_chunk_that_is_used_many_times_does_not_overflow(
 
 def test_small_packs_are_kept_however_little_they_serve(repository: Repository, tmp_path: Path) -> None:
     """A run that changes nothing stores nothing, whatever the runs before it left behind of nodes and entries."""
-    for number in range(6):
-        run(repository, tmp_path, f"{number}", keep=20 - number)
-        unchanged = run(repository, tmp_path, f"{number} again", keep=20 - number)
+    for keep in (20, 7, 6):
+        run(repository, tmp_path, f"{keep}", keep=keep)
+        unchanged = run(repository, tmp_path, f"{keep} again", keep=keep)
         assert (unchanged.totals.new_chunks, unchanged.objects_stored) == (0, 3)
