@@ -11,7 +11,7 @@ from drorch.errors import DrorchError, PolicyUnknown, SourceMissing
 from drorch.operations.discover import Discoverer, Found
 from drorch.operations.overview import last_runs, needs_another_try
 from drorch.operations.protect import digest_of_text
-from drorch.operations.seen import DISCOVERY, known_promises
+from drorch.operations.seen import DISCOVERY
 from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.explain import policy_text
 from drorch.policy.model import Policy, SourcePromise
@@ -83,27 +83,6 @@ def _with_mates(loaded: LoadedPolicies, pairs: Sequence[Pair], failed: Iterable[
     yield from (pair for pair in pairs if pair[1].address in again or pair[0].name in mates)
 
 
-def known_sources(catalog: Catalog, promises: Iterable[SourcePromise], address: str) -> tuple[SourcePromise, ...]:
-    """Return the sources of ``promises`` that ``address`` means, as far as their servers were asked before; asks nobody.
-
-    Raises ``PolicyUnknown`` for a database that no server was seen to have.
-    """
-    found: list[SourcePromise] = []
-    for promise in promises:
-        if promise.needs_discovery:
-            found += known_promises(promise, catalog.seen_databases(asked_by=promise.address))
-        else:
-            found.append(promise)
-    chosen = tuple(promise for promise in found if "/" not in address or promise.address == address)
-    if "/" in address and not chosen:
-        raise PolicyUnknown(
-            f"no server was seen to have {address}",
-            found=", ".join(promise.address for promise in found[:8]) or "no database yet",
-            hint="`drorch backup POLICY` asks the servers; `drorch status POLICY --all` lists what they have",
-        )
-    return chosen
-
-
 def _answers(wiring: Wiring, asking: Sequence[Pair]) -> dict[str, Found | DrorchError]:
     """Ask the servers, several at once: one that is dead keeps nobody waiting but itself."""
     if not asking:
@@ -121,8 +100,11 @@ def _answers(wiring: Wiring, asking: Sequence[Pair]) -> dict[str, Found | Drorch
             error.message = told if told.startswith(promise.address) else f"{promise.address}: {told}"
             return error
 
-    with ThreadPoolExecutor(_ASKED_AT_ONCE, thread_name_prefix="ask") as pool:
+    pool = ThreadPoolExecutor(_ASKED_AT_ONCE, thread_name_prefix="ask")
+    try:
         return dict(zip((promise.address for _, promise in asking), pool.map(ask, asking), strict=True))
+    finally:  # whoever interrupts is not kept by a server that does not answer
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _meant(

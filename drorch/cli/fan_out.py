@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -44,7 +44,7 @@ class Results:
         if isinstance(outcome, DrorchError):
             self.failures.append((address, outcome))
         else:
-            self.reports.append(outcome)
+            self.reports.append(_without_lists(outcome))
 
     def sort(self, addresses: Sequence[str]) -> None:
         """Bring what ended in any order into the order of ``addresses``."""
@@ -125,6 +125,12 @@ def _waiting_when_cut(interruption: Interruption) -> Iterator[None]:
     except BaseException:
         interruption.wait()
         raise
+
+
+def _without_lists(report: BackupReport) -> BackupReport:
+    """Return the report without what grows with the database: hundreds of reports are kept until the end."""
+    few = {name: value for name, value in report.facts.items() if isinstance(value, str | int | bool)}
+    return replace(report, facts=few)
 
 
 class _Bar:

@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 
 from drorch.cli.addresses import complete_source
-from drorch.cli.chosen import known_sources
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import wrapped
 from drorch.cli.passwords import password_at
@@ -22,6 +21,7 @@ from drorch.errors import (
     TargetRefused,
     UsageInvalid,
 )
+from drorch.operations.seen import known_sources
 from drorch.policy.model import SourcePromise
 from drorch.policy.problems import render_problems
 from drorch.settings import Settings, load_policies

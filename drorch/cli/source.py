@@ -9,7 +9,6 @@ import click
 
 from drorch.catalog.interface import Catalog, SourceState
 from drorch.cli.addresses import complete_source
-from drorch.cli.chosen import known_sources
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, local_time, printable, table, utc_time, wrapped
 from drorch.cli.private_keys import key_options, read_recipient
@@ -21,7 +20,7 @@ from drorch.operations.back_up import BackupReport
 from drorch.operations.closing import hold, prove
 from drorch.operations.interruption import Interruption
 from drorch.operations.ownership import Ownership
-from drorch.operations.seen import known_promises
+from drorch.operations.seen import known_promises, known_sources
 from drorch.operations.source_life import Change, SourceLife, Subject, unknown
 from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.model import Policy, SourcePromise

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.installations import (
-    BARE,
     Custodian,
     Installation,
     Town,
@@ -19,6 +18,7 @@ from tests.support.installations import (
     equal,
     land_policy,
     new_installation,
+    on_terminal,
     run,
 )
 
@@ -161,26 +161,8 @@ def test_without_a_terminal_there_is_one_line_and_no_progress(copied: Installati
 
 
 def test_on_a_terminal_there_is_progress_and_a_report(town: Town, copied: Installation) -> None:
-    parent, child = os.openpty()
-    process = os.fork()
-    if process == 0:  # the child has the terminal and nothing else
-        os.close(parent)
-        os.login_tty(child)
-        words = copied.command("backup", "land")
-        os.execve(words[0], words, {**BARE, "TERM": "xterm"})
-    os.close(child)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(parent, 4096)
-        except OSError:
-            break
-        if not piece:
-            break
-        shown += piece
-    os.close(parent)
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
-    text = shown.decode()
+    code, text = on_terminal(copied.command("backup", "land"))
+    assert code == 0
     assert "land  postgresql://127.0.0.1" in text
     assert "rows" in text
     assert "OK  snapshot " in text

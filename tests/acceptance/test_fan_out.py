@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.installations import COMMAND, Custodian, Installation, end, equal, run, socket_url
+from tests.support.installations import COMMAND, Custodian, Installation, end, equal, on_terminal, run, socket_url
 from tests.support.province import Province, province
 
 DISTRICTS = 24
@@ -156,6 +156,15 @@ def test_the_server_is_asked_and_all_of_it_is_restored_under_its_own_names(found
         east.run(f"drop database {name}")
 
 
+def test_on_a_terminal_there_is_one_bar_and_a_summary(found: Province) -> None:
+    code, text = on_terminal(found.installation.command("backup", "found"))
+    assert code == 0
+    assert "found  4 sources, 4 at a time" in text
+    assert "4/4" in text
+    assert "OK  4 of 4 sources have a new snapshot; " in text
+    assert "found/land_d001" not in text
+
+
 def test_what_is_gone_stays_until_it_is_retired(found: Province) -> None:
     installation, west = found.installation, found.west
     installation.drorch("backup", "found")
@@ -235,6 +244,7 @@ def test_ctrl_c_ends_all_of_them_and_the_next_run_goes_on(districts: Province) -
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3_600)
 def test_the_whole_province(custodian: Custodian, tmp_path: Path) -> None:
     """484 sources: one process, flat memory, one screen. Prints the figures of docs/SIZING.md."""
     with province(tmp_path / "etc", custodian, districts=MANY) as many:

@@ -192,6 +192,28 @@ def run(
     return answer
 
 
+def on_terminal(command: Sequence[str]) -> tuple[int, str]:
+    """Run a command with a terminal and nothing else; return its exit code and all that was shown."""
+    parent, child = os.openpty()
+    process = os.fork()
+    if process == 0:
+        os.close(parent)
+        os.login_tty(child)
+        os.execve(command[0], list(command), {**BARE, "TERM": "xterm"})
+    os.close(child)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(parent, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(parent)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), shown.decode()
+
+
 def new_installation(base: Path, custodian: Custodian, *stores: str, options: Sequence[str] = ()) -> Installation:
     """Make an installation the way a person does: ``stores`` are ``NAME=URL``, relative directories lie below ``base``."""
     base.mkdir(mode=0o750, parents=True, exist_ok=True)
