@@ -44,6 +44,9 @@ class TakenSnapshot:
         if hashlib.sha256(content).digest() != stream.bytes_digest:
             raise RestoreDiffers(f"stream {stream.spec.name} is not what was captured")
 
+    def open_range(self, stream: StoredStream, offset: int, length: int) -> Iterator[Bytes]:
+        yield self.stored[stream.spec.name][1][offset : offset + length]
+
     def bytes_of(self, name: str) -> bytes:
         return self.stored[name][1]
 

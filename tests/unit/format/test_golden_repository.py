@@ -131,7 +131,8 @@ def test_every_stream_is_read_back(repository, snapshot):
     body = SealedBody.open(run_keys.run_key, context, manifest.sealed_body)
     assert body.entries is not None
     (leaf,) = [decode_node(repository.plain(ChunkPlace(body.entries.chunk_id, body.entries.run, body.entries.place)))]
-    assert all(entry.chunk.twin is not None for entry in leaf.entries if isinstance(leaf, LeafNode))
+    assert isinstance(leaf, LeafNode)
+    assert all(entry.chunk.twin is not None for entry in leaf.entries)
     found = {}
     for entry in parse_entries(repository.pieces(body.entries)):
         content = repository.content(entry, body)

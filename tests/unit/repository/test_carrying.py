@@ -185,9 +185,9 @@ def test_a_stream_of_which_something_is_missing_in_one_store_is_not_held(tmp_pat
 def test_a_stream_is_stored_afresh_within_a_year(lane: Lane) -> None:
     lane.run({"a": BIG})
     later = ManualClock(EPOCH + timedelta(days=300))
-    lane.stores[0]._clock = later  # type: ignore[attr-defined]
+    lane.stores[0]._clock = later
     assert lane.holds("a") == [True]
-    lane.stores[0]._clock = ManualClock(EPOCH + timedelta(days=366))  # type: ignore[attr-defined]
+    lane.stores[0]._clock = ManualClock(EPOCH + timedelta(days=366))
     assert lane.holds("a") == [False]
 
 

@@ -431,7 +431,8 @@ def test_a_file_that_becomes_something_else_before_it_is_read_is_told(scans: Lab
 def test_a_directory_that_becomes_a_file_between_two_looks_is_no_failure(
     scans: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, fired = os.open, []
+    real = os.open
+    fired: list[bytes] = []
 
     def swapping(path, *args, **kwargs):
         if path == b"2024" and not fired:
