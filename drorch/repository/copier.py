@@ -173,7 +173,7 @@ class _Lane:
         pending = list(self._pending(known, there.links))
         if pending:
             self._look()
-            self._retire(pending)
+            self._retire(pending, there.links)
         head = there.links[-1] if there.links else None
         for link in pending:
             self._copy_link(link)
@@ -218,12 +218,16 @@ class _Lane:
     def _is_doubtful(self, link: ChainLink) -> bool:
         return (self._repair or link.manifest.run in self._doubtful) and link.manifest.run not in self._retired_here
 
-    def _retire(self, pending: Sequence[ChainLink]) -> None:
-        """Say in the target, before they are there, which snapshots are given up wherever they come from."""
+    def _retire(self, pending: Sequence[ChainLink], there: Sequence[ChainLink]) -> None:
+        """Say in the target, before they are there, which snapshots are given up wherever they come from.
+
+        What is committed there already is the target's own to keep: it may be the last that has it whole.
+        """
         given_up = [set(known_retired(one.store, self._trust, self._lane)) for one in self._carrier.sources]
         self._retired = set.intersection(*given_up)
-        unsaid = {link.manifest.run for link in pending if link.manifest.run in self._retired}
-        unsaid.difference_update(self._retired_here)
+        own = {link.manifest.run for link in there if link.state is LinkState.COMMITTED}
+        comes = {link.manifest.run for link in pending if link.state is LinkState.COMMITTED} - own
+        unsaid = (comes & set(self._retired)).difference(self._retired_here)
         if unsaid and self._give_up is not None:
             self._give_up(self._lane, given_up=unsaid)
 

@@ -359,6 +359,15 @@ def test_sources_that_are_exempt_or_in_no_policy_lose_nothing(week: Office) -> N
     assert foreign.lanes[0].snapshots[0].decision.reasons == ("no policy is called land: nothing says how long",)
 
 
+def test_a_copy_gives_up_nothing_that_a_store_has_whole(week: Office) -> None:
+    week.run(week.plan(stores=["store0"]))
+    first, second = week.repository.replicas
+    report = catch_up([first], second, week.repository.trust, doubtful=[made.run for made in week.past.made],
+                      key=HOUSEHOLD.maintainer, clock=week.clock)  # fmt: skip
+    assert report.problems == ()
+    week.judge(*range(7), store="store1")
+
+
 def test_only_what_is_named_is_pruned(week: Office) -> None:
     other = Past(week.repository, SetClock(), week.store_clock, source="tax/d1")
     other.nights(7)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -292,9 +292,9 @@ def test_a_plan_over_100_000_snapshots_takes_less_than_5_seconds() -> None:
         keep_last=7, keep_hourly=48, keep_daily=30, keep_weekly=13, keep_monthly=12, keep_yearly=Keep.FOREVER
     )
     hourly = nightly(100_000, step=HOUR)
-    begun = perf_counter()
+    begun = process_time()
     assert len(run(hourly, rule)) < 200
-    assert perf_counter() - begun < 5
+    assert process_time() - begun < 5
 
 
 # -- mutants: one line of the rule changed; the cases above must notice

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from time import perf_counter
+from time import process_time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -63,7 +63,7 @@ def test_a_run_that_comes_too_late_or_for_no_schedule_is_made_by_hand() -> None:
 
 @pytest.mark.parametrize(("schedule", "step"), [("30 * * * *", HOUR), ("every 1m", MINUTE), ("30 1 * * *", HOUR)])
 def test_many_are_looked_at_quickly(schedule: str, step: timedelta) -> None:
-    begun = perf_counter()
+    begun = process_time()
     served = times_served(parse_schedule(schedule, ZONE), (NIGHT + number * step for number in range(10_000)))
     assert len(served) - served.count(None) in {10_000, 417}
-    assert perf_counter() - begun < 5
+    assert process_time() - begun < 5
