@@ -107,9 +107,7 @@ def test_what_only_the_given_up_snapshot_needs_is_deleted(lane: Lane) -> None:
     assert read_back(lane.repository, second) == {"steady": STEADY, "second": SECOND}
     found = check(lane.repository, CheckRequest())  # the retire list says so to everybody
     assert found.errors == ()
-    assert [one.text for one in found.findings if one.kind is Kind.RETIRED] == [
-        "given up by a prune: 1 of 2 snapshots"
-    ]
+    assert [one.text for one in found.findings if one.kind is Kind.RETIRED] == ["given up by a prune: 1 of 2 snapshots"]
     (listing,) = (list_lane(lane.repository, one) for one in list_lanes(lane.repository))
     assert [one.link.manifest.run for one in listing.retired] == [lane.first.run]
 
