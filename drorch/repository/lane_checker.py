@@ -222,6 +222,8 @@ class LaneChecker:
         pack = packs[ordinal]
         name = names.pack(place.lane, pack.digest)
         size = place.scratch.see(name)
+        for k in range(1, ALTERNATES + 1):
+            place.scratch.see(names.alternate(name, k))
         if not is_required:
             return
         self._counts.packs += 1
