@@ -9,6 +9,7 @@ import sys
 import tempfile
 import traceback
 import unicodedata
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -180,7 +181,9 @@ def settle(root: Path) -> None:
 
 def as_nobody(act: Callable[[], None]) -> int:
     """Run ``act`` in a child that is not root; return the exit code: 0 done, 1 an assertion or error, which is printed."""
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # other threads of the test run do not matter to the child
+        child = os.fork()
     if child == 0:
         code = 1
         try:
