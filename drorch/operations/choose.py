@@ -48,7 +48,7 @@ def choose(
         f"{'several snapshots fit' if found else 'no snapshot fits'} {wanted}",
         expected=_expectation(wanted, before),
         found=", ".join(snapshot.short_id for snapshot in found[:8]) or "none",
-        hint="give more characters of the id" if found else _hint(unreadable),
+        hint="give more characters of the id" if found else _hint(unreadable) or _of_many(wanted, listings),
     )
 
 
@@ -61,6 +61,18 @@ def _listings(repository: Repository, lanes: Iterable[LaneId]) -> tuple[list[Lan
         except IntegrityError as error:
             unreadable.append(error)
     return listings, unreadable
+
+
+def _of_many(wanted: str, listings: Iterable[LaneListing]) -> str:
+    """Say how the sources of a fan-out policy are named, when that is what was meant; else leave the default hint."""
+    prefix = f"{wanted.removeprefix(LATEST)}/"
+    sources = {snapshot.link.manifest.source for listing in listings for snapshot in listing.snapshots}
+    example = min((source for source in sources if source.startswith(prefix)), default="")
+    if not example:
+        return ""
+    return (
+        f"it has many sources: {LATEST}{example} is one of them; all of them go into a server: --to postgresql://HOST/"
+    )
 
 
 def _hint(unreadable: Sequence[IntegrityError]) -> str:
