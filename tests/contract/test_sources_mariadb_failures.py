@@ -146,16 +146,26 @@ def test_certificates_that_are_not_good(
         assert capture.facts["tls"] == "TLSv1.3"
 
 
-def test_a_server_without_tls(expired: MariadbServer) -> None:
+@pytest.fixture
+def plain(expired: MariadbServer) -> Iterator[MariadbServer]:
+    """The same server without TLS and without a binary log; afterwards as it was."""
+    before = expired.arguments
     expired.stop()
     expired.arguments = ("--skip-ssl", "--skip-log-bin")
     expired.start()
-    name = expired.new_database("create table t (a int)")
-    error = failure(expired.source(expired.tcp(name)))
+    yield expired
+    expired.stop()
+    expired.arguments = before
+    expired.start()
+
+
+def test_a_server_without_tls(plain: MariadbServer) -> None:
+    name = plain.new_database("create table t (a int)")
+    error = failure(plain.source(plain.tcp(name)))
     assert error.exit_code == 22
     assert "tls: none" in error.hint
-    assert "tls: none" in failure(expired.source(expired.tcp(name, tls="require"))).hint
-    source = expired.source(expired.tcp(name, tls="none"))
+    assert "tls: none" in failure(plain.source(plain.tcp(name, tls="require"))).hint
+    source = plain.source(plain.tcp(name, tls="none"))
     with source.capture() as capture:
         assert capture.facts["tls"] == ""
         assert capture.facts["binary_log"] == {"server_id": 7}
