@@ -226,7 +226,8 @@ def test_the_newest_of_each_standing_always_stays(history: list[Candidate], rule
 )
 def test_a_greater_number_keeps_no_fewer(history: list[Candidate], rule: Retention, key: str) -> None:
     before = getattr(rule, key)
-    more = replace(rule, **{key: Keep.FOREVER if before is Keep.FOREVER else before + 2})
+    change: dict[str, Any] = {key: Keep.FOREVER if before is Keep.FOREVER else before + 2}
+    more = replace(rule, **change)
     assert run(history, rule) <= run(history, more)
 
 
