@@ -10,7 +10,6 @@ from pathlib import Path
 
 from drorch.errors import NothingDone, SettingsInvalid
 from drorch.quantities import format_size
-from drorch.repository.cache_room import shrink_bases
 
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
@@ -67,6 +66,8 @@ def require_room(directories: Mapping[str, Path], keep_free_percent: int) -> Non
             disk = disk_of(path)
             missing, cache = disk.missing_bytes(keep_free_percent), directories.get("cache")
             if missing and cache is not None and _on_one_disk(cache, path):
+                from drorch.repository.cache_room import shrink_bases  # not with every command: `status` is to be quick
+
                 shrink_bases(cache, missing)
                 disk = disk_of(path)
         except OSError:  # whoever writes there says what is the matter
