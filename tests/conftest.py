@@ -1,6 +1,7 @@
 """What every test can rely on: a clean environment, unit tests first, no silent skips."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -25,6 +26,10 @@ ALLOWED_SKIPS = ("needs ../shared",)
 
 # Quick folders first: a broken unit is told before a server is started.
 FOLDERS = ("unit", "property", "contract", "faults", "acceptance")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and with them every program that they interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 for name in list(os.environ):
     if name.startswith(FOREIGN_PREFIXES) or name.endswith(FOREIGN_SUFFIXES):

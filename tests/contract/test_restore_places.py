@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -127,22 +128,20 @@ WIDE = "create table wide (id int, v text); insert into wide select g, repeat(md
 
 
 @pytest.fixture(scope="module", params=REFUSALS)
-def cramped(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Server, dict[str, str]]]:
+def cramped(request: pytest.FixtureRequest) -> Iterator[tuple[Server, dict[str, str]]]:
     """A server on which there is no room for 11 MB, and the mapping that leads there."""
     if request.param == "file-size-limit":
         with running_server(15, before=limited(6 << 20), initdb=["--wal-segsize=1"]) as server:
             yield server, {}
         return
-    place = tmp_path_factory.mktemp("cramped")
-    for parent in (place, *place.parents[:2]):
-        parent.chmod(0o755)
-    with small_disk(place, 8 << 20) as disk, running_server(15, before=disk.server_prefix) as server:
-        (disk.outside / "small").mkdir(mode=0o700)
-        give(disk.outside / "small")
-        server.run(f"create tablespace small location '{place}/small'")
-        yield server, {"pg_default": "small"}
+    with tempfile.TemporaryDirectory(prefix="drorch-cramped-") as text:  # not pytest's: the server is another user
+        place = Path(text)
+        place.chmod(0o755)
+        with small_disk(place, 8 << 20) as disk, running_server(15, before=disk.server_prefix) as server:
+            (disk.outside / "small").mkdir(mode=0o700)
+            give(disk.outside / "small")
+            server.run(f"create tablespace small location '{place}/small'")
+            yield server, {"pg_default": "small"}
 
 
 def test_a_target_without_room_says_so_and_loses_nothing(
