@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from drorch.policy.postgresql_grants import PostgresqlFacts
     from drorch.policy.secret import SecretReference
     from drorch.repository.opening import Replica, Repository
-    from drorch.sandbox.interface import ThrowAwayServer
+    from drorch.sandbox.interface import ThrowAwayMariadb, ThrowAwayServer, TreeEntry
     from drorch.settings import Settings
     from drorch.sources.interface import Content, DatabaseServer, Finding, ProgramEnd, Source, Target
     from drorch.sources.mariadb.location import MariadbLocation
@@ -807,6 +807,27 @@ def throw_away_postgresql(parent: Path) -> AbstractContextManager[ThrowAwayServe
     from drorch.sandbox.postgresql import throw_away_postgresql as server
 
     return server(parent)
+
+
+def throw_away_mariadb(parent: Path, clock: Clock) -> AbstractContextManager[ThrowAwayMariadb]:
+    """Return a throw-away server below ``parent``, not started yet; see ``sandbox.mariadb``."""
+    from drorch.sandbox.mariadb import throw_away_mariadb as server
+
+    return server(parent, clock)
+
+
+def make_firebird(database: Path, script: bytes, locks: Path) -> None:
+    """Make a throw-away Firebird database; see ``sandbox.firebird``."""
+    from drorch.sandbox.firebird import make_firebird as make
+
+    make(database, script, locks)
+
+
+def write_tree(root: Path, entries: Iterable[TreeEntry]) -> None:
+    """Write a throw-away tree of files; see ``sandbox.tree``."""
+    from drorch.sandbox.tree import write_tree as write
+
+    write(root, entries)
 
 
 def is_terminal() -> bool:

