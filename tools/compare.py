@@ -4,6 +4,7 @@
     python tools/compare.py mariadb mariadb://root@/hotich mariadb://root@/hotich_restored
     python tools/compare.py sqlite registry.db restored.db
     python tools/compare.py files /srv/scans /srv/restored
+    python tools/compare.py firebird ledger.fdb restored.fdb
 
 Exit 0: equal. 1: different, the first differences are named. 2: it could not be found out.
 
@@ -13,7 +14,8 @@ large objects; indexes that are not valid, tablespaces, materialized views witho
 Roles are the server's, not the database's, and are not compared. MariaDB (as root, with the program mariadb; both at rest; the
 address takes ?socket= and ?ssl-ca=): settings of the database, definitions of tables, sequences, views, routines, triggers and
 events with the settings they run under, rights, CHECKSUM TABLE EXTENDED, every row with the history of system-versioned tables. SQLite: settings, definitions, every row with its row number and the
-type of each value, and PRAGMA integrity_check of both. Files: every name as bytes, with kind, mode, owner, modification time in
+type of each value, and PRAGMA integrity_check of both. Firebird (two files at rest, with isql-fb): what ``isql-fb -x`` says, where
+generators stand, every row, blobs by their hash and length. Files: every name as bytes, with kind, mode, owner, modification time in
 nanoseconds, extended attributes, what a link says, which names are the same file, and the SHA-256 of what is in it. Sockets, pipes
 and devices are not compared.
 """
@@ -648,6 +650,87 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+# Firebird
+
+FIREBIRD_COLUMNS = (
+    b"SET HEADING OFF; SELECT IIF(F.RDB$FIELD_TYPE = 261, 'HASH(\"' || TRIM(R.RDB$FIELD_NAME) || '\"), OCTET_LENGTH(\"' ||"
+    b" TRIM(R.RDB$FIELD_NAME) || '\")', '\"' || TRIM(R.RDB$FIELD_NAME) || '\"') FROM RDB$RELATION_FIELDS R"
+    b" JOIN RDB$FIELDS F ON F.RDB$FIELD_NAME = R.RDB$FIELD_SOURCE WHERE R.RDB$RELATION_NAME = '%s' ORDER BY R.RDB$FIELD_POSITION;"
+)
+FIREBIRD_TABLES = (
+    b"SELECT TRIM(RDB$RELATION_NAME) FROM RDB$RELATIONS WHERE RDB$SYSTEM_FLAG = 0 AND RDB$VIEW_BLR IS NULL"
+)
+FIREBIRD_GENERATORS = b"SELECT TRIM(RDB$GENERATOR_NAME) FROM RDB$GENERATORS WHERE RDB$SYSTEM_FLAG = 0"
+
+
+@dataclass(frozen=True)
+class Firebird:
+    """One of the two, read by isql-fb; ``locks`` is a folder of ours for the engine."""
+
+    file: Path
+    locks: Path
+
+    def run(self, script: bytes, *options: str) -> bytes:
+        """Return what isql-fb prints for a script; bytes come as they are."""
+        program = shutil.which("isql-fb")
+        if program is None or not self.file.is_file():
+            raise Trouble("isql-fb is not installed" if program is None else f"there is no file {self.file}")
+        done = subprocess.run(
+            [program, "-quiet", "-bail", "-merge", "-charset", "NONE", *options, str(self.file)],
+            input=script,
+            capture_output=True,
+            check=False,
+            env={**os.environ, "FIREBIRD_LOCK": str(self.locks), "FIREBIRD_TMP": str(self.locks)},
+        )
+        if done.returncode:
+            raise Trouble(f"isql-fb failed: {(done.stdout + done.stderr).decode(errors='replace').strip()}")
+        return done.stdout
+
+    def names(self, query: bytes) -> list[bytes]:
+        """Return the one column of a query."""
+        return [line.strip() for line in self.run(b"SET HEADING OFF; %s;" % query).splitlines() if line.strip()]
+
+    def definitions(self) -> dict[str, str]:
+        """Return everything that is no row, piece by piece; without the name of the file."""
+        text = re.sub(rb"CREATE DATABASE '.*'", b"CREATE DATABASE", self.run(b"", "-x")).decode(
+            errors="surrogateescape"
+        )
+        pieces = [piece.strip() for piece in re.split(r"\n\s*\n", text) if piece.strip()]
+        return {f"{number}: {shortened(piece, 60)}": piece for number, piece in enumerate(pieces)}
+
+    def generators(self) -> dict[str, str]:
+        """Return where each generator stands."""
+        return {
+            name.decode(errors="surrogateescape"): self.names(b'SELECT GEN_ID("%s", 0) FROM RDB$DATABASE' % name)[
+                0
+            ].decode()
+            for name in self.names(FIREBIRD_GENERATORS)
+        }
+
+    def rows(self, table: bytes) -> list[bytes]:
+        """Return every row, each value on a line of its own, sorted; texts as they lie, with their length."""
+        columns = [line.strip() for line in self.run(FIREBIRD_COLUMNS % table).splitlines() if line.strip()]
+        told = self.run(b'SET LIST ON; SELECT %s FROM "%s";' % (b", ".join(columns), table))
+        return sorted(row.strip(b"\n") for row in told.split(b"\n\n") if row.strip())
+
+
+def compare_firebird(first: Firebird, second: Firebird, verdict: Verdict) -> None:
+    """Compare definitions, generators and every row."""
+    verdict.compare("definition", first.definitions(), second.definitions())
+    verdict.compare("generator", first.generators(), second.generators())
+    for table in sorted(set(first.names(FIREBIRD_TABLES)) & set(second.names(FIREBIRD_TABLES))):
+        rows = [side.rows(table) for side in (first, second)]
+        verdict.tables += 1
+        verdict.rows += len(rows[0])
+        only = [sorted((Counter(one) - Counter(other)).elements()) for one, other in (rows, rows[::-1])]
+        if any(only):
+            example = (only[0] or only[1])[0].decode(errors="replace")
+            verdict.differ(
+                f"rows of {table.decode(errors='replace')}",
+                f"only in the first {len(only[0])}, only in the second {len(only[1])}, such as {shortened(example, 150)}",
+            )
+
+
 # Files
 
 
@@ -722,7 +805,7 @@ def main(arguments: Sequence[str]) -> int:
         description="Judge whether two databases, or two trees of files, are equal in meaning.",
         epilog="exit: 0 equal, 1 different, 2 trouble",
     )
-    parser.add_argument("engine", choices=("postgresql", "mariadb", "sqlite", "files"))
+    parser.add_argument("engine", choices=("postgresql", "mariadb", "sqlite", "firebird", "files"))
     parser.add_argument("first")
     parser.add_argument("second")
     parser.add_argument("--programs", type=Path, help="directory of psql and pg_dump")
@@ -740,6 +823,10 @@ def main(arguments: Sequence[str]) -> int:
             with ExitStack() as stack:
                 one, other = (open_mariadb(url, stack) for url in (given.first, given.second))
                 compare_mariadb(one, other, verdict)
+        elif given.engine == "firebird":
+            with tempfile.TemporaryDirectory() as locks:
+                sides = [Firebird(Path(name).absolute(), Path(locks)) for name in (given.first, given.second)]
+                compare_firebird(sides[0], sides[1], verdict)
         elif given.engine == "files":
             compare_files(Path(given.first), Path(given.second), verdict)
         else:
