@@ -55,3 +55,24 @@ IMPOSSIBLE_DATES = ("00/00/1975", "31/02/1982", "1968", "00/10/1979", "29/02/199
 def decomposed(text: str) -> str:
     """Return ``text`` as some old input methods wrote it: letters and marks apart (NFD)."""
     return unicodedata.normalize("NFD", text)
+
+
+_TCVN3 = {
+    letter: code
+    for letters, codes in (
+        ("ĂÂÊÔƠƯĐăâêôơưđ", "A1A2A3A4A5A6A7A8A9AAABACADAE"),
+        ("àảãáạằẳẵắặầẩẫấậ", "B5B6B7B8B9BBBCBDBEC6C7C8C9CACB"),
+        ("èẻẽéẹềểễếệìỉĩíị", "CCCECFD0D1D2D3D4D5D6D7D8DCDDDE"),
+        ("òỏõóọồổỗốộờởỡớợ", "DFE1E2E3E4E5E6E7E8E9EAEBECEDEE"),
+        ("ùủũúụừửữứựỳỷỹýỵ", "EFF1F2F3F4F5F6F7F8F9FAFBFCFDFE"),
+    )
+    for letter, code in zip(letters, bytes.fromhex(codes), strict=True)
+}
+
+
+def tcvn3(text: str) -> bytes:
+    """Return ``text`` in TCVN 5712 VN3, as programs of the nineties wrote it: the font made letters of the bytes.
+
+    Capitals with marks are written as small ones, as that font's users did. Raises ``KeyError`` for what it has no byte for.
+    """
+    return bytes(ord(each) if ord(each) < 128 else _TCVN3.get(each) or _TCVN3[each.lower()] for each in text)
