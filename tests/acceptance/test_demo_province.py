@@ -1,0 +1,84 @@
+"""``drorch demo --province``: nine systems on five engines come back equal; what a machine lacks is said, never passed over."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from drorch.operations.demonstration_words import tcvn3
+from tests.support.installations import BARE, COMMAND, Answer, run
+
+SYSTEMS = {
+    "land-register", "tax-codes", "dossiers", "dossier-files", "civil-register", "island-books", "land-scans",
+    "births", "ledger",
+}  # fmt: skip
+LACKING = """
+import shutil
+real = shutil.which
+def which(name, mode=1, path=None):
+    return None if name in ("mariadbd", "gbak") else real(name, mode, path)
+shutil.which = which
+"""
+
+
+def demo(directory: Path, *options: str, expect: int = 0, env: dict[str, str] | None = None) -> Answer:
+    words = [*COMMAND, "demo", "--province", "--scale", "1", "--directory", str(directory), *options]
+    return run(words, expect=expect, env=BARE | (env or {}))
+
+
+def verdicts(out: str) -> dict[str, str]:
+    """Return what the last table says of each system."""
+    lines = out.partition("SYSTEM  ")[2].splitlines()[1:]
+    found = [re.fullmatch(r"([a-z-]+)  .* in [0-9.]+ m?s +(\S+)", line) for line in lines]
+    return {match[1]: match[2] for match in found if match}
+
+
+def test_every_system_of_a_province_comes_back_equal(tmp_path_factory: pytest.TempPathFactory) -> None:
+    directory = tmp_path_factory.mktemp("p") / "my demo"  # with a space, as people have
+    answer = demo(directory)
+    assert verdicts(answer.out) == dict.fromkeys(SYSTEMS, "equal")
+    answer.told("OK everything came back equal")
+    assert max(map(len, answer.out.partition("== 5")[2].splitlines())) <= 80
+    assert answer.err == ""
+    assert list(directory.glob("pg-*")) + list(directory.glob("my-*")) == []
+    for command_line in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert os.fsencode(directory) not in command_line.read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    names = {path.name for path in (directory / "restored/land-scans/Hai kiểu chữ").iterdir()}
+    assert len(names) == 2, "one name composed, one decomposed"
+    old = {os.fsencode(path.name) for path in (directory / "restored/land-scans/cu").iterdir()}
+    assert tcvn3("Sổ mục kê.tif") in old, "a name of bytes that are no UTF-8"
+
+
+@pytest.fixture
+def lacking(tmp_path: Path) -> dict[str, str]:
+    """An environment in which neither MariaDB nor Firebird is found."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/sitecustomize.py").write_text(LACKING)
+    return {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), *filter(None, [BARE.get("PYTHONPATH")])])}
+
+
+def test_what_is_not_installed_is_left_out_and_said(lacking: dict[str, str], tmp_path: Path) -> None:
+    answer = demo(tmp_path / "demo", expect=3, env=lacking)
+    assert verdicts(answer.out) == dict.fromkeys(SYSTEMS - {"births", "ledger"}, "equal")
+    answer.told("LEFT OUT births: ", "apt-get install mariadb-server")
+    answer.told("LEFT OUT ledger: ", "apt-get install firebird3.0-server-core", "PARTIAL what could be tried")
+    assert "OK  everything" not in answer.out
+    answer.fits()
+
+
+def test_one_altered_cell_is_noticed(lacking: dict[str, str], tmp_path: Path) -> None:
+    answer = demo(tmp_path / "demo", "--alter-one-cell", expect=73, env=lacking)
+    judged = verdicts(answer.out)
+    assert {name for name, verdict in judged.items() if verdict != "equal"} == {"civil-register"}
+    answer.told("ERROR the restored civil-register is not equal", "rows of khai_sinh")
+    assert "came back equal" not in answer.out
+    with closing(sqlite3.connect(tmp_path / "demo/restored/civil-register.db")) as connection:
+        assert connection.execute("SELECT ghi_chu FROM khai_sinh WHERE id = 1").fetchone() == ("khác",)
