@@ -139,7 +139,7 @@ class Province:
             )
         self._show.text(*table(rows, right=frozenset({2, 3})))
         for line in self._left_out:
-            self._show.text(*textwrap.wrap(line, WIDTH, subsequent_indent="          "))
+            self._show.incomplete(*textwrap.wrap(line, WIDTH, subsequent_indent="          "))
         for one in judged:
             if not one.is_equal:
                 raise RestoreDiffers(

@@ -35,6 +35,10 @@ class Show:
         if not self._output.quiet:
             self._output.lines(lines)
 
+    def incomplete(self, *lines: str) -> None:
+        """Write lines also when only success is to be silent: something was left out."""
+        self._output.lines(lines)
+
     def drorch(self, *arguments: str) -> None:
         """Show a command, run it in this process, and stop the demo when it fails."""
         from drorch.cli.main import root

@@ -67,6 +67,7 @@ def lacking(tmp_path: Path) -> dict[str, str]:
 
 def test_what_is_not_installed_is_left_out_and_said(lacking: dict[str, str], tmp_path: Path) -> None:
     answer = demo(tmp_path / "demo", expect=3, env=lacking)
+    assert answer.out.count("LEFT OUT") == 4, "when it is left out, and below the table"
     assert verdicts(answer.out) == dict.fromkeys(SYSTEMS - {"births", "ledger"}, "equal")
     answer.told("LEFT OUT births: ", "apt-get install mariadb-server")
     answer.told("LEFT OUT ledger: ", "apt-get install firebird3.0-server-core", "PARTIAL what could be tried")
