@@ -56,6 +56,10 @@ _CACHED_WITH_ROOT = """
 select one.id, coalesce(below.id, one.id) from anchor as one left join anchor as below on below.id = one.base
 where one.cached > 0
 """
+_UNUSED = """
+select id from anchor as one where (is_retired or unused_runs >= ?)
+and not exists (select 1 from anchor as other where other.base = one.id)
+"""
 _FORGET_OLD_POSTINGS = """
 delete from feature where value = ? and born <= (select born from feature where value = ? order by born desc limit 1 offset ?)
 """
@@ -158,7 +162,7 @@ class Anchors:
             connection.execute(
                 "update anchor set unused_runs = case when id in (select id from touched) then 0 else unused_runs + 1 end"
             )
-            dropped = self._drop(connection, "is_retired or unused_runs >= ?", (UNUSED_RUNS,))
+            dropped = _drop_unused(connection)
             connection.execute("delete from touched")
         return tuple(dropped)
 
@@ -208,20 +212,6 @@ class Anchors:
         if self._is_spoiled:
             remove_file(self._path)
 
-    def _drop(self, connection: sqlite3.Connection, condition: str, values: tuple[int, ...]) -> list[ChunkId]:
-        """Delete the anchors that meet ``condition`` and below which none is left, from the top down."""
-        dropped: list[ChunkId] = []
-        for _ in range(DEEPEST_ANCHOR + 2):
-            rows = connection.execute(
-                f"select id from anchor as one where ({condition})"  # noqa: S608 - our own conditions
-                " and not exists (select 1 from anchor as other where other.base = one.id)",
-                values,
-            ).fetchall()
-            connection.executemany("delete from anchor where id = ?", rows)
-            connection.executemany("delete from feature where anchor = ?", rows)
-            dropped += [ChunkId(identity) for (identity,) in rows]
-        return dropped
-
     def _query(self, sql: str, values: Sequence[object]) -> list[Any]:
         with self._lock:
             if self._is_spoiled:
@@ -243,6 +233,17 @@ class Anchors:
                     self._connection.commit()
             except sqlite3.Error:
                 self._is_spoiled = True
+
+
+def _drop_unused(connection: sqlite3.Connection) -> list[ChunkId]:
+    """Delete the retired and the unused on which no other rests; level by level, since one that goes frees its base."""
+    dropped: list[ChunkId] = []
+    for _ in range(DEEPEST_ANCHOR + 2):
+        rows = connection.execute(_UNUSED, (UNUSED_RUNS,)).fetchall()
+        connection.executemany("delete from anchor where id = ?", rows)
+        connection.executemany("delete from feature where anchor = ?", rows)
+        dropped += [ChunkId(identity) for (identity,) in rows]
+    return dropped
 
 
 def is_within(root: ChunkId, share: int) -> bool:

@@ -18,13 +18,13 @@ from pathlib import Path
 from drorch.errors import IntegrityError
 from drorch.format.compression import CODEC_DELTA
 from drorch.format.record import RecordContext, RecordHeader, decode_content, open_record, seal_record
+from drorch.format.tree import MOST_BASES
 from drorch.ids import ChunkId
 from drorch.repository.sealing import SALT_BYTES
 from drorch.storage.interface import Bytes
 
 SIZE_FILE = "size"
 OPENED_KEPT = 4
-MOST_BASES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from drorch.format.tree import ChunkPlace
 from drorch.ids import ChunkId
 from drorch.repository.anchors import DEEPEST_ANCHOR, Anchor, Anchors, is_within
 from drorch.repository.base_cache import SIZE_FILE, BaseCache, CacheKeys
+from drorch.repository.cache_room import ANCHORS, BASES
 from drorch.repository.index import Known, LaneIndex
 from drorch.repository.needs import NeedsCollector
 from drorch.storage.interface import Bytes
@@ -191,9 +192,9 @@ def open_deltas(
 ) -> Deltas | None:
     """Open anchors and base cache of a lane; ``None`` when they cannot be had, or another process has them."""
     directory = room.directory
-    bases = directory / f"{lane}.bases"
+    bases = directory / f"{lane}{BASES}"
     with suppress(OSError, sqlite3.Error):
-        anchors = Anchors(directory / f"{lane}.anchors")
+        anchors = Anchors(directory / f"{lane}{ANCHORS}")
         own = anchors.cached_bytes
         free = own + shutil.disk_usage(directory).free // FREE_SHARE
         budget = min(room.limit_bytes - _held_by_others(directory, bases), free)
@@ -204,7 +205,7 @@ def open_deltas(
 
 def _held_by_others(directory: Path, own: Path) -> int:
     total = 0
-    for path in directory.glob(f"*.bases/{SIZE_FILE}"):
+    for path in directory.glob(f"*{BASES}/{SIZE_FILE}"):
         if path.parent != own:
             with suppress(OSError, ValueError):
                 total += int(path.read_text(encoding="ascii"))
