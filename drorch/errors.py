@@ -22,13 +22,17 @@
     │   ├── ObjectCorrupt          40   ├── SignatureInvalid    41   ├── TrustMismatch      42
     │   ├── KeyMissing             43   ├── KeyWrong            44   ├── FormatUnsupported  45
     │   ├── ChainBroken            46   ├── ChunkUnavailable    47   └── SnapshotUnknown    48
+    ├── DrillError                 50-59
+    │   ├── DrillFailed            50   ├── ObjectiveMissed     51   └── DrillInconclusive  52
+    ├── EvidenceError              60-69
+    │   └── ReportInvalid          62
     ├── TargetError                70-79
     │   ├── DecisionNeeded         70   ├── TargetUnreachable   71   ├── TargetRefused      72
     │   └── RestoreDiffers         73   └── TargetFull          74
     ├── Interrupted               130
     └── Terminated                143
 
-``*`` = retryable. Drills (50-59) and evidence (60-69) join when they are built. An exit code is never
+``*`` = retryable. An exit code is never
 reused; docs/ERRORS.md is generated from these classes (``drorch.errors.every_error``).
 
 A message says what happened in one clause, lower case, no full stop; ``expected`` and ``found`` are the two
@@ -392,6 +396,54 @@ class SnapshotUnknown(IntegrityError):
     exit_code = 48
     slug = "snapshot-unknown"
     default_hint = "`drorch snapshots` lists what exists"
+
+
+# 50-59: what a drill proved
+
+
+class DrillError(DrorchError):
+    """A drill came to a verdict that is not a pass; what it found stands in its report."""
+
+    exit_code = 50
+    slug = "drill"
+
+
+class DrillFailed(DrillError):
+    """What came back is not what was backed up, or did not come back."""
+
+    exit_code = 50
+    slug = "drill-failed"
+
+
+class ObjectiveMissed(DrillError):
+    """Everything came back, but later than promised, or older."""
+
+    exit_code = 51
+    slug = "objective-missed"
+
+
+class DrillInconclusive(DrillError):
+    """A check could not be carried out, or compared nothing: the drill proves neither."""
+
+    exit_code = 52
+    slug = "drill-inconclusive"
+
+
+# 60-69: evidence
+
+
+class EvidenceError(DrorchError):
+    """Evidence that is not what it must be."""
+
+    exit_code = 60
+    slug = "evidence"
+
+
+class ReportInvalid(EvidenceError):
+    """A drill report that this version cannot read."""
+
+    exit_code = 62
+    slug = "report-invalid"
 
 
 # 70-79: where a restore goes
