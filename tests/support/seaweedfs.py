@@ -131,6 +131,8 @@ def start_server(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
     (directory / "identities.json").write_text(
         json.dumps(IDENTITIES).replace("access_key", "accessKey").replace("secret_key", "secretKey")
     )
+    # Every bucket is a collection of its own: seven volumes for each, as is usual, run out of places on a busy machine.
+    (directory / "master.toml").write_text("[master.volume_growth]\ncopy_1 = 1\n")
     services = ("master", "volume", "filer", "s3")
     ports = free_ports(2 * len(services))
     options = [
@@ -148,7 +150,7 @@ def start_server(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
                 *options,
                 *(f"-s3.config={directory / 'identities.json'}", "-s3.autoCreateBucket=false"),
                 *("-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.localSocket=s3.sock"),
-                *("-volume.max=0", "-master.volumeSizeLimitMB=256"),
+                *("-volume.max=100000", "-master.volumeSizeLimitMB=256"),
             ],
             stdin=subprocess.DEVNULL,
             stdout=log,
