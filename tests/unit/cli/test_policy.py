@@ -38,7 +38,7 @@ def test_notes_do_not_hide_problems(desk: Desk) -> None:
 
 def test_the_text_of_a_policy_as_it_was(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ManualClock(datetime(2026, 11, 20, 1, 0, tzinfo=UTC))
-    monkeypatch.setattr("drorch.wiring.SystemClock", lambda: clock)
+    monkeypatch.setattr("drorch.wiring.base.SystemClock", lambda: clock)
     for day, description in ((20, "first"), (21, "second"), (22, "first")):  # it is changed, and changed back
         clock.seconds = datetime(2026, 11, day, 1, 0, tzinfo=UTC).timestamp()
         desk.policy("civil", f"description: {description}\n")

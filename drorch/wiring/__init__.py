@@ -1,0 +1,51 @@
+"""The composition root: settings -> stores, sources, targets, catalog, keys. The only importer of implementations.
+
+Implementations are imported where they are made, so that a command loads only what it uses (boto3 takes a third of a second).
+Entry points import from here; what is made of what stands in ``stores``, ``engines``, ``targets``, ``keys``, ``catalogs``.
+"""
+
+from __future__ import annotations
+
+from drorch.wiring.catalogs import Catalogs
+from drorch.wiring.machine import (
+    claim_lives,
+    host_name,
+    is_terminal,
+    liveness,
+    machine_id,
+    random_bytes,
+    this_machine,
+)
+from drorch.wiring.shipped import bucket_policy, help_files, independent_comparer
+from drorch.wiring.stores import Stores
+from drorch.wiring.targets import Targets
+from drorch.wiring.throw_away import (
+    fill_sqlite,
+    make_firebird,
+    throw_away_mariadb,
+    throw_away_postgresql,
+    write_tree,
+)
+
+__all__ = [
+    "Wiring",
+    "bucket_policy",
+    "claim_lives",
+    "fill_sqlite",
+    "help_files",
+    "host_name",
+    "independent_comparer",
+    "is_terminal",
+    "liveness",
+    "machine_id",
+    "make_firebird",
+    "random_bytes",
+    "this_machine",
+    "throw_away_mariadb",
+    "throw_away_postgresql",
+    "write_tree",
+]
+
+
+class Wiring(Stores, Targets, Catalogs):
+    """Everything that one command uses, made on demand and closed at the end (it is a context manager)."""

@@ -1,0 +1,233 @@
+"""The stores of drorch.yaml, of a URL, and the repository in them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from drorch.clock import Clock
+from drorch.errors import DrorchError, SettingsInvalid, StoreError, StoreMissing, StoreUnfit, UsageInvalid
+from drorch.policy.installation import DirectoryStore, S3Store
+from drorch.wiring.keys import Keys
+from drorch.wiring.machine import random_bytes
+
+if TYPE_CHECKING:
+    from drorch.policy.installation import Store
+    from drorch.repository.opening import Replica, Repository
+    from drorch.settings import Settings
+    from drorch.storage.interface import Finding as StoreFinding
+    from drorch.storage.interface import ObjectStore
+    from drorch.storage.s3 import S3Store as S3ObjectStore
+
+ANSWER_TIMEOUT_SECONDS = 30.0
+PATIENCE_SECONDS = 300.0
+SHORT_PATIENCE_SECONDS = 60.0  # where there are other stores: a run goes on without one that is silent
+
+
+class Stores(Keys):
+    """Opens stores and repositories, each once."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        super().__init__(settings, clock)
+        self._repositories: dict[tuple[tuple[str, ...], bytes | None], Repository | DrorchError] = {}
+        self._silent: dict[str, DrorchError] = {}
+
+    def replica(self, name: str) -> Replica:
+        """Return the store that drorch.yaml calls ``name``; raise ``UsageInvalid`` when it calls none so."""
+        from drorch.repository.opening import Replica
+
+        settings = self.settings.stores.get(name)
+        if settings is None:
+            raise UsageInvalid(f"no store is called {name}", expected=", ".join(self.settings.stores), found=name)
+        return Replica(name=name, store=self._kept(self._store(settings)))
+
+    def repository(self, names: Sequence[str] = (), *, trust: bytes | None = None) -> Repository:
+        """Open the repository in the stores called ``names`` (all of drorch.yaml when empty) and check its trust root.
+
+        ``trust`` takes the place of the trust root in drorch.yaml. A store that is not there is left out (``unusable``) as long as another is good. Opened once for a command, failures
+        included: a store that does not answer is waited for once, not for each of four hundred sources.
+        """
+        wanted = tuple(names or self.settings.stores), trust or self.settings.keys.trust
+        if wanted not in self._repositories:
+            try:
+                self._repositories[wanted] = self._open_repository(*wanted)
+            except DrorchError as error:
+                self._repositories[wanted] = error
+        opened = self._repositories[wanted]
+        if isinstance(opened, DrorchError):
+            raise opened
+        answering = tuple(replica for replica in opened.replicas if replica.name not in self._silent)
+        if not answering:
+            return opened
+        silent = {replica.name: self._silent[replica.name] for replica in opened.replicas if replica not in answering}
+        return replace(opened, replicas=answering, unusable={**opened.unusable, **silent})
+
+    def leave_out(self, name: str, reason: DrorchError) -> None:
+        """Open no further repository in the store called ``name``, which stopped answering, as long as there is another."""
+        self._silent[name] = reason
+
+    def _open_repository(self, names: Sequence[str], trust: bytes | None) -> Repository:
+        from drorch.repository.opening import open_repository
+
+        if trust is None:
+            raise SettingsInvalid(
+                "drorch.yaml does not name the trust root",
+                expected="`keys: {trust: ...}`, as on the recovery sheet",
+                found="none",
+                hint="`drorch init` writes it",
+            )
+        replicas: list[Replica] = []
+        missing: dict[str, DrorchError] = {}
+        for name in names:
+            try:
+                replicas.append(self.replica(name))
+            except StoreError as error:  # a disk that is not mounted must not keep the others from being used
+                missing[name] = error
+        if not replicas and missing:
+            raise next(iter(missing.values()))
+        opened = open_repository(replicas, trust)
+        return replace(opened, unusable={**missing, **opened.unusable})
+
+    def store_at(self, url: str) -> Replica:
+        """Return the store that a URL means, with credentials from the standard AWS variables; for a bare machine."""
+        from drorch.repository.opening import Replica
+
+        parts = urlsplit(url)
+        if parts.scheme == "s3":
+            environment = self.settings.environment
+            store: ObjectStore = self._retrying(
+                _s3(
+                    bucket=parts.netloc,
+                    prefix=parts.path.strip("/"),
+                    endpoint=environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL"),
+                )
+            )
+        elif parts.scheme == "":
+            store = self._directory(Path(url))  # whole: a directory may be called "a#b"
+        elif parts.scheme == "file":
+            store = self._directory(Path(unquote(parts.path)))
+        else:
+            raise UsageInvalid("not a store", expected="s3://BUCKET/PREFIX or a directory", found=url)
+        return Replica(name=url, store=self._kept(store))
+
+    def _store(self, store: Store) -> ObjectStore:
+        if isinstance(store, DirectoryStore):
+            return self._directory(store.directory)
+        assert isinstance(store, S3Store)
+        return self._retrying(
+            _s3(
+                bucket=store.bucket,
+                prefix=store.prefix,
+                endpoint=store.endpoint,
+                region=store.region,
+                access_key=self._text(store.access_key),
+                secret_key=self._text(store.secret_key),
+                path_style=store.path_style,
+                ca_bundle=store.authority,
+                answer_timeout_seconds=store.answer_timeout_seconds,
+            ),
+            store.patience_seconds or (PATIENCE_SECONDS if len(self.settings.stores) == 1 else SHORT_PATIENCE_SECONDS),
+        )
+
+    def validate_store(self, name: str) -> Sequence[StoreFinding]:
+        """Try every promise of the store called ``name``; see ``storage.validation``."""
+        from drorch.storage.validation import validate
+
+        return validate(self.replica(name).store, now=self.clock.now(), random_bytes=random_bytes)
+
+    def require_fit_for_prune(self, name: str) -> None:
+        """Try what a sweep relies on; raise ``StoreUnfit``, or ``StoreDenied`` when the credential is not a maintainer's."""
+        from drorch.storage.validation import NEEDED_BY_PRUNE, validate
+
+        store = self.replica(name).store
+        findings = validate(store, now=self.clock.now(), random_bytes=random_bytes, only=NEEDED_BY_PRUNE)
+        # What a lock keeps cannot be deleted at once, and rightly so: the sweep tells such objects one by one.
+        failed = [finding for finding in findings if not finding.passed and finding.name != "delete"]
+        if failed:
+            raise StoreUnfit(
+                f"{name} does not keep what a prune relies on, so nothing is deleted there",
+                expected=failed[0].expected,
+                found=f"{failed[0].name}: {failed[0].found}",
+                hint=f"`drorch store validate {name}` tries everything; the credential must be a maintainer's:"
+                " `drorch store bucket-policy maintainer`",
+            )
+
+    def validate_as_writer(self, name: str) -> Sequence[StoreFinding]:
+        """Try every call that this host's writing credential must not be able to make."""
+        from drorch.storage.writer_validation import validate_as_writer
+
+        store = self._raw_s3(name)
+        writer = self.host_key().public().key_id.raw[:6].hex()
+        return validate_as_writer(store, store.forbidden_calls, writer=writer)
+
+    def _raw_s3(self, name: str) -> S3ObjectStore:
+        """Return the S3 store called ``name`` without retries; ``UsageInvalid`` for other kinds."""
+        store = self.settings.stores.get(name)
+        if not isinstance(store, S3Store):
+            raise UsageInvalid(f"{name} is not an S3 store", hint="only a bucket has credentials that can be tried")
+        return _s3(
+            bucket=store.bucket,
+            prefix=store.prefix,
+            endpoint=store.endpoint,
+            region=store.region,
+            access_key=self._text(store.access_key),
+            secret_key=self._text(store.secret_key),
+            path_style=store.path_style,
+            ca_bundle=store.authority,
+            answer_timeout_seconds=store.answer_timeout_seconds,
+        )
+
+    def _directory(self, directory: Path) -> ObjectStore:
+        from drorch.storage.filesystem import FilesystemStore
+
+        if not directory.is_dir():
+            raise StoreMissing(
+                f"the directory {directory} is not there",
+                expected="a directory",
+                found="nothing" if not directory.exists() else "something else",
+                hint="is the disk mounted? drorch does not make the directory of a store but at `drorch init`",
+            )
+        return FilesystemStore(directory)
+
+    def _retrying(self, store: ObjectStore, patience_seconds: float = PATIENCE_SECONDS) -> ObjectStore:
+        from drorch.storage.retrying import RetryingStore
+
+        random_fraction = secrets.SystemRandom().random
+        return RetryingStore(
+            store, clock=self.clock, random_fraction=random_fraction, deadline_seconds=patience_seconds
+        )
+
+    def _kept(self, store: ObjectStore) -> ObjectStore:
+        self._open.callback(store.close)
+        return store
+
+
+def _s3(
+    *,
+    bucket: str,
+    prefix: str,
+    endpoint: str | None = None,
+    region: str | None = None,
+    access_key: str | None = None,
+    secret_key: str | None = None,
+    path_style: bool | None = None,
+    ca_bundle: Path | None = None,
+    answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS,
+) -> S3ObjectStore:
+    from drorch.storage.s3 import S3Store as S3ObjectStore
+
+    return S3ObjectStore(
+        bucket=bucket,
+        prefix=prefix,
+        endpoint=endpoint,
+        region=region,
+        access_key=access_key,
+        secret_key=secret_key,
+        path_style=path_style,
+        ca_bundle=ca_bundle,
+        read_timeout_seconds=answer_timeout_seconds,
+    )
