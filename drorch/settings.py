@@ -2,7 +2,7 @@
 
 Which drorch.yaml counts, first found: ``--config``; ``DRORCH_CONFIG``; ``./drorch.yaml``, but only when it and its
 directory belong to the caller or root and nobody else may write there; ``/etc/drorch/drorch.yaml``. Policies lie in
-``policies/`` beside it. Secrets are read when they are asked for, not before.
+``policies/`` beside it, restore tests in ``restore_tests/``. Secrets are read when they are asked for, not before.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from drorch.policy.kinds import INVALID
 from drorch.policy.model import CommandSource, Policy
 from drorch.policy.nodes import Section, built_in
 from drorch.policy.problems import Place, Problem, Problems, render_problems, summarise
+from drorch.policy.restore_tests.loading import LoadedTests, TestFacts
+from drorch.policy.restore_tests.loading import load_restore_tests as tests_of_texts
 from drorch.policy.secret import Secret, SecretPlace, SecretReference
 
 SYSTEM_FILE = Path("/etc/drorch/drorch.yaml")
@@ -55,6 +57,11 @@ class Settings(Installation):
     def policy_directory(self) -> Path:
         """Where the policy files are."""
         return self.base_directory / "policies"
+
+    @property
+    def test_directory(self) -> Path:
+        """Where the restore tests are."""
+        return self.base_directory / "restore_tests"
 
     def own_directories(self) -> Mapping[str, Path]:
         """Return the directories that drorch writes to, by their names in `directories:`."""
@@ -146,9 +153,10 @@ def has_settings_file(path: Path | None, environment: Mapping[str, str], *, syst
 def load_policies(settings: Settings) -> LoadedPolicies:
     """Return every policy of ``policies/``, or all their problems. Reads files, changes nothing."""
     problems: list[Problem] = []
-    texts = tuple(_texts(settings, ".yaml", problems))
-    lists = {Path(text.file).name: text for text in _texts(settings, ".csv", problems)}
-    problems += _misnamed(settings)
+    directory = settings.policy_directory
+    texts = tuple(_texts(directory, ".yaml", problems))
+    lists = {Path(text.file).name: text for text in _texts(directory, ".csv", problems)}
+    problems += _misnamed(directory, "policies")
     loaded = policies_of_texts(texts, settings.defaults, settings.facts(), lists)
     for policy in loaded.policies:
         problems += _unsafe_programs(policy, settings)
@@ -160,6 +168,26 @@ def load_policies(settings: Settings) -> LoadedPolicies:
         policies=tuple(policy for policy in loaded.policies if policy.file not in with_problems),
         problems=tuple(sorted({*loaded.problems, *problems})),
     )
+
+
+def load_restore_tests(settings: Settings, policies: LoadedPolicies) -> LoadedTests:
+    """Return every restore test of ``restore_tests/``, or all their problems. Reads files, changes nothing."""
+    problems: list[Problem] = []
+    directory = settings.test_directory
+    texts = tuple(_texts(directory, ".yaml", problems))
+    questions = {Path(text.file).name: text for text in _texts(directory, ".sql", problems)}
+    problems += _misnamed(directory, "restore tests")
+    facts = TestFacts(
+        zone=settings.time_zone,
+        stores=tuple(settings.stores),
+        sandboxes=tuple(settings.sandboxes),
+        people=tuple(settings.people),
+        notifications=tuple(settings.notifications),
+        policies=policies.policies,
+        unreadable_policies=bool(policies.problems),
+    )
+    loaded = tests_of_texts(texts, facts, questions)
+    return replace(loaded, problems=tuple(sorted({*loaded.problems, *problems}))) if problems else loaded
 
 
 def _find(path: Path | None, environment: Mapping[str, str], system_file: Path) -> tuple[Path, bytes | None, str]:
@@ -288,28 +316,28 @@ def _home(environment: Mapping[str, str]) -> Path:
         return Path("/nonexistent")
 
 
-def _texts(settings: Settings, ending: str, problems: list[Problem]) -> Iterator[PolicyText]:
-    for path in _entries(settings, lambda name: name.endswith(ending)):
-        shown_name = f"{settings.policy_directory.name}/{path.name}"
+def _texts(directory: Path, ending: str, problems: list[Problem]) -> Iterator[PolicyText]:
+    for path in _entries(directory, lambda name: name.endswith(ending)):
+        shown_name = f"{directory.name}/{path.name}"
         try:
             yield PolicyText(file=shown_name, content=_read(path))
         except OSError as error:
             problems.append(Problem(shown_name, 1, 1, f"cannot be read: {error.strerror}"))
 
 
-def _misnamed(settings: Settings) -> Iterator[Problem]:
-    for path in _entries(settings, lambda name: name.endswith(".yml")):
-        shown_name = f"{settings.policy_directory.name}/{path.name}"
-        yield Problem(shown_name, 1, 1, f"policies end in .yaml; rename it to `{path.stem}.yaml`, or it is not read")
+def _misnamed(directory: Path, what: str) -> Iterator[Problem]:
+    for path in _entries(directory, lambda name: name.endswith(".yml")):
+        shown_name = f"{directory.name}/{path.name}"
+        yield Problem(shown_name, 1, 1, f"{what} end in .yaml; rename it to `{path.stem}.yaml`, or it is not read")
 
 
-def _entries(settings: Settings, is_wanted: Callable[[str], bool]) -> list[Path]:
+def _entries(directory: Path, is_wanted: Callable[[str], bool]) -> list[Path]:
     try:
-        paths = list(settings.policy_directory.iterdir())
+        paths = list(directory.iterdir())
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise SettingsInvalid(f"{settings.policy_directory} cannot be read", found=error.strerror or "") from error
+        raise SettingsInvalid(f"{directory} cannot be read", found=error.strerror or "") from error
     return sorted(path for path in paths if is_wanted(path.name) and not path.name.startswith("."))
 
 

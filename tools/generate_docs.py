@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drorch.errors import DrorchError, every_error
-from drorch.policy.schema import policy_schema, schema_text, settings_schema
+from drorch.policy.schema import policy_schema, restore_test_schema, schema_text, settings_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +75,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "docs/ERRORS.md": errors_page,
     "policies/schema.json": lambda: schema_text(policy_schema()),
     "policies/drorch.schema.json": lambda: schema_text(settings_schema()),
+    "restore_tests/schema.json": lambda: schema_text(restore_test_schema()),
 }
 
 

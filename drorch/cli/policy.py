@@ -23,8 +23,8 @@ from drorch.errors import (
 )
 from drorch.operations.seen import known_sources
 from drorch.policy.model import SourcePromise
-from drorch.policy.problems import render_problems
-from drorch.settings import Settings, load_policies
+from drorch.policy.problems import render_problems, summarise
+from drorch.settings import Settings, load_policies, load_restore_tests
 from drorch.wiring import Wiring
 
 
@@ -33,19 +33,20 @@ def command() -> None:
     """Write and check policy files; say in plain words what they promise."""
 
 
-@command.command(
-    epilog="Example: drorch policy validate", short_help="Check drorch.yaml and every policy, all problems at once."
-)
+@command.command(epilog="Example: drorch policy validate", short_help="Check drorch.yaml, policies and restore tests.")
 @common_options
 def validate(invocation: Invocation) -> int:
-    """Check drorch.yaml and every policy; all problems at once, with file, line and column.
+    """Check drorch.yaml, every policy and every restore test; all problems at once, with file, line and column.
 
     Notes, such as one database in two policies or a group of one, are no problems: they go to stderr and change no exit code.
     """
     from drorch.policy.advice import lonely_groups, twins
 
-    loaded = load_policies(invocation.settings())
-    problems = loaded.problems
+    settings = invocation.settings()
+    loaded = load_policies(settings)
+    tests = load_restore_tests(settings, loaded)
+    problems = tuple(sorted((*loaded.problems, *tests.problems)))
+    files = loaded.file_count + tests.file_count
     told = (*twins(loaded.policies), *lonely_groups(loaded.policies))
     if invocation.output.as_json:
         listed = [
@@ -53,13 +54,16 @@ def validate(invocation: Invocation) -> int:
         ]
         invocation.output.document(
             "drorch.policy-validate/1",
-            {"ok": not problems, "files": loaded.file_count, "problems": listed, "notes": list(told)},
+            {"ok": not problems, "files": files, "problems": listed, "notes": list(told)},
         )
     elif problems:
-        invocation.output.lines([*render_problems(problems).splitlines(), f"{loaded.summary()}. Nothing was loaded."])
+        invocation.output.lines(
+            [*render_problems(problems).splitlines(), f"{summarise(problems, files)}. Nothing was loaded."]
+        )
     elif not invocation.output.quiet:
         count = len(loaded.policies)
-        invocation.output.lines([f"OK  {count} {'policy' if count == 1 else 'policies'}, no problem"])
+        proofs = f", {len(tests.tests)} restore test{'' if len(tests.tests) == 1 else 's'}" if tests.tests else ""
+        invocation.output.lines([f"OK  {count} {'policy' if count == 1 else 'policies'}{proofs}, no problem"])
     for note in () if invocation.output.as_json else told:
         invocation.output.message("\n".join(wrapped(f"note  {note}", 6)))
     if any(problem.is_state_secret for problem in problems):
@@ -221,13 +225,16 @@ def _asked(promise: SourcePromise, url: str | None, password: Callable[[], str] 
     short_help="Print the JSON Schema of policy files, for editors.",
 )
 @click.option("--settings", "of_settings", is_flag=True, help="The schema of drorch.yaml instead.")
+@click.option("--restore-test", "of_test", is_flag=True, help="The schema of restore tests instead.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file.")
 @common_options
-def schema(of_settings: bool, output: Path | None, invocation: Invocation) -> int:
+def schema(of_settings: bool, of_test: bool, output: Path | None, invocation: Invocation) -> int:
     """Print the JSON Schema of policy files, for editors."""
-    from drorch.policy.schema import policy_schema, schema_text, settings_schema
+    from drorch.policy.schema import policy_schema, restore_test_schema, schema_text, settings_schema
 
-    text = schema_text(settings_schema() if of_settings else policy_schema())
+    if of_settings and of_test:
+        raise UsageInvalid("two schemas at once", expected="--settings or --restore-test", found="both")
+    text = schema_text(settings_schema() if of_settings else restore_test_schema() if of_test else policy_schema())
     if output is not None:
         output.write_text(text, encoding="utf-8")
     elif invocation.output.as_json:

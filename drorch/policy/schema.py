@@ -1,4 +1,4 @@
-"""JSON Schema (draft 2020-12) of policy files and of drorch.yaml, made from the field tables, for editors.
+"""JSON Schema (draft 2020-12) of policy files, restore tests and drorch.yaml, made from the field tables, for editors.
 
 A schema cannot say everything: secrets in odd places, schedules that never come and names that do not exist are
 found by ``policy validate`` alone.
@@ -11,6 +11,7 @@ from typing import Any
 
 from drorch.policy.installation_fields import INSTALLATION
 from drorch.policy.policy_fields import POLICY
+from drorch.policy.restore_tests.fields import RESTORE_TEST
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -28,6 +29,11 @@ def settings_schema() -> dict[str, Any]:
     return {"$schema": _DIALECT, "title": "drorch.yaml", **INSTALLATION.schema()}
 
 
+def restore_test_schema() -> dict[str, Any]:
+    """Return the schema of one restore test."""
+    return {"$schema": _DIALECT, "title": "drorch restore test", **RESTORE_TEST.schema()}
+
+
 def schema_text(schema: dict[str, Any]) -> str:
-    """Return the schema as it lies in ``policies/``; ends with a line end."""
+    """Return the schema as it lies in ``policies/`` and ``restore_tests/``; ends with a line end."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
