@@ -24,9 +24,12 @@ from typing import Protocol
 from drorch.catalog.records import (
     CopyRecord,
     CopyState,
+    DaemonRecord,
+    DutyRecord,
     EventRecord,
     LaneHead,
     LogLine,
+    OccurrenceRecord,
     PolicyText,
     RunOutcome,
     RunRecord,
@@ -39,16 +42,21 @@ from drorch.catalog.records import (
     SourceRecord,
     SourceState,
 )
+from drorch.policy.occurrences.states import OccurrenceState
 
 __all__ = [
     "LOG_LINES_KEPT",
     "Catalog",
     "CopyRecord",
     "CopyState",
+    "DaemonRecord",
+    "DutyRecord",
     "EventRecord",
     "IsAlive",
     "LaneHead",
     "LogLine",
+    "OccurrenceRecord",
+    "OccurrenceState",
     "PolicyText",
     "RunOutcome",
     "RunRecord",
@@ -151,7 +159,7 @@ class History(Protocol):
     def purge_history(self, before: datetime) -> int:
         """Forget runs that ended and events that happened before then; return how many runs were forgotten.
 
-        Running runs, snapshots, copies, heads, sources and policy texts stay.
+        Running runs, snapshots, copies, heads, sources and policy texts stay. Occurrences that ended before then go.
         """
         ...
 
@@ -281,7 +289,56 @@ class Sources(Protocol):
         ...
 
 
-class Catalog(History, Listing, Sources, Protocol):
+class Occurrences(Protocol):
+    """What daemons promised, and what became of each occurrence."""
+
+    def daemons(self) -> tuple[DaemonRecord, ...]:
+        """Return the daemon of every host that ever had one, by host."""
+        ...
+
+    def put_daemon(self, record: DaemonRecord) -> None:
+        """Record how the daemon of a host stands, in place of what was known."""
+        ...
+
+    def duties(self, *, host: str | None = None, in_force: bool = True) -> tuple[DutyRecord, ...]:
+        """Return what daemons promise (promised, without ``in_force``), the oldest promise first."""
+        ...
+
+    def change_duties(self, host: str, *, ended: Sequence[DutyRecord], begun: Sequence[DutyRecord]) -> None:
+        """End the promises of the duties ``ended`` names, with their ``ended_at`` and ``reason``, and begin others; in one step."""
+        ...
+
+    def account(self, daemon: DaemonRecord, occurrences: Sequence[OccurrenceRecord]) -> None:
+        """Record occurrences and how far the daemon has accounted for them, in one step; raises as ``put_occurrences``."""
+        ...
+
+    def put_occurrences(self, occurrences: Sequence[OccurrenceRecord]) -> None:
+        """Record occurrences, in place of what was known; raise ``Bug`` when one of them had ended: it ends once."""
+        ...
+
+    def open_occurrences(self, host: str) -> tuple[OccurrenceRecord, ...]:
+        """Return the occurrences of a host that have not ended, those due first before the others."""
+        ...
+
+    def occurrences(
+        self,
+        *,
+        subject: str | None = None,
+        policy: str | None = None,
+        kinds: Collection[str] = (),
+        states: Collection[OccurrenceState] = (),
+        since: datetime | None = None,
+        limit: int | None = None,
+    ) -> tuple[OccurrenceRecord, ...]:
+        """Return the occurrences that fit every filter given, latest first; empty ``kinds`` and ``states`` mean any."""
+        ...
+
+    def newest_occurrences(self, *, kind: str, states: Collection[OccurrenceState]) -> tuple[OccurrenceRecord, ...]:
+        """Return of every subject the latest occurrence of ``kind`` in one of ``states``, by subject."""
+        ...
+
+
+class Catalog(History, Listing, Occurrences, Sources, Protocol):
     """Everything. See the module's promises."""
 
     @property

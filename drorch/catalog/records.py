@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Self
 
 from drorch.errors import Bug, DrorchError, Interrupted, Terminated
+from drorch.policy.occurrences.states import OccurrenceState
 
 
 class RunState(Enum):
@@ -240,3 +241,71 @@ class SourceClaim:
     pid: int
     process_started: str
     claimed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonRecord:
+    """The daemon of one host. Every occurrence up to ``accounted_until`` that it had promised has a record.
+
+    ``epoch`` grows when the clock was set back so far that hours come again. ``stopped_at`` is ``None`` while it runs, or
+    when it was killed: ``heartbeat_at`` says when it last lived.
+    """
+
+    host: str
+    pid: int
+    process_started: str
+    epoch: int
+    started_at: datetime
+    accounted_until: datetime
+    heartbeat_at: datetime
+    stopped_at: datetime | None = None
+    next_at: datetime | None = None  # when the next occurrence falls due
+    trouble: str = ""  # what is the matter with its configuration, in one line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutyRecord:
+    """What the daemon of a host promised since ``since``: the text that computes its occurrences. ``ended_at`` is ``None`` while it holds."""
+
+    host: str
+    kind: str
+    subject: str
+    policy: str
+    promise: str
+    since: datetime
+    schedule: str
+    zone: str
+    spread_seconds: int
+    offset_seconds: int
+    window: str
+    blackouts: str
+    ended_at: datetime | None = None
+    reason: str = ""  # why it ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OccurrenceRecord:
+    """One occurrence, or ``count`` of one duty from ``slot`` to ``last_slot`` that nobody ran for one reason."""
+
+    host: str
+    kind: str
+    subject: str
+    epoch: int
+    slot: datetime
+    policy: str
+    state: OccurrenceState
+    queued_at: datetime
+    last_slot: datetime
+    count: int = 1
+    reason: str = ""
+    attempts: int = 0
+    not_before: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    run_id: str | None = None
+    error_slug: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str, int, datetime]:
+        """What tells it from all others."""
+        return self.host, self.kind, self.subject, self.epoch, self.slot

@@ -9,8 +9,9 @@ from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, PrimaryKeyC
 
 from drorch.catalog.columns import BigNumber, Choice, JsonText, Moment, NormalText
 from drorch.catalog.records import CopyState, RunState, Severity, SnapshotResult, SourceState
+from drorch.policy.occurrences.states import OccurrenceState
 
-HEAD = "0002"  # the newest migration; a catalog of another revision is migrated, or refused when newer
+HEAD = "0003"  # the newest migration; a catalog of another revision is migrated, or refused when newer
 VERSION_TABLE = "catalog_version"
 
 metadata = MetaData(
@@ -185,3 +186,64 @@ claims = Table(
     Column("claimed_at_ms", Moment, key="claimed_at", nullable=False),
 )
 Index(None, claims.c.run_id)
+
+daemons = Table(
+    "daemons",
+    metadata,
+    Column("host", NormalText, primary_key=True),
+    Column("pid", BigNumber, nullable=False),
+    Column("process_started", Text, nullable=False),
+    Column("epoch", BigNumber, nullable=False),
+    Column("started_at_ms", Moment, key="started_at", nullable=False),
+    Column("accounted_until_ms", Moment, key="accounted_until", nullable=False),
+    Column("heartbeat_at_ms", Moment, key="heartbeat_at", nullable=False),
+    Column("stopped_at_ms", Moment, key="stopped_at"),
+    Column("next_at_ms", Moment, key="next_at"),
+    Column("trouble", NormalText, nullable=False),
+)
+
+duties = Table(  # a row for each promise of a daemon: the same duty again when its text changed
+    "duties",
+    metadata,
+    Column("number", BigNumber, primary_key=True, autoincrement=True),
+    Column("host", NormalText, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", NormalText, nullable=False),
+    Column("policy", NormalText, nullable=False),
+    Column("promise", NormalText, nullable=False),
+    Column("since_ms", Moment, key="since", nullable=False),
+    Column("schedule", NormalText, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("spread_seconds", BigNumber, nullable=False),
+    Column("offset_seconds", BigNumber, nullable=False),
+    Column("window", Text, nullable=False),
+    Column("blackouts", NormalText, nullable=False),
+    Column("ended_at_ms", Moment, key="ended_at"),
+    Column("reason", NormalText, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index(None, duties.c.host, duties.c.ended_at)
+
+occurrences = Table(
+    "occurrences",
+    metadata,
+    Column("host", NormalText, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("subject", NormalText, primary_key=True),
+    Column("epoch", BigNumber, primary_key=True, autoincrement=False),
+    Column("slot_ms", Moment, key="slot", primary_key=True, autoincrement=False),
+    Column("policy", NormalText, nullable=False),
+    Column("state", Choice(OccurrenceState), nullable=False),
+    Column("queued_at_ms", Moment, key="queued_at", nullable=False),
+    Column("last_slot_ms", Moment, key="last_slot", nullable=False),
+    Column("occurrence_count", BigNumber, key="count", nullable=False),
+    Column("reason", NormalText, nullable=False),
+    Column("attempts", BigNumber, nullable=False),
+    Column("not_before_ms", Moment, key="not_before"),
+    Column("started_at_ms", Moment, key="started_at"),
+    Column("ended_at_ms", Moment, key="ended_at"),
+    Column("run_id", Text),
+    Column("error_slug", Text),
+)
+Index(None, occurrences.c.state)
+Index(None, occurrences.c.slot)

@@ -18,7 +18,11 @@ from drorch.catalog.interface import (
     Catalog,
     CopyRecord,
     CopyState,
+    DaemonRecord,
+    DutyRecord,
     EventRecord,
+    OccurrenceRecord,
+    OccurrenceState,
     PolicyText,
     RunOutcome,
     RunRecord,
@@ -195,3 +199,50 @@ def a_claim(**changes: Any) -> SourceClaim:
         "claimed_at": START,
     }
     return SourceClaim(**values | changes)
+
+
+def a_daemon(**changes: Any) -> DaemonRecord:
+    values: dict[str, Any] = {
+        "host": "backup1",
+        "pid": 4711,
+        "process_started": "boot:100",
+        "epoch": 0,
+        "started_at": START,
+        "accounted_until": START,
+        "heartbeat_at": START,
+    }
+    return DaemonRecord(**values | changes)
+
+
+def a_duty_record(**changes: Any) -> DutyRecord:
+    values: dict[str, Any] = {
+        "host": "backup1",
+        "kind": "backup",
+        "subject": "lamdong-land",
+        "policy": "lamdong-land",
+        "promise": "30 1 * * * Asia/Ho_Chi_Minh",
+        "since": START,
+        "schedule": "30 1 * * *",
+        "zone": "Asia/Ho_Chi_Minh",
+        "spread_seconds": 0,
+        "offset_seconds": 0,
+        "window": "",
+        "blackouts": "",
+    }
+    return DutyRecord(**values | changes)
+
+
+def an_occurrence(**changes: Any) -> OccurrenceRecord:
+    slot = changes.get("slot", START)
+    values: dict[str, Any] = {
+        "host": "backup1",
+        "kind": "backup",
+        "subject": "lamdong-land",
+        "epoch": 0,
+        "slot": slot,
+        "policy": "lamdong-land",
+        "state": OccurrenceState.WAITING,
+        "queued_at": slot,
+        "last_slot": slot,
+    }
+    return OccurrenceRecord(**values | changes)

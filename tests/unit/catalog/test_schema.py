@@ -18,10 +18,10 @@ from drorch.catalog.tables import HEAD, metadata
 from drorch.errors import CatalogError, CatalogTooNew
 from tests.support.catalogs import START, a_run, execute, new_database, new_schema
 
-NEXT = "0003"
-GROWS = """
-revision = "0003"
-down_revision = "0002"
+NEXT = f"{int(HEAD) + 1:04d}"
+GROWS = f"""
+revision = "{NEXT}"
+down_revision = "{HEAD}"
 import sqlalchemy as sa
 from alembic import op
 
@@ -49,7 +49,7 @@ def next_revisions(folder: Path, source: str) -> Revisions:
     """Return the shipped migrations and one more."""
     migrations = folder / "100% migrations"
     shutil.copytree(SHIPPED.folder, migrations)
-    (migrations / "versions" / "v0003_next.py").write_text(source)
+    (migrations / "versions" / f"v{NEXT}_next.py").write_text(source)
     return Revisions(head=NEXT, folder=migrations)
 
 
@@ -121,13 +121,13 @@ class TestUpgradeOfSqlite:
         assert [line.text for line in new.log_lines(run.run_id)] == ["before"]
         new.close()
 
-        copy = path.with_name("catalog.db.before-0003")
+        copy = path.with_name(f"catalog.db.before-{NEXT}")
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
         before = open_sqlite(copy)
         assert before.runs() == (run,)
         before.close()
         names = {entry.name for entry in tmp_path.iterdir() if entry.is_file()}
-        assert names == {"catalog.db", "catalog.db.before-0003"}
+        assert names == {"catalog.db", f"catalog.db.before-{NEXT}"}
 
     def test_the_old_program_refuses_the_new_catalog(self, tmp_path: Path) -> None:
         path = tmp_path / "catalog.db"
