@@ -27,9 +27,12 @@ ALLOWED_SKIPS = ("needs ../shared",)
 # Quick folders first: a broken unit is told before a server is started.
 FOLDERS = ("unit", "property", "contract", "faults", "acceptance")
 
-# A shell that starts the tests in the background has them ignore Ctrl-C, and with them every program that they interrupt.
+# A shell that starts the tests in the background has them ignore Ctrl-C and Ctrl-\, and with them every program that they start:
+# what they interrupt, and servers of PostgreSQL, whose backends are told by SIGQUIT to go.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 for name in list(os.environ):
     if name.startswith(FOREIGN_PREFIXES) or name.endswith(FOREIGN_SUFFIXES):

@@ -1,11 +1,13 @@
-"""The contract of disposable servers."""
+"""The contract of disposable places: servers, files and directories that are made to be filled, looked at and thrown away."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+GIBIBYTE = 1 << 30
 
 
 class ThrowAwayServer(Protocol):
@@ -65,3 +67,93 @@ class TreeEntry:
     same_as: bytes | None = None
     mode: int = 0o644
     modified_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxNeeds:
+    """What a snapshot needs of a place to be restored into. ``server_version`` is as the source's server says it, ``15.18``.
+
+    ``locale_provider`` is PostgreSQL's: ``libc``, ``icu`` or ``builtin``.
+    """
+
+    engine: str
+    server_version: str = ""
+    extensions: tuple[str, ...] = ()
+    locale_provider: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxLimits:
+    """What a sandbox may use: time as a whole, and memory for each of its processes. Nothing of it may dump core."""
+
+    seconds: float = 24 * 3600.0
+    memory_bytes: int = 8 * GIBIBYTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolation:
+    """How far a sandbox is cut off. ``has_no_network`` holds only when the kernel keeps it from every network, its own machine's too.
+
+    ``account`` is who its programs run as; empty where it has none.
+    """
+
+    has_no_network: bool
+    account: str
+    means: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WipeProof:
+    """What was found and removed at the end. ``left`` names whatever is still there, and is empty when nothing is."""
+
+    processes: int = 0
+    files: int = 0
+    bytes: int = 0
+    databases: int = 0
+    left: tuple[str, ...] = ()
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is left."""
+        return not self.left
+
+
+class Sandbox(Protocol):
+    """A disposable place of one engine, empty when it is given. It is wiped at the end of the context that gave it, whatever happened.
+
+    One thread opens it and stays until the end: the system ends its server when that thread is gone.
+    """
+
+    @property
+    def description(self) -> str:
+        """What is shown to people: ``throw-away PostgreSQL 15.18, no network``."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """The address of the one database, file, directory or place, fit for ``--to``; it does not exist yet."""
+        ...
+
+    @property
+    def password(self) -> Callable[[], str] | None:
+        """The password for ``url``, where one is needed."""
+        ...
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What the snapshot needs and this place does not have; a verdict about a place that lacks anything is inconclusive."""
+        ...
+
+    @property
+    def isolation(self) -> Isolation:
+        """How far it is cut off."""
+        ...
+
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether its limit of time has passed, and it was ended for it."""
+        ...
+
+    def wipe(self) -> WipeProof:
+        """End and delete everything, look whether anything is left, and say so; a second call gives the same proof."""
+        ...

@@ -54,15 +54,8 @@ def throw_away_mariadb(parent: Path, clock: Clock) -> Iterator[MariadbServer]:
 
     Raises ``SourceUnsupported`` without the programs, ``TargetUnreachable`` when the server does not start.
     """
-    server, install, client = (_program(name) for name in ("mariadbd", "mariadb-install-db", "mariadb"))
     with private_directory(parent, "my-") as directory:
-        data = f"--datadir={directory}/data"
-        run_unprivileged(
-            [install, "--no-defaults", data, "--skip-test-db", "--auth-root-authentication-method=normal",
-             "--skip-name-resolve"]
-        )  # fmt: skip
-        at = directory / "s"
-        command = [server, "--no-defaults", data, f"--socket={at}", f"--pid-file={directory}/pid", *_OPTIONS]
+        command, at, client = prepare(directory)
         with (
             (directory / "log").open("wb") as log,
             _running(unprivileged(command, ends_with_us=True), log.fileno()) as process,
@@ -71,7 +64,29 @@ def throw_away_mariadb(parent: Path, clock: Clock) -> Iterator[MariadbServer]:
             yield MariadbServer(at, client)
 
 
-def _program(name: str) -> str:
+def prepare(directory: Path, *more: str) -> tuple[list[str], Path, str]:
+    """Make a data directory; return the words that start its server, the socket, and the client's program."""
+    server, install, client = (program(name) for name in ("mariadbd", "mariadb-install-db", "mariadb"))
+    data, at = f"--datadir={directory}/data", directory / "s"
+    run_unprivileged(
+        [install, "--no-defaults", data, "--skip-test-db", "--auth-root-authentication-method=normal",
+         "--skip-name-resolve"]
+    )  # fmt: skip
+    return (
+        [server, "--no-defaults", data, f"--socket={at}", f"--pid-file={directory}/pid", *_OPTIONS, *more],
+        at,
+        client,
+    )
+
+
+def is_listening(at: Path) -> bool:
+    """Whether somebody takes connections there."""
+    with closing(socket.socket(socket.AF_UNIX)) as probe:
+        return probe.connect_ex(str(at)) == 0
+
+
+def program(name: str) -> str:
+    """Return where a program of MariaDB is; raise ``SourceUnsupported``."""
     found = shutil.which(name, path=PLACES)
     if found is None:
         raise SourceUnsupported(
@@ -109,9 +124,8 @@ def _wait(at: Path, process: subprocess.Popen[bytes], log: Path, clock: Clock) -
     """Return when the server listens; raise ``TargetUnreachable`` when it ended or takes too long."""
     deadline = clock.monotonic_seconds() + START_SECONDS
     while True:
-        with closing(socket.socket(socket.AF_UNIX)) as probe:
-            if probe.connect_ex(str(at)) == 0:
-                return
+        if is_listening(at):
+            return
         if process.poll() is not None or clock.monotonic_seconds() > deadline:
             said = log.read_text(encoding="utf-8", errors="replace")[-400:].strip()
             raise TargetUnreachable("the throw-away MariaDB did not start", found=said)

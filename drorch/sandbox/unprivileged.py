@@ -16,6 +16,7 @@ from drorch.errors import TargetUnreachable
 
 ACCOUNT = "nobody"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
+_SIGNALS_AS_USUAL = ("env", "--default-signal=INT,QUIT,TERM,HUP")  # a background shell's children ignore some
 
 
 @contextmanager
@@ -23,9 +24,7 @@ def private_directory(parent: Path, prefix: str) -> Iterator[Path]:
     """Make a directory below ``parent`` that only the servers' account and root can enter; delete it at the end."""
     directory = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     try:
-        if os.geteuid() == 0:
-            owner = _account()
-            os.chown(directory, owner.pw_uid, owner.pw_gid)
+        give_away(directory)
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -37,11 +36,33 @@ def unprivileged(arguments: Sequence[str | Path], *, ends_with_us: bool = False)
     With ``ends_with_us`` the system kills the program when this one is gone, however it went.
     """
     options = ["--pdeathsig=KILL"] if ends_with_us else []
+    options += account_options()
+    words = list(map(str, arguments))
+    return [*_SIGNALS_AS_USUAL, *(["setpriv", *options] if options else []), *words]
+
+
+def account_options() -> list[str]:
+    """Return what makes setpriv change to the account that owns nothing; nothing for who is not root."""
+    if os.geteuid() != 0:
+        return []
+    account = _account()
+    return [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+
+
+def account_name() -> str:
+    """Return who the programs run as."""
+    if os.geteuid() == 0:
+        return _account().pw_name
+    with contextlib.suppress(KeyError):
+        return pwd.getpwuid(os.geteuid()).pw_name
+    return str(os.geteuid())
+
+
+def give_away(directory: Path) -> None:
+    """Give a directory to the account of the programs; who is not root keeps it."""
     if os.geteuid() == 0:
         account = _account()
-        options += [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
-    words = list(map(str, arguments))
-    return ["setpriv", *options, *words] if options else words
+        os.chown(directory, account.pw_uid, account.pw_gid)
 
 
 def run_unprivileged(arguments: Sequence[str | Path]) -> None:

@@ -1,0 +1,1 @@
+"""Restore drills: a snapshot restored into a disposable place, proven, measured and told."""

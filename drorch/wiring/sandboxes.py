@@ -1,0 +1,85 @@
+"""Sandboxes with the target and the reader that fit them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from drorch.wiring.machine import liveness, this_machine
+from drorch.wiring.targets import Targets
+
+if TYPE_CHECKING:
+    from drorch.operations.drills.place import DrillPlace
+    from drorch.policy.model import SourcePromise
+    from drorch.sandbox.interface import SandboxLimits
+    from drorch.sandbox.opening import Ground
+    from drorch.sources.interface import Json, Source
+
+
+class Sandboxes(Targets):
+    """Opens disposable places to restore into."""
+
+    @contextmanager
+    def sandbox(
+        self, facts: Mapping[str, Json], limits: SandboxLimits, promise: SourcePromise | None = None
+    ) -> Iterator[DrillPlace]:
+        """Open a throw-away place for the snapshot with these facts, wiped at the end; nothing of production is used.
+
+        ``promise`` says by which command a command's source is restored; without one its bytes go into a file. Raises
+        ``SourceUnsupported`` where nothing fits, ``TargetUnreachable`` when a server does not start.
+        """
+        from drorch.operations.drills.place import DrillPlace, needs_of
+        from drorch.sandbox.opening import open_sandbox
+
+        needs = needs_of(facts)
+        if needs.engine == "command" and promise is None:
+            needs = replace(needs, engine="file")
+        with open_sandbox(self._ground(), needs, limits) as sandbox:
+            if needs.engine == "command" and promise is not None:
+                target = self.command_target(sandbox.url, promise)
+            else:
+                target = self.target(sandbox.url, sandbox.password)
+            yield DrillPlace(sandbox=sandbox, target=target, read_back=self._read_back(sandbox.url, sandbox.password))
+
+    def _ground(self) -> Ground:
+        from drorch.sandbox.housing import Owner
+        from drorch.sandbox.opening import Ground
+
+        us = this_machine()
+        return Ground(
+            temporary=self.temporary(),
+            owner=Owner(us.pid, us.process_started),
+            is_alive=liveness(),
+            clock=self.clock,
+            postgresql=self.settings.tools.postgresql,
+        )
+
+    def _read_back(self, url: str, password: Callable[[], str] | None) -> Source | None:
+        """Return what captures a restored database; nothing is shared with the capture of the original, no cache either."""
+        scheme = urlsplit(url).scheme
+        if scheme == "postgresql":
+            from drorch.sources.postgresql.location import parse_location
+            from drorch.sources.postgresql.options import CaptureOptions
+            from drorch.sources.postgresql.source import PostgresqlSource as Postgresql
+            from drorch.sources.postgresql.tools import PostgresqlTools
+
+            tools = PostgresqlTools(directory=self.settings.tools.postgresql)
+            location = parse_location(url, password=password)
+            return Postgresql(location, CaptureOptions(jobs=2), tools, self.clock, self.temporary())
+        if scheme == "mariadb":
+            from drorch.sources.mariadb.location import parse_location as parse_mariadb
+            from drorch.sources.mariadb.options import CaptureOptions as MariadbOptions
+            from drorch.sources.mariadb.options import NonTransactional
+            from drorch.sources.mariadb.source import MariadbSource as Mariadb
+
+            options = MariadbOptions(non_transactional=NonTransactional.LOCK)  # nobody else is there
+            return Mariadb(parse_mariadb(url, password=password), options, self.clock)
+        if scheme == "sqlite":
+            from drorch.sources.sqlite.database_file import parse_location as parse_sqlite
+            from drorch.sources.sqlite.source import SqliteSource as Sqlite
+
+            return Sqlite(parse_sqlite(url), clock=self.clock)
+        return None
