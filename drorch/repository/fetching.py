@@ -128,7 +128,7 @@ class LaneFetcher:
 
         When a record in the span is damaged, that record alone is read again from the other copies. Raises ``ChunkUnavailable``.
         """
-        name = self._pack_name(span.run, span.ordinal)
+        name = self.pack_name(span.run, span.ordinal)
         try:
             raw = memoryview(
                 self._copies.first_good(name, partial(_read_range, start=span.start, length=span.end - span.start))
@@ -152,7 +152,7 @@ class LaneFetcher:
         for stretch in _stretches(entries):
             start, length = stretch.start, stretch.end - stretch.start
             with suppress(DrorchError):
-                name = self._pack_name(stretch.run, stretch.ordinal)
+                name = self.pack_name(stretch.run, stretch.ordinal)
                 read = partial(_read_range, start=start, length=length)
                 raw = memoryview(self._copies.first_good(name, read))
                 for place in stretch.places:
@@ -183,7 +183,7 @@ class LaneFetcher:
     def _at(self, place: Place, wanted: ChunkPlace, base_plain: bytes | None) -> bytes:
         """Read and decode the record that lies at ``place``, from the first copy of its pack in which it is good."""
         opened = self._runs.opened(wanted.run)
-        name = self._pack_name(wanted.run, place.ordinal)
+        name = self.pack_name(wanted.run, place.ordinal)
 
         def read(store: ObjectStore, copy: str) -> bytes:
             return self._decode(opened, wanted, store.read_range(copy, place.offset, place.length), base_plain)
@@ -230,7 +230,8 @@ class LaneFetcher:
             raise ObjectCorrupt("a delta whose base the tree does not name", found=str(header.chunk_id))
         return decode_content(header, content, base_plain, opened.lane_keys.chunk_id_key)
 
-    def _pack_name(self, run: RunId, ordinal: int) -> str:
+    def pack_name(self, run: RunId, ordinal: int) -> str:
+        """Return the object that is pack ``ordinal`` of ``run``; raise ``ObjectCorrupt`` when the run has no such pack."""
         return names.pack(self._lane, self._runs.pack_digest(run, ordinal))
 
 
