@@ -25,7 +25,9 @@
     ├── DrillError                 50-59
     │   ├── DrillFailed            50   ├── ObjectiveMissed     51   └── DrillInconclusive  52
     ├── EvidenceError              60-69
-    │   └── ReportInvalid          62
+    │   ├── EvidenceBroken         60   ├── SignerUnknown       61   ├── ReportInvalid      62
+    │   ├── LedgerBroken           63   ├── SignOffRefused      64   ├── TimestampInvalid   65
+    │   └── EvidenceUnknown        66   └── TimestampPending*   67
     ├── TargetError                70-79
     │   ├── DecisionNeeded         70   ├── TargetUnreachable   71   ├── TargetRefused      72
     │   └── RestoreDiffers         73   └── TargetFull          74
@@ -439,11 +441,63 @@ class EvidenceError(DrorchError):
     slug = "evidence"
 
 
+class EvidenceBroken(EvidenceError):
+    """A statement, signature, digest or entry does not fit the others: somebody altered or removed something."""
+
+    exit_code = 60
+    slug = "evidence-broken"
+
+
+class SignerUnknown(EvidenceError):
+    """Everything fits together, and who signed it is nobody that the reader was told to trust."""
+
+    exit_code = 61
+    slug = "signer-unknown"
+    default_hint = "give the keys that you got from the people themselves: --trust FILE, or `keys: {trust: ...}`"
+
+
 class ReportInvalid(EvidenceError):
     """A drill report that this version cannot read."""
 
     exit_code = 62
     slug = "report-invalid"
+
+
+class LedgerBroken(EvidenceError):
+    """The ledger cannot be read or added to: a segment is damaged, gone, forked, or a chain was cut short."""
+
+    exit_code = 63
+    slug = "ledger-broken"
+
+
+class SignOffRefused(EvidenceError):
+    """This key may not sign this in that role."""
+
+    exit_code = 64
+    slug = "sign-off-refused"
+
+
+class TimestampInvalid(EvidenceError):
+    """A time-stamp does not fit what it is of, or the authority that it names."""
+
+    exit_code = 65
+    slug = "timestamp-invalid"
+
+
+class EvidenceUnknown(EvidenceError):
+    """No evidence of that id, or none that fits."""
+
+    exit_code = 66
+    slug = "evidence-unknown"
+    default_hint = "`drorch evidence log` lists what exists"
+
+
+class TimestampPending(EvidenceError):
+    """The time-stamping authority gave no answer; the request is kept and made again."""
+
+    exit_code = 67
+    slug = "timestamp-pending"
+    retryable = True
 
 
 # 70-79: where a restore goes

@@ -42,7 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "prune": ("prune", "Let go what the policies no longer keep."),
     "pin": ("pin", "Keep a snapshot, whatever the policy says."),
     "hold": ("hold", "Keep a snapshot for a court or an audit."),
-    "lock": ("lock", "Extend the locks of what must stay."),
+    "evidence": ("evidence", "Check and hand over what drills proved."),
     "store": ("store", "Try a store, and print the policies of its bucket."),
     "keys": ("keys", "Make and share out recipient keys."),
     "recovery-sheet": ("recovery_sheet", "Print the page that goes into the safe."),

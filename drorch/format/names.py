@@ -10,6 +10,8 @@ from drorch.ids import Digest, LaneId, RunId
 _LANE = re.compile(r"l/([0-9a-f]{32})/")
 _INDEX = re.compile(r"(?:.*/)?([0-9abcdefghjkmnpqrstvwxyz]{26})-(0|[1-9][0-9]{0,9})", re.ASCII)
 _PACK = re.compile(r"l/[0-9a-f]{32}/p/([0-9a-f]{2})/([0-9a-f]{64})", re.ASCII)
+_LEDGER_CHAIN = re.compile(r"ledger/([0-9a-f]{32})/", re.ASCII)
+_EVIDENCE_PART = re.compile(r"[a-z0-9][a-z0-9._-]{0,120}", re.ASCII)
 _HELP_PART = re.compile(r"[a-z0-9][a-z0-9._+-]*", re.ASCII)
 
 
@@ -99,6 +101,42 @@ def retire_list(lane: LaneId, number: int) -> str:
 def damage_list(lane: LaneId, number: int) -> str:
     """Return the name of damage list ``number``."""
     return f"l/{lane}/d/{number}"
+
+
+def ledger_prefix() -> str:
+    """Return the prefix below which the chains of the ledger lie."""
+    return "ledger/"
+
+
+def ledger_chain_prefix(chain: LaneId) -> str:
+    """Return the prefix of one signer's chain of the ledger."""
+    return f"ledger/{chain}/"
+
+
+def ledger_segment(chain: LaneId, number: int) -> str:
+    """Return the name of segment ``number`` (from 1) of a chain of the ledger."""
+    if not 1 <= number < 10**12:
+        raise Bug(f"ledger segment number {number}")
+    return f"ledger/{chain}/{number:012d}"
+
+
+def ledger_chain_of(folder: str) -> LaneId | None:
+    """Return the chain whose prefix ``folder`` is; ``None`` for any other text."""
+    match = _LEDGER_CHAIN.fullmatch(folder)
+    return LaneId(bytes.fromhex(match[1])) if match else None
+
+
+def evidence_prefix() -> str:
+    """Return the prefix below which statements and what belongs to them lie."""
+    return "evidence/"
+
+
+def evidence_document(year: int, file: str) -> str:
+    """Return the name of a piece of evidence: a drill's statement, a sign-off, a time-stamp; letters become lower-case."""
+    part = file.lower()
+    if not 1 <= year <= 9999 or not _EVIDENCE_PART.fullmatch(part):
+        raise Bug(f"not a name for evidence: {year}/{file}")
+    return f"evidence/{year:04d}/{part}"
 
 
 def help_file(version: str, file: str) -> str:

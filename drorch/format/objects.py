@@ -30,6 +30,7 @@ class ObjectType(IntEnum):
     COMMIT = 8
     RETIRE_LIST = 9
     DAMAGE_LIST = 10
+    LEDGER_SEGMENT = 11
 
     @property
     def title(self) -> str:

@@ -42,9 +42,19 @@ class Role(IntEnum):
 
 
 _TYPES_OF_ROLE: Mapping[Role, frozenset[ObjectType]] = {
-    Role.WRITER: frozenset({ObjectType.RUN_RECORD, ObjectType.PACK_LIST, ObjectType.MANIFEST, ObjectType.COMMIT}),
-    Role.MAINTAINER: frozenset({ObjectType.KEY_BUNDLE, ObjectType.RETIRE_LIST, ObjectType.DAMAGE_LIST}),
-    Role.DRILL_HOST: frozenset(),
+    Role.WRITER: frozenset(
+        {
+            ObjectType.RUN_RECORD,
+            ObjectType.PACK_LIST,
+            ObjectType.MANIFEST,
+            ObjectType.COMMIT,
+            ObjectType.LEDGER_SEGMENT,
+        }
+    ),
+    Role.MAINTAINER: frozenset(
+        {ObjectType.KEY_BUNDLE, ObjectType.RETIRE_LIST, ObjectType.DAMAGE_LIST, ObjectType.LEDGER_SEGMENT}
+    ),
+    Role.DRILL_HOST: frozenset({ObjectType.LEDGER_SEGMENT}),
 }
 
 

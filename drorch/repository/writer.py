@@ -9,7 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -89,8 +89,7 @@ class RunSummary:
 class CommittedSnapshot:
     """A snapshot that exists from now on. ``pack_bytes`` is what its manifest says was stored, ``bytes_stored`` is all of it.
 
-    ``copies`` are the stores that have it; ``dropped`` those that failed, and why. ``locked_until`` says of stores that lock until when all is
-    that it needs.
+    ``copies`` are the stores that have it; ``dropped`` those that failed, and why.
     """
 
     run: RunId
@@ -104,7 +103,6 @@ class CommittedSnapshot:
     upload_seconds: float
     copies: tuple[str, ...]
     dropped: Mapping[str, DrorchError]
-    locked_until: Mapping[str, datetime] = field(default_factory=dict)
 
 
 class RunWriter:
@@ -235,11 +233,6 @@ class RunWriter:
             upload_seconds=totals.busy_seconds,
             copies=tuple(replica.name for replica in material.replicas.alive),
             dropped=material.replicas.dropped,
-            locked_until={
-                replica.name: replica.lock.promised(manifest.store_date or manifest.ended)
-                for replica in material.replicas.alive
-                if replica.lock is not None
-            },
         )
 
     def _put_pack_list(self) -> bytes:

@@ -16,9 +16,9 @@ from drorch.wiring.machine import (
     random_bytes,
     this_machine,
 )
+from drorch.wiring.proof import Proof
 from drorch.wiring.sandboxes import Sandboxes
 from drorch.wiring.shipped import bucket_policy, help_files, independent_comparer
-from drorch.wiring.stores import Stores
 from drorch.wiring.throw_away import (
     fill_sqlite,
     make_firebird,
@@ -47,5 +47,5 @@ __all__ = [
 ]
 
 
-class Wiring(Stores, Sandboxes, Catalogs):
+class Wiring(Proof, Sandboxes, Catalogs):
     """Everything that one command uses, made on demand and closed at the end (it is a context manager)."""

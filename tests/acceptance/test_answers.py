@@ -235,6 +235,7 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "catalog rebuild": ("catalog rebuild", "catalog-rebuild", asked("catalog", "rebuild")),
     "catalog upgrade": ("catalog upgrade", "catalog-upgrade", asked("catalog", "upgrade")),
     "completion": ("completion", "completion", asked("completion", "bash")),
+    "evidence log": ("evidence log", "evidence-log", asked("evidence", "log")),
     "an error": ("backup", "error", asked("backup", "nobody", expect=14)),
     "wrong usage": ("backup", "error", asked("backup", "--no-such-option", expect=2)),
 }

@@ -12,10 +12,12 @@ from tests.support import iam
 WRITER = "0123456789ab"
 OWN = f"l/{WRITER}{'7' * 20}"
 OTHER = f"l/0123456789ac{'7' * 20}"
+OWN_CHAIN, OTHER_CHAIN = f"ledger/{WRITER}{'8' * 20}/000000000001", f"ledger/0123456789ac{'8' * 20}/000000000001"
 PUT, GET, LIST, DELETE = "s3:PutObject", "s3:GetObject", "s3:ListBucket", "s3:DeleteObject"
 IF_ABSENT = {"s3:if-none-match": "*"}
 EVERYWHERE = [
-    *("trust/1", "keys/1", "help/1/readme.txt", "ledger/host/1", "evidence/2026/1", "other"),
+    *("trust/1", "keys/1", "help/1/readme.txt", "evidence/2026/1", "other"),
+    *(OWN_CHAIN, OTHER_CHAIN),
     *(
         f"{lane}/{tail}"
         for lane in (OWN, OTHER)
@@ -65,13 +67,13 @@ def test_the_shipped_files_are_those_roles() -> None:
 
 def test_a_writer_adds_to_its_own_lanes_and_only_if_absent() -> None:
     own = {f"{OWN}/{tail}" for tail in ("r/1", "p/00/1", "q/1", "x/1-0", "m/1", "m/1.c")}
-    assert allowed_names("writer", PUT, IF_ABSENT) == own
+    assert allowed_names("writer", PUT, IF_ABSENT) == own | {OWN_CHAIN}
     assert allowed_names("writer", PUT) == set()
 
 
 def test_a_writer_reads_trust_and_its_own_chain_but_no_pack() -> None:
     own = {f"{OWN}/{tail}" for tail in ("r/1", "q/1", "x/1-0", "m/1", "m/1.c", "g/1", "d/1")}
-    assert allowed_names("writer", GET) == own | {"trust/1", "keys/1"}
+    assert allowed_names("writer", GET) == own | {"trust/1", "keys/1", OWN_CHAIN}
 
 
 @pytest.mark.parametrize(
@@ -82,6 +84,7 @@ def test_a_writer_reads_trust_and_its_own_chain_but_no_pack() -> None:
         "s3:GetObjectVersion",
         "s3:PutObjectTagging",
         "s3:PutObjectAcl",
+        "s3:PutObjectRetention",
         "s3:BypassGovernanceRetention",
     ],
 )
@@ -95,15 +98,9 @@ def test_a_writer_does_nothing_else_even_where_another_policy_allows_it(action: 
 def test_a_writer_lists_its_own_lanes_and_where_it_reads_a_chain_to_its_end() -> None:
     assert may_list("writer", f"main/{OWN}/m/")
     assert may_list("writer", "main/trust/7")
-    for listed in (None, "", "main/", "main/l/", f"main/{OTHER}/", "main/help/"):
+    assert may_list("writer", f"main/{OWN_CHAIN}")
+    for listed in (None, "", "main/", "main/l/", f"main/{OTHER}/", "main/help/", "main/ledger/", f"main/{OTHER_CHAIN}"):
         assert not may_list("writer", listed), listed
-
-
-def test_a_writer_locks_what_it_puts_and_nothing_for_years() -> None:
-    days = "s3:object-lock-remaining-retention-days"
-    assert may("writer", "s3:PutObjectRetention", f"{OWN}/p/00/1", {days: "102"})
-    assert not may("writer", "s3:PutObjectRetention", f"{OWN}/p/00/1", {days: "600"})
-    assert not may("writer", "s3:PutObjectRetention", f"{OTHER}/p/00/1", {days: "102"})
 
 
 def test_a_maintainer_sweeps_and_copies_but_spares_the_trust_chain() -> None:
@@ -118,11 +115,17 @@ def test_a_maintainer_sweeps_and_copies_but_spares_the_trust_chain() -> None:
 
 
 @pytest.mark.parametrize("role", ["drill", "auditor"])
-def test_who_only_reads_changes_nothing(role: str) -> None:
-    for action in (PUT, DELETE, "s3:DeleteObjectVersion", "s3:PutObjectRetention", "s3:PutObjectTagging"):
+def test_who_reads_changes_nothing(role: str) -> None:
+    for action in (DELETE, "s3:DeleteObjectVersion", "s3:PutObjectRetention", "s3:PutObjectTagging"):
         assert allowed_names(role, action, IF_ABSENT) == set()
+    assert allowed_names(role, PUT) == set()
     assert may_list(role, "main/")
     assert not may_list(role, "elsewhere/")
+
+
+def test_a_drill_host_adds_evidence_and_an_auditor_nothing() -> None:
+    assert allowed_names("drill", PUT, IF_ABSENT) == {OWN_CHAIN, OTHER_CHAIN, "evidence/2026/1"}
+    assert allowed_names("auditor", PUT, IF_ABSENT) == set()
 
 
 def test_a_drill_host_reads_all_and_an_auditor_what_is_signed() -> None:

@@ -1,0 +1,18 @@
+"""``drorch evidence``: what auditors ask."""
+
+from __future__ import annotations
+
+import click
+
+from drorch.cli.evidence import log
+
+
+@click.group()
+def command() -> None:
+    """Read the ledger of drills, and check and hand over what they proved.
+
+    Example: drorch evidence log
+    """
+
+
+command.add_command(log.command, "log")
