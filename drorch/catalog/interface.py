@@ -25,6 +25,8 @@ from drorch.catalog.records import (
     CopyRecord,
     CopyState,
     DaemonRecord,
+    DrillRecord,
+    DrillSignature,
     DutyRecord,
     EventRecord,
     LaneHead,
@@ -50,6 +52,8 @@ __all__ = [
     "CopyRecord",
     "CopyState",
     "DaemonRecord",
+    "DrillRecord",
+    "DrillSignature",
     "DutyRecord",
     "EventRecord",
     "IsAlive",
@@ -338,7 +342,44 @@ class Occurrences(Protocol):
         ...
 
 
-class Catalog(History, Listing, Occurrences, Sources, Protocol):
+class Drills(Protocol):
+    """Restore drills and who signed them. The stores hold the evidence; this is for lists, comparison and coverage."""
+
+    def record_drill(self, record: DrillRecord) -> None:
+        """Record a drill that came to a verdict; recording it again replaces what was said of it."""
+        ...
+
+    def drills(
+        self,
+        *,
+        source: str | None = None,
+        policy: str | None = None,
+        test: str | None = None,
+        verdicts: Collection[str] = (),
+        since: datetime | None = None,
+        limit: int | None = None,
+    ) -> tuple[DrillRecord, ...]:
+        """Return the drills that fit every filter given, newest first; empty ``verdicts`` means any."""
+        ...
+
+    def find_drill(self, prefix: str) -> DrillRecord:
+        """Return the one drill whose id starts with ``prefix``, in either case; raise ``UsageInvalid``, naming the candidates."""
+        ...
+
+    def newest_drill_by_source(self, *, verdicts: Collection[str] = ()) -> Mapping[str, DrillRecord]:
+        """Return the newest drill of every source that had one, of those with one of ``verdicts``."""
+        ...
+
+    def record_drill_signature(self, signature: DrillSignature) -> None:
+        """Record that somebody signed a drill; signing again replaces the time."""
+        ...
+
+    def drill_signatures(self, of: Collection[str]) -> tuple[DrillSignature, ...]:
+        """Return who signed these drills, by drill, role and person."""
+        ...
+
+
+class Catalog(Drills, History, Listing, Occurrences, Sources, Protocol):
     """Everything. See the module's promises."""
 
     @property

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 
 from drorch.errors import Bug, DrorchError, Interrupted, Terminated
 from drorch.policy.occurrences.states import OccurrenceState
@@ -309,3 +309,41 @@ class OccurrenceRecord:
     def key(self) -> tuple[str, str, str, int, datetime]:
         """What tells it from all others."""
         return self.host, self.kind, self.subject, self.epoch, self.slot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillRecord:
+    """One restore drill of one source, as far as lists need it; ``document`` is the whole report (``evidence.drill_document``).
+
+    ``verdict`` is a word of ``evidence.drill_report.Verdict``; ``objectives`` is ``met``, ``missed`` or ``not_measured``.
+    """
+
+    drill: str
+    source: str
+    policy: str
+    test: str
+    scenario: str
+    trigger: str
+    snapshot: str | None
+    store: str | None
+    verdict: str
+    objectives: str
+    declared_at: datetime
+    ended_at: datetime
+    scheduled_for: datetime | None
+    rto_ms: int | None
+    rpo_ms: int | None
+    operator: str | None
+    verifier: str | None
+    summary: str
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillSignature:
+    """Somebody's word on a drill; ``role`` is ``operator``, ``verifier`` or ``machine``."""
+
+    drill: str
+    person: str
+    role: str
+    signed_at: datetime

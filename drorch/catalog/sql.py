@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from drorch.catalog.sql_drills import SqlDrills
 from drorch.catalog.sql_history import SqlHistory
 from drorch.catalog.sql_listing import SqlListing
 from drorch.catalog.sql_occurrences import SqlOccurrences
 from drorch.catalog.sql_sources import SqlSources
 
 
-class SqlCatalog(SqlHistory, SqlListing, SqlOccurrences, SqlSources):
+class SqlCatalog(SqlDrills, SqlHistory, SqlListing, SqlOccurrences, SqlSources):
     """See ``catalog.interface.Catalog``."""

@@ -11,7 +11,7 @@ from drorch.catalog.columns import BigNumber, Choice, JsonText, Moment, NormalTe
 from drorch.catalog.records import CopyState, RunState, Severity, SnapshotResult, SourceState
 from drorch.policy.occurrences.states import OccurrenceState
 
-HEAD = "0003"  # the newest migration; a catalog of another revision is migrated, or refused when newer
+HEAD = "0004"  # the newest migration; a catalog of another revision is migrated, or refused when newer
 VERSION_TABLE = "catalog_version"
 
 metadata = MetaData(
@@ -247,3 +247,38 @@ occurrences = Table(
 )
 Index(None, occurrences.c.state)
 Index(None, occurrences.c.slot)
+
+drills = Table(
+    "drills",
+    metadata,
+    Column("drill", Text, primary_key=True),
+    Column("source", NormalText, nullable=False),
+    Column("policy", NormalText, nullable=False),
+    Column("test", NormalText, nullable=False),
+    Column("scenario", Text, nullable=False),
+    Column("trigger", Text, nullable=False),
+    Column("snapshot", Text),  # no foreign key: evidence outlives what it is about
+    Column("store", NormalText),
+    Column("verdict", Text, nullable=False),
+    Column("objectives", Text, nullable=False),
+    Column("declared_at_ms", Moment, key="declared_at", nullable=False),
+    Column("ended_at_ms", Moment, key="ended_at", nullable=False),
+    Column("scheduled_for_ms", Moment, key="scheduled_for"),
+    Column("rto_ms", BigNumber),
+    Column("rpo_ms", BigNumber),
+    Column("operator", NormalText),
+    Column("verifier", NormalText),
+    Column("summary", NormalText, nullable=False),
+    Column("document", JsonText, nullable=False),
+)
+Index(None, drills.c.declared_at, drills.c.drill)
+Index(None, drills.c.source, drills.c.declared_at)
+
+drill_signatures = Table(
+    "drill_signatures",
+    metadata,
+    Column("drill", Text, primary_key=True),
+    Column("person", NormalText, primary_key=True),
+    Column("role", Text, primary_key=True),
+    Column("signed_at_ms", Moment, key="signed_at", nullable=False),
+)

@@ -19,6 +19,7 @@ from drorch.catalog.interface import (
     CopyRecord,
     CopyState,
     DaemonRecord,
+    DrillRecord,
     DutyRecord,
     EventRecord,
     OccurrenceRecord,
@@ -246,3 +247,28 @@ def an_occurrence(**changes: Any) -> OccurrenceRecord:
         "last_slot": slot,
     }
     return OccurrenceRecord(**values | changes)
+
+
+def a_drill(**changes: Any) -> DrillRecord:
+    values: dict[str, Any] = {
+        "drill": "01KB3X9M5Q8N2R7T4V6W1Y3Z0A",
+        "source": "lamdong-land",
+        "policy": "lamdong-land",
+        "test": "lamdong-land",
+        "scenario": "single_database",
+        "trigger": "by hand",
+        "snapshot": "7kq2m9xd00000000000000000",
+        "store": "hanoi",
+        "verdict": "pass",
+        "objectives": "met",
+        "declared_at": START,
+        "ended_at": START,
+        "scheduled_for": None,
+        "rto_ms": 23_100,
+        "rpo_ms": 7_860_000,
+        "operator": "operator1",
+        "verifier": None,
+        "summary": "all 212 tables came back equal",
+        "document": {"drill": "01KB3X9M5Q8N2R7T4V6W1Y3Z0A", "số bảng": 212},
+    }
+    return DrillRecord(**values | changes)
