@@ -125,7 +125,7 @@ def results(
 def _say_farewell(running: Sequence[_Active[Work]], monotonic_seconds: Callable[[], float]) -> None:
     until = monotonic_seconds() + FAREWELL_SECONDS
     for active in running:
-        if active.thread is not None:
+        if active.thread is not None and active.thread.is_alive():  # one that was never started cannot be joined
             active.thread.join(max(0.0, until - monotonic_seconds()))
 
 

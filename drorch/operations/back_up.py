@@ -34,6 +34,7 @@ from drorch.sources.interface import (
 )
 
 INTERRUPTED_PATIENCE_SECONDS = 1.0
+COMMIT_PATIENCE_SECONDS = 2.0  # how long a store may keep waiting whoever interrupts a run in the moment of its commit
 
 
 class Steps(Protocol):
@@ -221,12 +222,14 @@ def run(
     steps: Steps = QUIET_STEPS,
     interruption: Interruption | None = None,
     frame: Frame | None = None,
+    keep: Callable[[BackupReport], None] = lambda _: None,
 ) -> BackupReport:
     """Capture ``source`` and commit it as a snapshot of ``source_name``.
 
     ``begin_run`` opens the run in the stores; it is called first, so that a store that cannot be written is found
     before the database is touched. ``tell`` hears what the run's log is to keep. Without ``rows_digest`` rows are counted and not digested.
-    ``frame`` is what stands around the capture: hooks, a group. Raises a ``SourceError`` or ``StoreError``; then nothing was committed.
+    ``frame`` is what stands around the capture: hooks, a group. ``keep`` writes down that the snapshot exists: no signal comes between
+    the commit and it. Raises a ``SourceError`` or ``StoreError``; then nothing was committed.
     """
     started_at, started = clock.now(), clock.monotonic_seconds()
     interruption = interruption or Interruption()
@@ -263,26 +266,53 @@ def run(
         )
         tell(*_read(summary, reader.counted))
         interruption.require_none()
-        snapshot = writer.commit(summary)  # after the capture has ended: no lock or vacuum horizon waits for an upload
-    duration = clock.monotonic_seconds() - started
+        finished = writer.finish(summary)  # after the capture has ended: no lock or vacuum horizon waits for an upload
+        kept: list[BackupReport] = []
+
+        def commit() -> None:
+            report = _report(
+                writer.decide(finished, interruption.require_none),
+                source=source,
+                summary=summary,
+                duration_seconds=clock.monotonic_seconds() - started,
+                frame=frame,
+                waiting_seconds=reader.counted.waiting_seconds / parallel,
+            )
+            keep(report)
+            kept.append(report)
+
+        interruption.to_its_end(commit, patience_seconds=COMMIT_PATIENCE_SECONDS)
+        return kept[0]
+
+
+def _report(
+    snapshot: CommittedSnapshot,
+    *,
+    source: Source,
+    summary: RunSummary,
+    duration_seconds: float,
+    frame: Frame,
+    waiting_seconds: float,
+) -> BackupReport:
+    facts, closing_facts = summary.facts, summary.closing_facts
     return BackupReport(
-        source=source_name,
+        source=summary.source,
         address=source.address,
         snapshot=snapshot,
         facts=facts,
-        restore_point=restore_point,
-        started_at=started_at,
+        restore_point=summary.restore_point,
+        started_at=summary.started_at,
         ended_at=summary.ended_at,
-        duration_seconds=duration,
+        duration_seconds=duration_seconds,
         tables=summary.tables,
         rows=summary.rows,
         bytes_read=summary.bytes_read,
-        probes=answers,
+        probes=closing_facts["probes"],
         left_out=left_out(facts, closing_facts),
-        incomplete=incomplete,
+        incomplete=_incomplete(closing_facts),
         warnings=frame.warnings,
         group=frame.facts().get("group"),
-        source_busy=min(1.0, reader.counted.waiting_seconds / parallel / max(duration, 1e-9)),
+        source_busy=min(1.0, waiting_seconds / max(duration_seconds, 1e-9)),
         dropped=snapshot.dropped,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from drorch.errors import DrorchError, Interrupted, Terminated
+from drorch.operations.held_signals import run_while_signals_are_held
 
 
 class Interruption:
@@ -58,6 +59,18 @@ class Interruption:
             with self._may_end:
                 self._delays.pop(key, None)
                 self._may_end.notify_all()
+
+    def to_its_end(self, section: Callable[[], None], *, patience_seconds: float) -> None:
+        """Run ``section`` to its end whatever signal comes, and let the signal act then; in any thread.
+
+        ``section`` may ask ``require_none`` until it does what cannot be taken back. When a store does not answer, whoever wants the
+        end waits ``patience_seconds`` for it and no longer: the section goes on in a thread that ends with the program.
+        """
+        if threading.current_thread() is threading.main_thread():
+            run_while_signals_are_held(section, self.end, patience_seconds=patience_seconds)
+            return
+        with self.delayed(patience_seconds / 2):  # ``wait`` gives twice what is asked for
+            section()
 
     def wait(self) -> None:
         """Return when nothing is delayed any more, or when it had its time twice over; further signals change nothing."""

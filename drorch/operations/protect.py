@@ -149,30 +149,42 @@ class Protector:
         now = self._clock.now()
         self._prepare(protection, now)
         run = RunId(self._random_bytes(16))
-        self._claim(protection, run, now)
         log = RunLog(self._catalog, str(run), self._clock)
+        kept: list[BackupReport] = []
+
+        def keep(report: BackupReport) -> None:
+            kept.append(report)  # first: from here on the run is no failed one, whatever becomes of its record
+            self._keep(protection, report, log)
+
         try:
+            self._claim(protection, run, now)
             log.say(*self._beginning(protection, source))
             if after is not None:
                 log.say(f"repeats a run that does not count: {after.message}")
             standing = self._ownership.require_ours(protection.address, was=protection.was)
-            report = self._back_up(protection, source, observer, run, standing, log, steps, interruption, frame)
+            return self._back_up(protection, source, observer, run, standing, log, steps, interruption, frame, keep)
         except BaseException as error:
             ours = as_ours(error, OPERATION)
-            with suppress(CatalogError):  # the run is found as crashed later on; what ended it must be told
-                self._catalog.end_run(str(run), RunOutcome.of_error(ours, ended_at=self._clock.now()))
-                log.tell_error(ours)
+            if not kept:
+                self._end_run(run, ours, log)
+            elif ours is not error:  # interrupted, and too late
+                raise type(ours)(ours.message, still_good=_stands(kept[0])) from error
             raise
+
+    def _end_run(self, run: RunId, error: DrorchError, log: RunLog) -> None:
+        """Record why there is no snapshot. A run that this cannot be said of is found as crashed later on; what ended it must be told."""
+        with suppress(CatalogError, Bug):  # ``Bug``: it was interrupted before its beginning stood in the catalog
+            self._catalog.end_run(str(run), RunOutcome.of_error(error, ended_at=self._clock.now()))
+            log.tell_error(error)
+
+    def _keep(self, protection: Protection, report: BackupReport, log: RunLog) -> None:
+        """Record the snapshot that exists now."""
         try:
             self._record(protection, report)
             log.say(*_ending(report))
         except DrorchError as error:
-            error.still_good = (
-                f"The snapshot {report.snapshot.run.short} is stored in {' and '.join(report.snapshot.copies)};"
-                " only the catalog does not know it: `drorch catalog rebuild`."
-            )
+            error.still_good = f"{_stands(report)} Only the catalog does not know it: `drorch catalog rebuild`."
             raise
-        return report
 
     def fail(self, protection: Protection, error: DrorchError) -> None:
         """Record a run that failed before it could begin: its server was found silent by others, or there is no room."""
@@ -221,22 +233,18 @@ class Protector:
     def _claim(self, protection: Protection, run: RunId, now: datetime) -> None:
         machine = self._machine
         self._catalog.begin_run(self._record_of(protection, str(run), now))
-        try:
-            self._catalog.claim_source(
-                SourceClaim(
-                    source=protection.address,
-                    run_id=str(run),
-                    operation=OPERATION,
-                    host=machine.host,
-                    pid=machine.pid,
-                    process_started=machine.process_started,
-                    claimed_at=now,
-                ),
-                is_alive=self._is_alive,
-            )
-        except DrorchError as error:
-            self._catalog.end_run(str(run), RunOutcome.of_error(error, ended_at=self._clock.now()))
-            raise
+        self._catalog.claim_source(
+            SourceClaim(
+                source=protection.address,
+                run_id=str(run),
+                operation=OPERATION,
+                host=machine.host,
+                pid=machine.pid,
+                process_started=machine.process_started,
+                claimed_at=now,
+            ),
+            is_alive=self._is_alive,
+        )
 
     def _back_up(
         self,
@@ -249,6 +257,7 @@ class Protector:
         steps: Steps,
         interruption: Interruption,
         frame: Frame | None,
+        keep: Callable[[BackupReport], None],
     ) -> BackupReport:
         def begin() -> RunWriter:
             material = begin_run(
@@ -276,6 +285,7 @@ class Protector:
             steps=steps,
             interruption=interruption,
             frame=frame,
+            keep=keep,
         )
 
     def _writer(self, protection: Protection, material: RunMaterial, standing: Standing) -> RunWriter:
@@ -381,6 +391,11 @@ class Protector:
             stored_at=self._clock.now() if complete else None,
             size_bytes=report.snapshot.pack_bytes if complete else 0,
         )
+
+
+def _stands(report: BackupReport) -> str:
+    snapshot = report.snapshot
+    return f"The snapshot {snapshot.run.short} is stored in {' and '.join(snapshot.copies)}."
 
 
 def _ending(report: BackupReport) -> Iterator[str]:

@@ -92,13 +92,24 @@ class LaneWriter:
         replicas.each(decide)
         return newest
 
-    def commit(self, manifest: Manifest, sealed_body: bytes, second: SecondCopy, replicas: Replicas) -> Decided:
+    def commit(
+        self,
+        manifest: Manifest,
+        sealed_body: bytes,
+        second: SecondCopy,
+        replicas: Replicas,
+        *,
+        require_wanted: Callable[[], None] = lambda: None,
+    ) -> Decided:
         """Put the manifest, then look for retired packs, then put the commit, in every store.
+
+        ``require_wanted`` raises when nobody wants the snapshot any more. It is asked before the first put; whoever began goes on.
 
         The first store arbitrates between writers: whoever has the number there has it. Raises ``NothingDone`` when another run has, ``RunVoided`` when a
         pack that the snapshot needs is being swept, ``StoreError`` when no store is left.
         """
         raw = manifest.sign(sealed_body, self.key, self._clock.now())
+        require_wanted()
         self._put_manifest(replicas, names.manifest(self.lane, manifest.sequence), raw)
         needed = {need.run: need.bitmap for need in manifest.needs}
         commit = Commit(

@@ -105,6 +105,15 @@ class CommittedSnapshot:
     dropped: Mapping[str, DrorchError]
 
 
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """A run of which everything is stored but the manifest: what ``decide`` makes a snapshot of."""
+
+    summary: RunSummary
+    body: SealedBody
+    pack_list: bytes
+
+
 class RunWriter:
     """One run. ``store`` may be called from several threads, each with streams of its own; everything else from one."""
 
@@ -186,7 +195,11 @@ class RunWriter:
         return entry.size_bytes
 
     def commit(self, summary: RunSummary) -> CommittedSnapshot:
-        """Make the snapshot exist in every store that is still in use; raises ``StoreError`` or ``RunVoided`` when there is none."""
+        """Finish and decide."""
+        return self.decide(self.finish(summary))
+
+    def finish(self, summary: RunSummary) -> FinishedRun:
+        """Put all that the snapshot needs but its manifest: it does not exist yet. This may take as long as an upload does."""
         container = self._container.finish()
         self._take_totals(self._container.totals)
         entries, entries_size = self._write_entries()
@@ -202,16 +215,20 @@ class RunWriter:
             closing_facts=summary.closing_facts,
             entries_size=entries_size,
         )
-        return self._decide(summary, body)
+        return FinishedRun(summary, body, self._put_pack_list())
 
-    def _decide(self, summary: RunSummary, body: SealedBody) -> CommittedSnapshot:
+    def decide(self, finished: FinishedRun, require_wanted: Callable[[], None] = lambda: None) -> CommittedSnapshot:
+        """Make the snapshot exist in every store that is still in use; raises ``StoreError`` or ``RunVoided`` when there is none.
+
+        Few and small requests. ``require_wanted`` raises when it is no longer wanted, and is asked before the first of them.
+        """
         material = self._material
-        pack_list = self._put_pack_list()
+        summary, body, pack_list = finished.summary, finished.body, finished.pack_list
         sealed = body.seal(material.run_keys.run_key, self._random_bytes(SALT_BYTES), material.context)
         totals = self._shipper.totals
         manifest = self._manifest(summary, totals.bytes)
         second = SecondCopy(run_record=material.run_record, pack_list=pack_list)
-        decided = material.lane.commit(manifest, sealed, second, material.replicas)
+        decided = material.lane.commit(manifest, sealed, second, material.replicas, require_wanted=require_wanted)
         self._carrying.keep()
         material.index.keep_served(self._needs.served())
         if self._deltas is not None:

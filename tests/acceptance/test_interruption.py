@@ -35,7 +35,7 @@ insert into scan select i, (select string_agg(md5((-i * 40 - k)::text), '') from
 """
 SEED = 20261122
 MOMENTS = 4
-PATIENCE_SECONDS = 5
+PATIENCE_SECONDS = 60  # it takes less than 5 on a machine that is free; what is shown here is that it ends, and how
 
 
 @dataclass(kw_only=True)
@@ -76,9 +76,9 @@ def prepared(server: Server, custodian: Custodian, tmp_path_factory: pytest.Temp
     archive = Archive(server=server, database=database, installation=installation)
     trial = replace(archive, installation=installation.copy(installation.base.with_name("trial")))
     process = trial.installation.start("backup", "bulk")
-    wait_until(trial.has_begun, seconds=60)
+    wait_until(trial.has_begun, seconds=300)
     began = time.monotonic()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == 0
     return replace(archive, duration_seconds=time.monotonic() - began, whole_bytes=stored_bytes(trial))
 
@@ -94,7 +94,7 @@ def stop_when(
     """Start a backup, send the signal some time after ``is_so``; return code and words."""
     process = archive.installation.start("backup", "bulk")
     try:
-        wait_until(lambda: is_so() or process.poll() is not None, seconds=60)
+        wait_until(lambda: is_so() or process.poll() is not None, seconds=300)
         time.sleep(seconds)
         if process.poll() is None:
             (os.killpg if group else os.kill)(process.pid, number)
@@ -127,10 +127,13 @@ def test_ctrl_c_at_any_moment(archive: Archive, fraction: float) -> None:
     code, told = stop_when(archive, archive.has_begun, signal.SIGINT, seconds=seconds, group=True)
     assert "Traceback" not in told
     runs = archive.installation.drorch("history", "--json").json()["runs"]
-    if code == 0:  # it was done when the signal came
+    if code == 0:  # the process had ended when the signal was to be sent
         assert len(archive.installation.snapshots()) == 1
         return
     assert code == 130, told
+    if [run["state"] for run in runs] == ["complete"]:  # it came too late to undo the snapshot, which is recorded then
+        assert [one["snapshot"] for one in archive.installation.snapshots()] == [runs[0]["run"]]
+        return
     assert "interrupted" in told
     nothing_is_left(archive)
     assert [run["state"] for run in runs] in ([], ["interrupted"])
@@ -179,9 +182,9 @@ def test_kill_is_recognised_and_the_source_is_not_held_for_ever(archive: Archive
 def test_the_server_dies_while_it_is_read(archive: Archive) -> None:
     process = archive.installation.start("backup", "bulk")
     try:
-        wait_until(archive.is_reading, seconds=60)
+        wait_until(archive.is_reading, seconds=300)
         archive.server.stop()
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=300)
     finally:
         end(process)
         archive.server.start()
@@ -195,7 +198,7 @@ def test_the_server_dies_while_it_is_read(archive: Archive) -> None:
 def test_two_runs_of_one_policy_at_once(archive: Archive) -> None:
     processes = [archive.installation.start("backup", "bulk") for _ in range(2)]
     try:
-        told = [process.communicate(timeout=60) for process in processes]
+        told = [process.communicate(timeout=300) for process in processes]
     finally:
         for process in processes:
             end(process)

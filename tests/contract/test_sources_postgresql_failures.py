@@ -113,7 +113,7 @@ def test_tls_protects_the_capture(pg: Server, big: str, private: Path) -> None:
 
 
 def test_a_time_out_of_the_role_does_not_cut_the_capture(pg: Server, big: str, private: Path) -> None:
-    pg.run("drop role if exists hasty; create role hasty superuser login; alter role hasty set statement_timeout = 1")
+    pg.run("drop role if exists hasty; create role hasty superuser login; alter role hasty set statement_timeout = 10")
     pg.run("alter role hasty set client_encoding = 'LATIN1'; alter role hasty set bytea_output = 'escape'")
     with pg.source(pg.location(big, user="hasty"), private).capture() as capture:
         assert read_capture(capture).blobs["table/public.big"].count(b"\n") == 60_000

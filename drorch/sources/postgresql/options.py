@@ -39,8 +39,8 @@ def session_settings(server_version: int, *, lock_timeout_seconds: int) -> str:
     ``lc_monetary`` makes the text of ``money`` the same on both sides; the stored integer stays what it was.
     """
     settings = {
+        "statement_timeout": "0",  # first: a role's own time-out would cut the sending of the others
         "row_security": "off",
-        "statement_timeout": "0",
         "idle_in_transaction_session_timeout": "0",
         "lock_timeout": f"{lock_timeout_seconds}s",
         "search_path": "",
