@@ -17,6 +17,7 @@ from drorch.policy.nodes import Listing, Node, Scalar, Section, merged
 from drorch.policy.policy_fields import DEFAULTS, EXPANDED_KEYS, POLICY
 from drorch.policy.problems import Place, Problem, Problems, render_problems, summarise
 from drorch.policy.schedule import parse_schedule
+from drorch.policy.window_time import leaves_time
 
 
 def _part(*, is_expanded: bool) -> Table:
@@ -139,6 +140,12 @@ def _policy(file: PolicyFile, section: Section, facts: SettingsFacts, problems: 
     if fixed is INVALID or not expanded or problems.told > told:
         return None
     fixed["schedule"] = parse_schedule(fixed["schedule"], facts.zone)
+    if fixed["window"] is not None and not leaves_time(fixed["schedule"], fixed["window"]):
+        problems.add(
+            section.at("window"),
+            f"`{fixed['schedule']}` never comes between {str(fixed['window']).replace('-', ' and ')}: this window leaves no time",
+        )
+        return None
     lines: Sequence[ListLine | None] = file.lines or [None]
     promises = tuple(
         _promise(fixed["name"], None if line is None else line.identifier, values, _former_address(fixed, line))

@@ -92,7 +92,9 @@ def _when(policy: Policy, now: datetime) -> Iterator[str]:
         yield f"together with group {policy.group.name}, within {format_promise(policy.group.max_skew_seconds)}: whoever runs one of them runs all"
     if policy.hooks is not None:
         yield from _hooks(policy.hooks)
-    yield f"this version has no daemon: let cron run `drorch backup {policy.name}`"
+    if policy.blackouts:
+        yield f"never in {listed([str(one) for one in policy.blackouts])}"
+    yield f"the daemon starts it; without one let cron run `drorch backup {policy.name}`"
 
 
 def _hooks(hooks: Hooks) -> Iterator[str]:

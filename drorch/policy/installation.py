@@ -112,8 +112,19 @@ class Limits:
     keep_free_percent: int
     parallel_runs: int
     parallel_per_server: int
+    parallel_per_store: int
     connect_timeout_seconds: int
     stall_timeout_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upkeep:
+    """When the daemon looks after the stores: texts of schedules, or ``never``. ``read_percent`` of what is stored is read each time."""
+
+    verify: str
+    read_percent: int
+    prune: str
+    copy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +171,7 @@ class Installation:
     catalog: Catalog
     directories: Directories
     limits: Limits
+    upkeep: Upkeep
     tools: Tools
     sandboxes: Mapping[str, Sandbox]
     people: Mapping[str, Person]

@@ -21,6 +21,7 @@ from drorch.policy.installation import (
     Site,
     Store,
     Tools,
+    Upkeep,
 )
 from drorch.policy.installation_kinds import (
     DefaultsKind,
@@ -37,6 +38,7 @@ from drorch.policy.kinds import (
     Choice,
     Integer,
     Parsed,
+    ScheduleOrNever,
     SecretKind,
     Text,
     duration,
@@ -214,6 +216,12 @@ LIMITS = Table(
             default="2",
         ),
         Field(
+            key="parallel_per_store",
+            kind=Integer(low=1, high=256),
+            summary="Sources of the daemon into one store at once",
+            default="8",
+        ),
+        Field(
             key="connect_timeout",
             attribute="connect_timeout_seconds",
             kind=duration("1s", "10m"),
@@ -226,6 +234,31 @@ LIMITS = Table(
             kind=duration("1s", "7d"),
             summary="No byte for this long: the run fails",
             default="15m",
+        ),
+    ),
+)
+
+UPKEEP = Table(
+    build=Upkeep,
+    fields=(
+        Field(key="verify", kind=ScheduleOrNever(), summary="When the stores are checked", default="0 5 * * *"),
+        Field(
+            key="read_data",
+            attribute="read_percent",
+            kind=Parsed(
+                parse=parse_percent,
+                errors=(ValueError,),
+                meaning="a share; write it as `5%`",
+                schema_pattern=r"^\s*[0-9]{1,2}%\s*$",
+            ),
+            summary="Of what is stored, read anew at each check; what was read longest ago comes first",
+            default="2%",
+        ),
+        Field(
+            key="prune", kind=ScheduleOrNever(), summary="When what retention lets go is deleted", default="0 6 * * *"
+        ),
+        Field(
+            key="copy", kind=ScheduleOrNever(), summary="When a store that was away is brought up", default="30 * * * *"
         ),
     ),
 )
@@ -364,6 +397,7 @@ INSTALLATION = Table(
         ),
         Field(key="directories", kind=DIRECTORIES, summary="Where drorch keeps its files", default={}),
         Field(key="limits", kind=LIMITS, summary="What drorch may use", default={}),
+        Field(key="upkeep", kind=UPKEEP, summary="What the daemon does for the stores", default={}),
         Field(key="tools", kind=TOOLS, summary="Where the engines' programs are", default={}),
         Field(
             key="sandboxes",

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 from drorch.errors import UsageInvalid
+from drorch.policy.blackout import BlackoutInvalid, parse_blackout
 from drorch.policy.classification import state_secret_degree
 from drorch.policy.literals import why_literal_secret
 from drorch.policy.nodes import Listing, Node, Scalar, Section
@@ -393,3 +394,29 @@ window_kind = Parsed(
     meaning='a window; write it as `"22:00-05:30"`',
     schema_pattern=r"^\s*[0-2][0-9]:[0-5][0-9]\s*-\s*[0-2][0-9]:[0-5][0-9]\s*$",
 )
+
+blackout_kind = Parsed(
+    parse=parse_blackout,
+    errors=(BlackoutInvalid,),
+    meaning='a blackout; write it as `"2027-02-05..2027-02-12"`, with hours as `"2027-02-05 18:00..2027-02-06 06:00"`',
+    schema_pattern=r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}( +[0-2][0-9]:[0-5][0-9])? *\.\. *[0-9]{4}-[0-9]{2}-[0-9]{2}( +[0-2][0-9]:[0-5][0-9])?\s*$",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleOrNever:
+    """A schedule of what drorch does by itself, or ``never``; ``once`` makes no sense for it."""
+
+    def read(self, node: Node, key: str, problems: Problems) -> Any:
+        """See ``Kind``."""
+        if isinstance(node, Scalar) and node.text == "never":
+            return node.text
+        text = ScheduleKind().read(node, key, problems)
+        if text == "once":
+            problems.add(node.place, f"`{key}` comes again and again; `once` is for policies")
+            return INVALID
+        return text
+
+    def schema(self) -> dict[str, Any]:
+        """See ``Kind``."""
+        return {"type": "string", "pattern": r"^\s*(never|every\s+([0-9]+[mhdw]\s*)+|(\S+\s+){4}\S+)\s*$"}

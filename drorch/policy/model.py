@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 from urllib.parse import quote
 
 from drorch.errors import Bug
+from drorch.policy.blackout import Blackout
 from drorch.policy.nodes import Section
 from drorch.policy.schedule import Schedule
 from drorch.policy.secret import SecretReference
@@ -259,6 +260,7 @@ class Policy:
     schedule: Schedule
     spread_seconds: int
     window: Window | None
+    blackouts: tuple[Blackout, ...]
     after: tuple[str, ...]
     group: Group | None
     hooks: Hooks | None

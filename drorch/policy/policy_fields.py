@@ -13,6 +13,7 @@ from drorch.policy.kinds import (
     Integer,
     ScheduleKind,
     Text,
+    blackout_kind,
     duration,
     nearest,
     shown,
@@ -209,7 +210,6 @@ _FIELDS = (
         kind=ScheduleKind(),
         summary="When: five-field cron, every 6h, or once for what no longer changes",
         required=True,
-        is_acted_on=False,
     ),
     Field(
         key="spread",
@@ -217,14 +217,19 @@ _FIELDS = (
         kind=duration("1m", "7d"),
         summary="Starts of many sources are spread over this time",
         absent=0,
-        is_acted_on=False,
         is_inherited=True,
     ),
     Field(
         key="window",
         kind=window_kind,
         summary="Starts only in these hours, local time",
-        is_acted_on=False,
+        is_inherited=True,
+    ),
+    Field(
+        key="blackouts",
+        kind=ListOf(item=blackout_kind),
+        summary="Days or hours in which nothing starts",
+        default=(),
         is_inherited=True,
     ),
     Field(

@@ -100,13 +100,13 @@ def _parse_interval(words: list[str], zone: ZoneInfo) -> IntervalSchedule:
 
 def next_occurrence(schedule: Schedule, after: datetime) -> datetime | None:
     """Return the first occurrence later than ``after`` (aware), in UTC; ``None`` when there is none."""
-    return next(_occurrences(schedule, after), None)
+    return next(occurrences_after(schedule, after), None)
 
 
 def occurrences_between(schedule: Schedule, after: datetime, until: datetime) -> tuple[datetime, ...]:
     """Return the occurrences later than ``after`` and not later than ``until`` (both aware), in UTC, in order."""
     found = []
-    for occurrence in _occurrences(schedule, after):
+    for occurrence in occurrences_after(schedule, after):
         if occurrence > until:
             break
         found.append(occurrence)
@@ -125,7 +125,8 @@ def spread_offset_seconds(address: str, spread_seconds: int) -> int:
     return drawn % minutes * 60
 
 
-def _occurrences(schedule: Schedule, after: datetime) -> Iterator[datetime]:
+def occurrences_after(schedule: Schedule, after: datetime) -> Iterator[datetime]:
+    """Yield the occurrences later than ``after`` (aware), in UTC, in order; it may never end."""
     if after.tzinfo is None:
         raise ValueError("naive datetime")  # a bug of the caller, never input
     moment = after.astimezone(UTC)

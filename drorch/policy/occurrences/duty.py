@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from drorch.policy.blackout import Blackout
-from drorch.policy.schedule import OnceSchedule, Schedule, next_occurrence
+from drorch.policy.schedule import OnceSchedule, Schedule, occurrences_after
 from drorch.policy.window import Window
 
 ONCE_AGAIN = timedelta(days=1)  # what is to be captured once is tried so often until it is
@@ -86,12 +86,10 @@ def slots_after(duty: Duty, moment: datetime) -> Iterator[Slot]:
         yield from _once_slots(duty, moment)
         return
     offset = timedelta(seconds=duty.offset_seconds)
-    nominal = next_occurrence(duty.schedule, moment - offset - timedelta(minutes=1))
-    while nominal is not None:
+    for nominal in occurrences_after(duty.schedule, moment - offset):
         start = _start(duty, nominal)
         if start > moment:
             yield Slot(nominal=nominal, start=start)
-        nominal = next_occurrence(duty.schedule, nominal)
 
 
 def _once_slots(duty: Duty, moment: datetime) -> Iterator[Slot]:

@@ -13,6 +13,7 @@ from itertools import takewhile
 
 from drorch.policy.occurrences.duty import Duty, Slot, slots_after
 from drorch.policy.occurrences.states import OccurrenceState, Span
+from drorch.policy.schedule import OnceSchedule
 
 CATCH_UP_LIMIT = timedelta(days=31)  # who was away for longer decides what still makes sense
 LATE = timedelta(minutes=2)  # what is seen sooner after its moment than this was not missed by anybody
@@ -42,11 +43,11 @@ def fall_due(duty: Duty, after: datetime, now: datetime, *, absence: str) -> Fal
 
 def _not_wanted(duty: Duty, slot: Slot) -> str:
     """Return why nothing is to run then; empty when something is."""
-    zone = duty.schedule.zone
+    zone, is_once = duty.schedule.zone, isinstance(duty.schedule, OnceSchedule)
     for blackout in duty.blackouts:
         if blackout.contains(slot.start, zone):
             return f"blackout {blackout}"
-    if duty.window is not None and not duty.window.contains(slot.nominal, zone):
+    if duty.window is not None and not is_once and not duty.window.contains(slot.nominal, zone):
         return f"outside its window {duty.window}"
     return ""
 

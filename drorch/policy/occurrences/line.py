@@ -45,19 +45,54 @@ class Places:
     per_store: int
 
 
-def jobs_to_start(waiting: Iterable[Waiting], running: Sequence[Job], places: Places, now: datetime) -> Iterator[Job]:
+class _Crowd:
+    """What runs: it decides what may run beside it."""
+
+    def __init__(self, running: Iterable[Job], places: Places) -> None:
+        self._places = places
+        self._keys: set[tuple[str, str]] = set()
+        self._kinds: set[DutyKind] = set()
+        self._servers: Counter[str] = Counter()
+        self._stores: Counter[str] = Counter()
+        self.jobs = 0
+        self.policies: set[str] = set()
+        for job in running:
+            self.add(job)
+
+    def add(self, job: Job) -> None:
+        """Let it run."""
+        duties = job.duties
+        self.jobs += 1
+        self.policies |= {duty.policy for duty in duties}
+        self._keys |= {duty.key for duty in duties}
+        self._kinds |= {duty.kind for duty in duties if _is_alone(duty.kind)}
+        self._servers.update({duty.server for duty in duties} - {""})
+        self._stores.update({store for duty in duties for store in duty.stores})
+
+    def leaves_room_for(self, duty: Duty) -> bool:
+        """Whether it may run beside what runs."""
+        return (
+            duty.key not in self._keys
+            and duty.kind not in self._kinds
+            and self._servers[duty.server] < self._places.per_server
+            and all(self._stores[store] < self._places.per_store for store in duty.stores)
+        )
+
+
+def jobs_to_start(waiting: Iterable[Waiting], running: Iterable[Job], places: Places, now: datetime) -> Iterator[Job]:
     """Yield the jobs that may start at ``now``, those that were due first before the others."""
+    crowd = _Crowd(running, places)
     line = sorted(waiting, key=lambda one: (one.slot, one.duty.kind.value, one.duty.subject))
-    busy = list(running)
     in_line = {one.duty.policy for one in line if one.duty.policy}
     for job in _jobs(line, now):
-        if len(busy) >= places.in_all:
+        if crowd.jobs >= places.in_all:
             return
-        others = in_line | {duty.policy for one in busy for duty in one.duties}
-        if _waits_for_its_turn(job, others) or _is_crowded(job, busy, places):
+        duties = job.duties
+        if any(_waits_for_others(duty, duties, in_line | crowd.policies) for duty in duties if duty.after):
             continue
-        busy.append(job)
-        yield job
+        if all(crowd.leaves_room_for(duty) for duty in duties):
+            crowd.add(job)
+            yield job
 
 
 def _jobs(line: Iterable[Waiting], now: datetime) -> Iterator[Job]:
@@ -70,22 +105,8 @@ def _jobs(line: Iterable[Waiting], now: datetime) -> Iterator[Job]:
             yield Job(unit=unit, members=tuple(members))
 
 
-def _waits_for_its_turn(job: Job, others: set[str]) -> bool:
-    own = {duty.policy for duty in job.duties}
-    return any((duty.after - own) & others for duty in job.duties)
-
-
-def _is_crowded(job: Job, busy: Sequence[Job], places: Places) -> bool:
-    if any(one.unit == job.unit for one in busy):
-        return True
-    duties = [duty for one in busy for duty in one.duties]
-    if any(_is_alone(duty.kind) and duty.kind is mine.kind for duty in duties for mine in job.duties):
-        return True
-    servers = Counter(duty.server for one in busy for duty in {duty.server: duty for duty in one.duties}.values())
-    stores = Counter(store for one in busy for store in {store for duty in one.duties for store in duty.stores})
-    full_servers = {server for server, count in servers.items() if server and count >= places.per_server}
-    full_stores = {store for store, count in stores.items() if count >= places.per_store}
-    return any(duty.server in full_servers or full_stores & set(duty.stores) for duty in job.duties)
+def _waits_for_others(duty: Duty, mates: Sequence[Duty], others: set[str]) -> bool:
+    return bool((duty.after - {mate.policy for mate in mates}) & others)
 
 
 def _is_alone(kind: DutyKind) -> bool:

@@ -34,7 +34,7 @@ what      database land on db1.example, PostgreSQL, as drorch_backup
           password from file:secrets/land; the server proves its name by TLS
 when      every day at 01:30, only 22:00-05:30 (`30 1 * * *`, Asia/Ho_Chi_Minh)
           next 23/11/2026 01:30, 24/11/2026 01:30, 25/11/2026 01:30 +07:00
-          this version has no daemon: let cron run `drorch backup land`
+          the daemon starts it; without one let cron run `drorch backup land`
 where     a copy in each of hanoi and dalat
 promise   at most 24h lost, usable again after at most 8h
 keep      13 weekly, 12 monthly, yearly for ever (btnmt-17-2014)
@@ -49,8 +49,8 @@ from a.yaml
   line 5    source.postgresql.database: land
   line 6    source.postgresql.user: drorch_backup
   line 7    source.postgresql.password: file:secrets/land
-  line 8    schedule: "30 1 * * *" *
-  line 9    window: "22:00-05:30" *
+  line 8    schedule: "30 1 * * *"
+  line 9    window: "22:00-05:30"
   line 10   description: "Land register of Lâm Đồng before the merger"
   line 11   retention: btnmt-17-2014
   line 13   probes: {newest: "select max(updated) from parcel where note = 'a...
@@ -131,7 +131,7 @@ def test_json_is_utc_and_complete():
         "value": '"22:00-05:30"',
         "file": "a.yaml",
         "line": 9,
-        "acted_on": False,
+        "acted_on": True,
     }
     assert values["source.postgresql.jobs"]["file"] is None
 

@@ -1,0 +1,44 @@
+"""How a run ended whose daemon did not see its end: by what the run itself wrote into the catalog."""
+
+from __future__ import annotations
+
+from drorch.catalog.interface import Catalog, OccurrenceRecord, OccurrenceState, RunRecord, RunState
+from drorch.errors import DrorchError, NothingDone, every_error
+from drorch.operations.occurrences.entries import RunEnd
+
+_LOOKED_AT = 20
+_STATES = {RunState.COMPLETE: OccurrenceState.OK, RunState.PARTIAL: OccurrenceState.PARTIAL}
+_PASSING = (RunState.CRASHED, RunState.INTERRUPTED, RunState.VOID)
+
+
+def run_of(catalog: Catalog, record: OccurrenceRecord) -> RunRecord | None:
+    """Return the last run that was started for an occurrence, ``None`` when none began or its kind keeps no such record."""
+    runs = catalog.runs(source=record.subject, operation=record.kind, limit=_LOOKED_AT)
+    return next((run for run in runs if run.slot == record.slot), None)
+
+
+def end_of(run: RunRecord) -> RunEnd | None:
+    """Return how a run ended, ``None`` while it has not."""
+    if run.state is RunState.RUNNING:
+        return None
+    if run.state in _STATES:
+        return RunEnd(state=_STATES[run.state], reason=run.error_message or "", run_id=run.run_id)
+    return RunEnd(
+        state=OccurrenceState.FAILED,
+        reason=run.error_message or "its process was gone",
+        error_slug=run.error_slug,
+        may_pass=run.state in _PASSING or may_pass(run.error_slug),
+        run_id=run.run_id,
+    )
+
+
+def may_pass(slug: str | None) -> bool:
+    """Whether what failed with this slug may be gone at the next try: also another run that holds the source."""
+    return slug == NothingDone.slug or any(error.slug == slug and error.retryable for error in every_error())
+
+
+def failure(error: DrorchError) -> RunEnd:
+    """Return the end of a run that ``error`` kept from beginning."""
+    return RunEnd(
+        state=OccurrenceState.FAILED, reason=error.message, error_slug=error.slug, may_pass=may_pass(error.slug)
+    )
