@@ -45,6 +45,13 @@ class House:
         """Where the sandbox's own files lie; a short name, for an address of a socket may hold 107 bytes."""
         return self.directory / "s"
 
+    @property
+    def scratch(self) -> Path:
+        """A directory that only this account can enter; made when it is first asked for."""
+        place = self.directory / "scratch"
+        place.mkdir(mode=0o700, exist_ok=True)
+        return place
+
     def wipe(self, *, processes: int = 0, databases: int = 0, left: tuple[str, ...] = ()) -> WipeProof:
         """End whoever still works in it, delete it, and look; what the caller did before goes into the proof."""
         if self.proof is None:

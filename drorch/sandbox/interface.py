@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -154,6 +154,31 @@ class Sandbox(Protocol):
         """Whether its limit of time has passed, and it was ended for it."""
         ...
 
+    @property
+    def scratch(self) -> Path:
+        """A directory of this account in the sandbox, wiped with it; for what a scenario brings along."""
+        ...
+
     def wipe(self) -> WipeProof:
         """End and delete everything, look whether anything is left, and say so; a second call gives the same proof."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshEnd:
+    """How a drorch that knew nothing ended. ``hides`` tells whether this machine's own settings and state were out of its sight."""
+
+    code: int
+    answer: str
+    complaint: str
+    hides: bool
+
+
+class RunsAfresh(Protocol):
+    """Runs drorch in a process, and a home, that know nothing of this installation."""
+
+    def __call__(
+        self, words: Sequence[str], *, home: Path, answer: str, variables: Mapping[str, str], timeout_seconds: float
+    ) -> FreshEnd:
+        """Run ``drorch WORDS`` and wait for its end; ``answer`` is its standard input."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from drorch.sandbox.housing import House
 from drorch.sandbox.interface import Isolation, WipeProof
@@ -48,6 +49,11 @@ class LocalPlace:
     def isolation(self) -> Isolation:
         """See ``Sandbox``."""
         return _BY_COMMAND if self.engine == "command" else _BY_DRORCH
+
+    @property
+    def scratch(self) -> Path:
+        """See ``Sandbox``."""
+        return self.house.scratch
 
     def wipe(self) -> WipeProof:
         """See ``Sandbox``."""

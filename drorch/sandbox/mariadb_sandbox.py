@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from drorch.clock import Clock
 from drorch.sandbox.housing import House
@@ -61,6 +62,11 @@ class MariadbSandbox:
     def is_out_of_time(self) -> bool:
         """See ``Sandbox``."""
         return self.running.is_out_of_time
+
+    @property
+    def scratch(self) -> Path:
+        """See ``Sandbox``."""
+        return self.house.scratch
 
     def wipe(self) -> WipeProof:
         """See ``Sandbox``."""

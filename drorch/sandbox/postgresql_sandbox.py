@@ -64,6 +64,11 @@ class PostgresqlSandbox:
         """See ``Sandbox``."""
         return self.running.is_out_of_time
 
+    @property
+    def scratch(self) -> Path:
+        """See ``Sandbox``."""
+        return self.house.scratch
+
     def wipe(self) -> WipeProof:
         """See ``Sandbox``."""
         self.running.end(signal.SIGQUIT)  # at once: nothing of it is needed any more

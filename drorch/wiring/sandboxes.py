@@ -8,13 +8,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from drorch.errors import UsageInvalid
+from drorch.policy.installation import DirectoryStore, S3Store
 from drorch.wiring.machine import liveness, this_machine
 from drorch.wiring.targets import Targets
 
 if TYPE_CHECKING:
     from drorch.operations.drills.place import DrillPlace
+    from drorch.operations.drills.scenarios.cold_start import StoreBelongings
     from drorch.policy.model import SourcePromise
-    from drorch.sandbox.interface import SandboxLimits
+    from drorch.sandbox.interface import RunsAfresh, SandboxLimits
     from drorch.sandbox.opening import Ground
     from drorch.sources.interface import Json, Source
 
@@ -43,6 +46,40 @@ class Sandboxes(Targets):
             else:
                 target = self.target(sandbox.url, sandbox.password)
             yield DrillPlace(sandbox=sandbox, target=target, read_back=self._read_back(sandbox.url, sandbox.password))
+
+    def run_afresh(self) -> RunsAfresh:
+        """Return what runs drorch in a process and a home that know nothing of this installation."""
+        from drorch.sandbox.fresh_process import run_afresh
+
+        return run_afresh
+
+    def store_belongings(self, name: str) -> StoreBelongings:
+        """Return what somebody needs on another machine to read the store that drorch.yaml calls ``name``; raise ``UsageInvalid``.
+
+        Its credentials go into a file, never into arguments or the environment.
+        """
+        from drorch.operations.drills.scenarios.cold_start import StoreBelongings
+
+        store = self.settings.stores.get(name)
+        if store is None:
+            raise UsageInvalid(f"no store is called {name}", expected=", ".join(self.settings.stores), found=name)
+        if isinstance(store, DirectoryStore):
+            return StoreBelongings(address=str(store.directory))
+        assert isinstance(store, S3Store)
+        access, secret = (
+            None if one is None else self.settings.reveal(one).text() for one in (store.access_key, store.secret_key)
+        )
+        credentials = f"[default]\naws_access_key_id = {access}\naws_secret_access_key = {secret}\n"
+        found = {
+            "AWS_ENDPOINT_URL_S3": store.endpoint,
+            "AWS_REGION": store.region,
+            "AWS_CA_BUNDLE": None if store.authority is None else str(store.authority),
+        }
+        return StoreBelongings(
+            address=store.address,
+            files={".aws/credentials": credentials} if access and secret else {},
+            variables={name: value for name, value in found.items() if value},
+        )
 
     def _ground(self) -> Ground:
         from drorch.sandbox.housing import Owner
