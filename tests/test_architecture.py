@@ -25,6 +25,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "botocore": ("drorch.storage.s3",),
     "click": ("drorch.cli",),
     "cryptography": ("drorch.format",),
+    "ctypes": ("drorch.native", "drorch.sources.files.replacement"),
     "pathspec": ("drorch.sources.files.patterns",),
     "PIL": ("drorch.sources.files.opening",),
     "psycopg": ("drorch.sources", "drorch.catalog"),

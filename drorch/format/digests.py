@@ -121,12 +121,7 @@ class _Lines:
             self._tail.append(last)
 
     def finish(self) -> None:
-        if self._tail:
-            raise CaptureFailed(
-                "the last row is cut short",
-                expected="a line feed at the end of the stream",
-                found=f"{sum(map(len, self._tail))} bytes after the last one",
-            )
+        require_last_row_whole(ROW_FORMAT_LINES, sum(map(len, self._tail)))
 
 
 class _Prefixed:
@@ -155,10 +150,18 @@ class _Prefixed:
         del self._tail[:position]
 
     def finish(self) -> None:
-        if self._tail:
-            raise CaptureFailed(
-                "the last row is cut short", expected="a whole row", found=f"{len(self._tail)} bytes of one"
-            )
+        require_last_row_whole(ROW_FORMAT_PREFIXED, len(self._tail))
+
+
+def require_last_row_whole(row_format: int, left_bytes: int) -> None:
+    """Raise ``CaptureFailed`` when bytes of a row are left at the end of a stream."""
+    if not left_bytes:
+        return
+    if row_format == ROW_FORMAT_LINES:
+        expected, found = "a line feed at the end of the stream", f"{left_bytes} bytes after the last one"
+    else:
+        expected, found = "a whole row", f"{left_bytes} bytes of one"
+    raise CaptureFailed("the last row is cut short", expected=expected, found=found)
 
 
 class RowDigester(Protocol):

@@ -27,6 +27,7 @@ from drorch.format.manifest import Manifest
 from drorch.format.objects import OBJECT_LIMIT_BYTES, digest_of
 from drorch.format.pack import parse_pack
 from drorch.format.record import KIND_PADDING, RecordContext, decode_content, open_record
+from drorch.format.row_lanes import digester_in_lanes
 from drorch.format.tree import InnerEntry, LeafNode, Node, Place, Reference, decode_node
 from drorch.ids import ChunkId, Digest, RunId
 from drorch.repository.chain import ChainLink, read_link
@@ -236,7 +237,8 @@ class DataChecker:
 
     def _read_stream(self, reader: SnapshotReader, entry: Entry) -> None:
         rows_key = None if entry.buckets is None else reader.lane_keys.rows_key  # `rows_digest: never` took none
-        digest = StreamDigest(entry.row_format, entry.canonical_columns, rows_key)
+        lanes = digester_in_lanes(entry.row_format, entry.canonical_columns, rows_key)
+        digest = StreamDigest(entry.row_format, entry.canonical_columns, rows_key, lanes)
         for piece in reader.stream(entry):
             digest.feed(piece)
         counts = digest.finish()

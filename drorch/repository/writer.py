@@ -21,6 +21,7 @@ from drorch.format.entries import DEFINING_KINDS, ROW_FORMAT_NONE, Entry
 from drorch.format.manifest import Manifest, Needs, Result, SealedBody
 from drorch.format.objects import digest_of
 from drorch.format.pack import ListedPack, PackList
+from drorch.format.row_lanes import digester_in_lanes
 from drorch.format.tree import Reference
 from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.aside import Aside, Slip
@@ -352,6 +353,9 @@ class RunWriter:
         form, columns = stream.row_format, stream.canonical_columns
         if form == ROW_FORMAT_NONE or not stream.rows_digest:
             return StreamDigest(form, columns, None)
+        lanes = digester_in_lanes(form, columns, self.rows_key)
+        if lanes is not None:
+            return StreamDigest(form, columns, self.rows_key, lanes)
         away = self._row_workers.begin(form, columns, self.rows_key, stream.estimated_bytes)
         return StreamDigest(form, columns, self.rows_key, away)
 

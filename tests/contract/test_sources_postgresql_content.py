@@ -15,6 +15,7 @@ import pytest
 
 from drorch import errors
 from drorch.sources.interface import RestoreChoices, StreamKind
+from drorch.sources.postgresql.copy_reader import row_reader
 from tests.support.memory_content import MemoryContent, SilentObserver, read_capture
 from tests.support.postgresql import Server, account, give, private_directory, running_server, unprivileged
 from tests.support.postgresql_zoo import assert_same_contents, schema_difference
@@ -352,3 +353,32 @@ def test_a_locale_that_is_missing_can_be_replaced(pg: Server, private: Path) -> 
     assert "zz_ZZ" in caught.value.found
     target.restore(content, RestoreChoices(locale="C"), SilentObserver())
     assert pg.run(f"select datcollate from pg_database where datname = '{name}_back'") == [("C",)]
+
+
+ODD_ROWS = """
+create table odd (id int, text text);
+insert into odd select g, repeat(chr(32 + g % 90), (g * 37) % 700) from generate_series(1, 3000) g;
+insert into odd values (-1, ''), (-2, null), (-3, E'\\t\\n\\\\'), (-4, repeat('wide', 5000)), (-5, repeat('x', 8192)), (-6, repeat('y', 3000000));
+create table nothing (id int);
+"""
+
+
+def test_both_readers_of_copy_rows_give_the_same_bytes(
+    pg: Server, private: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = pg.new_database(ODD_ROWS)
+    used = []
+
+    def read(connection: Any) -> Any:
+        reader = row_reader(connection)
+        used.append(reader is not None)
+        return reader
+
+    monkeypatch.setattr("drorch.sources.postgresql.session.row_reader", read)
+    in_c = take(pg, name, private)
+    assert used, "no table was read"
+    assert all(used), "drorch/native was not compiled, or psycopg's libpq not found"
+    monkeypatch.setattr("drorch.sources.postgresql.session.row_reader", lambda _: None)
+    in_python = take(pg, name, private)
+    assert in_c.blobs == in_python.blobs
+    assert len(in_c.blobs["table/public.odd"]) > 4_000_000

@@ -155,7 +155,7 @@ class PostgresqlCapture:
                 else:
                     raise Bug(f"no stream of kind {stream.kind.name} in PostgreSQL")
 
-    def _rows(self, stream: StreamSpec) -> Iterator[bytes]:
+    def _rows(self, stream: StreamSpec) -> Iterator[Bytes]:
         table = self._table(stream)
         sql = copy_out_sql(table, stream)
         try:
@@ -171,7 +171,7 @@ class PostgresqlCapture:
                 told = oversize_error(session, table, refused)
             raise told or refused from refused
 
-    def _rows_by_exporter(self, sql: str) -> Iterator[bytes]:
+    def _rows_by_exporter(self, sql: str) -> Iterator[Bytes]:
         """Read a table for which somebody's DDL waits: a reader would wait behind it, and it waits for the exporter's lock.
 
         The exporter holds the lock already, so it need not queue.

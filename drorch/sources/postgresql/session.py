@@ -12,7 +12,7 @@ import os
 import select
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from psycopg import Error as PsycopgError
@@ -21,6 +21,9 @@ from psycopg.pq.abc import PGconn, PGresult
 
 from drorch.clock import Clock
 from drorch.errors import DrorchError
+from drorch.native.rows import RowReader
+from drorch.sources.interface import Bytes
+from drorch.sources.postgresql.copy_reader import row_reader
 from drorch.sources.postgresql.encoding import UTF8, Encoding
 from drorch.sources.postgresql.failures import ConnectionLost, refusal
 from drorch.sources.postgresql.location import PostgresqlLocation, connection_string
@@ -150,13 +153,35 @@ class Session:
         columns = range(result.nfields)
         return [tuple(result.get_value(row, column) for column in columns) for row in range(result.ntuples)]
 
-    def copy_out(self, sql: str, *, rows_are_binary: bool = False) -> Iterator[bytes]:
+    def copy_out(self, sql: str, *, rows_are_binary: bool = False) -> Iterator[Bytes]:
         """Yield the rows of ``COPY ... TO STDOUT`` in pieces of about 64 kB; end only after the server's own end.
 
         The number of rows that the server says it sent must be the number that came; the binary form has an end marker
         instead, which the caller checks.
         """
         self._begin_copy(sql, pq.ExecStatus.COPY_OUT)
+        reader = row_reader(self._connection)
+        rows = yield from self._read_rows() if reader is None else self._read_rows_by(reader)
+        self._end_copy(rows, is_binary=rows_are_binary)
+
+    def _read_rows_by(self, reader: RowReader) -> Generator[Bytes, None, int]:
+        """Read by the library of ``drorch.native``; the rows are those of ``_read_rows``, whose cost is the calls of Python."""
+        buffer, used = bytearray(PIECE_BYTES), 0
+        while reader.status >= 0:
+            used = reader.fill(buffer, used, _LARGE_ROW_BYTES)
+            if reader.status == 0:  # libpq holds no more; what there is waits for company
+                self._wait(_READ)
+            elif used:
+                del buffer[used:]
+                yield buffer
+                buffer, used = bytearray(PIECE_BYTES), 0
+            if reader.large:
+                yield reader.large
+        if reader.status < -1:
+            self._raise_lost(self._connection.get_error_message())
+        return reader.rows
+
+    def _read_rows(self) -> Generator[Bytes, None, int]:
         get, join, rows, at_once = self._connection.get_copy_data, b"".join, 0, 64
         piece: list[memoryview] = []
         size = 1
@@ -181,7 +206,7 @@ class Session:
                     at_once = max(1, min(_MOST_ROWS, PIECE_BYTES * len(piece) // len(joined)))
                     piece = []
                     yield joined
-        self._end_copy(rows, is_binary=rows_are_binary)
+        return rows
 
     def copy_in(self, sql: str, pieces: Iterable[bytes | bytearray | memoryview]) -> int:
         """Send ``pieces`` to ``COPY ... FROM STDIN``; return the rows that the server took.
