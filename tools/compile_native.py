@@ -12,7 +12,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCE = Path("drorch/native/rows.c")
-LIBRARY = SOURCE.with_name("librows.so")
+LIBRARY = SOURCE.with_name("librows.so.1")
 FLAGS = ["-O3", "-std=gnu11", "-Wall", "-Wextra", "-shared", "-fPIC", "-Wl,--build-id=none"]
 LONGEST_SECONDS = 120
 

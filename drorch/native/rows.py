@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PATH = Path(__file__).with_name("librows.so")
+PATH = Path(__file__).with_name("librows.so.1")
 BUCKETS = 256
 LIMBS = 4
 _POINTER, _LONG, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int

@@ -14,14 +14,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_library_is_compiled_and_can_be_loaded(tmp_path: Path) -> None:
-    assert compiled(ROOT / SOURCE, tmp_path / "librows.so")
-    assert _load(tmp_path / "librows.so") is not None
-    assert [path.name for path in tmp_path.iterdir()] == ["librows.so"]
+    assert compiled(ROOT / SOURCE, tmp_path / "librows.so.1")
+    assert _load(tmp_path / "librows.so.1") is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["librows.so.1"]
 
 
 @pytest.mark.parametrize("lacking", ["a compiler", "a source that compiles", "a compiler that starts"])
 def test_without_it_an_old_library_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str) -> None:
-    library, source = tmp_path / "librows.so", tmp_path / "rows.c"
+    library, source = tmp_path / "librows.so.1", tmp_path / "rows.c"
     library.write_bytes(b"of another version")
     shutil.copy(ROOT / SOURCE, source)
     if lacking == "a compiler":
