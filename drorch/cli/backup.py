@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import datetime
 
 import click
 
@@ -144,7 +145,8 @@ def _report_lines(report: BackupReport, wiring: Wiring, *, alone: bool) -> list[
     for name, answer in report.probes.items():
         lines += _row("probe", f"{name}: {printable(answer)[:_LONGEST_ANSWER]}")
     for name in snapshot.copies:
-        lines += _row(name, "ok")
+        until = snapshot.locked_until.get(name)
+        lines += _row(name, f"ok, locked until {local_time(until, zone)[:10]}" if until else "ok")
     for name, error in report.dropped.items():
         lines += _row(name, f"FAILED: {error.message}")
         lines += _row("", f"hint: {error.hint}") if error.hint else []
@@ -185,6 +187,10 @@ def _shares(report: BackupReport) -> str:
 
 def _tight(size_bytes: int) -> str:
     return format_size(size_bytes).replace(" ", "")
+
+
+def _date_or_none(moment: datetime | None) -> str | None:
+    return None if moment is None else utc_time(moment)
 
 
 def _exit_code(results: Results) -> int:
@@ -236,7 +242,10 @@ def _snapshot(report: BackupReport) -> dict[str, object]:
             "delta_stored": snapshot.totals.delta_stored_bytes,
             "larger_cache_would_make_deltas": snapshot.totals.missed_bytes,
         },
-        "copies": [{"store": name, "state": "complete"} for name in snapshot.copies]
+        "copies": [
+            {"store": name, "state": "complete", "locked_until": _date_or_none(snapshot.locked_until.get(name))}
+            for name in snapshot.copies
+        ]
         + [{"store": name, "state": "failed", "error": error.slug} for name, error in report.dropped.items()],
         "probes": dict(report.probes),
         "incomplete": list(report.incomplete),

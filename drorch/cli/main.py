@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pin": ("pin", "Keep a snapshot, whatever the policy says."),
     "hold": ("hold", "Keep a snapshot for a court or an audit."),
     "evidence": ("evidence", "Check and hand over what drills proved."),
+    "lock": ("lock", "Extend the locks of what must stay."),
     "store": ("store", "Try a store, and print the policies of its bucket."),
     "keys": ("keys", "Make and share out recipient keys."),
     "recovery-sheet": ("recovery_sheet", "Print the page that goes into the safe."),

@@ -15,10 +15,9 @@ from drorch.ids import LaneId
 from drorch.operations import prune
 from drorch.operations.prune import JudgedSnapshot, LanePlan, Place, PrunedLane, PrunePlan, PruneReport, PruneRequest
 from drorch.operations.prune_books import PruneBooks
-from drorch.policy.installation import S3Store
 from drorch.policy.model import Policy
 from drorch.policy.words import retention_words
-from drorch.quantities import format_duration, format_size
+from drorch.quantities import format_size
 from drorch.settings import load_policies
 from drorch.wiring import Wiring, this_machine
 
@@ -83,18 +82,11 @@ def command(
             require_fit=wiring.require_fit_for_prune,
             books=PruneBooks(wiring.catalog(), policies, this_machine(), wiring.clock, wiring.random_bytes),
         )
-        locks = {
-            name: store.object_lock_seconds
-            for name, store in settings.stores.items()
-            if isinstance(store, S3Store) and store.object_lock_seconds
-        }
-    is_good = report.complete and not any(
-        one.report and one.report.refused and one.plan.store not in locks for one in report.lanes
-    )
+    is_good = report.complete and not any(one.report and one.report.refused for one in report.lanes)
     if invocation.output.as_json:
         invocation.output.document("drorch.prune/1", _document(report, is_good=is_good))
     elif not is_good or not invocation.output.quiet:
-        invocation.output.lines(_lines(report, locks))
+        invocation.output.lines(_lines(report, str(settings.time_zone)))
     return 0 if is_good else PARTIAL
 
 
@@ -132,6 +124,7 @@ def _plan_lines(plan: PrunePlan, policies: Mapping[str, Policy], zone: str) -> I
             yield from wrapped(f"  keeps {retention_words(rule)}{name}", 8)
         for one in lane.snapshots:
             yield from _decision(one, zone)
+        yield from _locked_lines(lane, zone)
     for problem in plan.problems:
         yield from wrapped(printable(f"  FAIL  {problem.store}: {problem.error.message}; nothing goes there"), 8)
     yield ""
@@ -179,6 +172,8 @@ def _lane_document(lane: LanePlan) -> dict[str, object]:
         "policy": lane.rule,
         "objects": lane.objects,
         "bytes": lane.size_bytes,
+        "locked": len(lane.locked),
+        "locked_until": utc_time(max(lane.locked.values())) if lane.locked else None,
         "snapshots": [
             {
                 "snapshot": str(one.link.manifest.run),
@@ -207,7 +202,7 @@ def _problems(plan: PrunePlan) -> list[dict[str, object]]:
 # -- what was done
 
 
-def _lines(report: PruneReport, locks: Mapping[str, int]) -> Iterator[str]:
+def _lines(report: PruneReport, zone: str) -> Iterator[str]:
     done = [one for one in report.lanes if one.report is not None]
     goes = sum(len(one.plan.goes) - len(one.report.spared) for one in done if one.report)
     objects = sum(len(one.report.deleted) for one in done if one.report)
@@ -217,14 +212,16 @@ def _lines(report: PruneReport, locks: Mapping[str, int]) -> Iterator[str]:
     else:
         yield f"{word}  {_snapshots(goes)} let go, {_objects(objects)} deleted"
     for one in report.lanes:
-        yield from _lane_lines(one, locks)
+        yield from _lane_lines(one)
+    for lane in report.plan.lanes:
+        yield from _locked_lines(lane, zone)
     for problem in report.plan.problems:
         yield from wrapped(printable(f"  FAIL  {problem.store}: {problem.error.message}; nothing went there"), 8)
         if problem.error.hint:
             yield from wrapped(f"        {problem.error.hint}", 8)
 
 
-def _lane_lines(done: PrunedLane, locks: Mapping[str, int]) -> Iterator[str]:
+def _lane_lines(done: PrunedLane) -> Iterator[str]:
     plan, report = done.plan, done.report
     if report is None:
         assert done.error is not None
@@ -238,18 +235,20 @@ def _lane_lines(done: PrunedLane, locks: Mapping[str, int]) -> Iterator[str]:
         yield from wrapped(f"  note  {_snapshots(len(report.spared))} had come to be held meanwhile, and stay", 8)
     if report.kept:
         yield from wrapped(f"  note  {_objects(len(report.kept))} stay: a run that came meanwhile needs them", 8)
-    lock = locks.get(plan.store)
-    if report.refused and lock:
-        days = format_duration(lock)
-        text = f"{_objects(len(report.refused))} are locked ({plan.store} locks for {days}); a later prune deletes them"
-        yield from wrapped(f"  note  {text}", 8)
-    elif report.refused:
+    if report.refused:
         text = (
             f"{plan.store} refused to delete {_objects(len(report.refused))}: locked, or the credential may not delete"
         )
         yield from wrapped(f"  FAIL  {text}; `drorch store bucket-policy maintainer` prints the rights", 8)
-    elif lock and report.deleted:
-        yield from wrapped(f"  note  {plan.store} keeps what is deleted as older versions while it is locked", 8)
+
+
+def _locked_lines(lane: LanePlan, zone: str) -> Iterator[str]:
+    """Say what nothing needs any more and the store still locks."""
+    if lane.locked:
+        last = local_time(max(lane.locked.values()), zone)[:10]
+        is_or_are = "is" if len(lane.locked) == 1 else "are"
+        text = f"{_objects(len(lane.locked))} of {lane.source} {is_or_are} locked in {lane.store} until {last} at most"
+        yield from wrapped(f"  note  {text}; a later prune deletes what is free then", 8)
 
 
 def _document(report: PruneReport, *, is_good: bool) -> dict[str, object]:
@@ -269,6 +268,7 @@ def _document(report: PruneReport, *, is_good: bool) -> dict[str, object]:
                 "deleted": 0 if one.report is None else len(one.report.deleted),
                 "kept": 0 if one.report is None else len(one.report.kept),
                 "refused": 0 if one.report is None else len(one.report.refused),
+                "locked": len(one.plan.locked),
                 "error": None if one.error is None else one.error.slug,
                 "message": "" if one.error is None else one.error.message,
             }

@@ -18,8 +18,8 @@ from drorch.format.packsets import united
 from drorch.format.signing import SigningKey, SigningPublic, sign_object, verify_object
 from drorch.ids import KeyId, LaneId, RepositoryId, RunId
 
-_FIELDS = (16, 17, 18, 19)
-_OPTIONAL = frozenset({18, 19})
+_FIELDS = (16, 17, 18, 19, 20)
+_OPTIONAL = frozenset({18, 19, 20})
 
 
 class HoldKind(IntEnum):
@@ -46,18 +46,30 @@ class HoldWord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Extension:
+    """What the store had by ``covers`` (its own date), and no list retires, it locks ``until`` then."""
+
+    covers: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetireList:
-    """One list. ``given_up`` are snapshots that are retired by it, ``packs`` what is going to be deleted, by run."""
+    """One list. ``given_up`` are snapshots that are retired by it, ``packs`` what is going to be deleted, by run.
+
+    ``extensions`` say how long the store locks what no list retires.
+    """
 
     number: int
     made_at: datetime
     packs: Mapping[RunId, bytes] = field(default_factory=dict)
     given_up: frozenset[RunId] = frozenset()
     holds: tuple[HoldWord, ...] = ()
+    extensions: tuple[Extension, ...] = ()
 
     def sign(self, *, repository: RepositoryId, lane: LaneId, key: SigningKey) -> bytes:
         """Return the object ``g/<number>``."""
-        if not (self.packs or self.given_up or self.holds):
+        if not (self.packs or self.given_up or self.holds or self.extensions):
             raise Bug("a retire list that says nothing")
         return sign_object(
             ObjectType.RETIRE_LIST,
@@ -66,6 +78,7 @@ class RetireList:
                 *((17, encode_fields([(1, run.raw), (2, bits)])) for run, bits in sorted(self.packs.items())),
                 *((18, run.raw) for run in sorted(self.given_up)),
                 *((19, _encode_hold(one)) for one in self.holds),
+                *((20, encode_fields([(1, time64(one.covers)), (2, time64(one.until))])) for one in self.extensions),
             ],
             name=names.retire_list(lane, self.number),
             repository=repository,
@@ -105,6 +118,7 @@ class RetireList:
             packs=_packs(fields.many(17)),
             given_up=frozenset(_run(one) for one in fields.many(18)),
             holds=tuple(_decode_hold(one) for one in fields.many(19)),
+            extensions=tuple(_decode_extension(one) for one in fields.many(20)),
         )
 
 
@@ -121,6 +135,11 @@ def _run(raw: bytes) -> RunId:
     if len(raw) != 16:
         raise ObjectCorrupt("a snapshot that is given up has no id", expected="16 bytes", found=f"{len(raw)}")
     return RunId(raw)
+
+
+def _decode_extension(raw: bytes) -> Extension:
+    fields = Fields.parse(raw, what="an extension of locks", known=(1, 2))
+    return Extension(covers=fields.time(1), until=fields.time(2))
 
 
 def _encode_hold(one: HoldWord) -> bytes:

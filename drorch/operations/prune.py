@@ -7,7 +7,7 @@ to its end, in a store whose clock is not ours, and in any store while another o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -21,25 +21,25 @@ from drorch.errors import (
     PolicyUnknown,
     StoreDenied,
     StoreError,
-    StoreUnfit,
     UsageInvalid,
 )
 from drorch.format.manifest import Manifest, Result
 from drorch.format.packsets import overlap
 from drorch.format.signing import SigningKey
 from drorch.ids import LaneId, RunId
+from drorch.operations.agreed_time import agreed_time
 from drorch.policy.model import Policy
 from drorch.policy.retention import Candidate, Decision, Hold, decide
 from drorch.policy.standing import LONGEST_DELAY, Standing, standing_of, times_served
 from drorch.repository import sweeper
 from drorch.repository.chain import ChainLink, LinkState
 from drorch.repository.listing import list_lanes
+from drorch.repository.locking import still_locked
 from drorch.repository.opening import Replica, Repository
 from drorch.repository.retirement import Retirement, read_retirement
 from drorch.repository.sweeper import LaneContents, SweepPlan, SweepReport
 
 LARGEST_SHARE = 0.25
-CLOCK_TOLERANCE = timedelta(hours=1)
 DIGEST_CHARACTERS = 12
 Place = tuple[str, LaneId]
 
@@ -72,7 +72,10 @@ class JudgedSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanePlan:
-    """What is to go of one lane in one store. ``retired`` went before; ``doubts`` say why somebody must confirm it."""
+    """What is to go of one lane in one store. ``retired`` went before; ``doubts`` say why somebody must confirm it.
+
+    ``locked`` are objects that nothing needs and the store still locks, until then: they are left to a later prune.
+    """
 
     store: str
     lane: LaneId
@@ -84,6 +87,7 @@ class LanePlan:
     objects: int
     size_bytes: int
     doubts: tuple[str, ...]
+    locked: Mapping[str, datetime] = field(default_factory=dict, repr=False)
 
     @property
     def goes(self) -> tuple[JudgedSnapshot, ...]:
@@ -163,7 +167,7 @@ def make_plan(repository: Repository, request: PruneRequest, clock: Clock) -> Pr
     nows: dict[str, datetime] = {}
     for replica in repository.replicas:
         try:
-            nows[replica.name] = _agreed_time(replica, clock)
+            nows[replica.name] = agreed_time(replica, clock, otherwise="nothing is deleted there")
         except StoreError as error:
             problems.append(PruneProblem(store=replica.name, lane=None, error=error))
     problems += [PruneProblem(store=name, lane=None, error=error) for name, error in repository.unusable.items()]
@@ -182,19 +186,6 @@ def _require_known(request: PruneRequest) -> None:
             raise PolicyUnknown(
                 f"no policy is called {name}", expected=", ".join(sorted(request.policies)) or "a policy", found=name
             )
-
-
-def _agreed_time(replica: Replica, clock: Clock) -> datetime:
-    """Return the earlier of the store's clock and ours: what has an end must have ended by both."""
-    stores, ours = replica.store.server_time(), clock.now()
-    if abs(stores - ours) > CLOCK_TOLERANCE:
-        raise StoreUnfit(
-            f"the clock of {replica.name} is not ours, so nothing is deleted there",
-            expected=f"{ours:%Y-%m-%d %H:%M} UTC, within an hour",
-            found=f"{stores:%Y-%m-%d %H:%M} UTC",
-            hint="set the clock that is wrong; `drorch doctor` compares them",
-        )
-    return min(stores, ours)
 
 
 class _Planner:
@@ -264,6 +255,8 @@ class _Planner:
         )
         goes = [one.link.manifest.run for one in snapshots if not one.decision.keep]
         sweep = sweeper.plan(contents, goes, now=self._nows[store], margin=self._request.margin)
+        locked = self._locked(store, sweep.object_names)
+        sweep = replace(sweep, locked=frozenset(locked))
         doomed = sweep.object_names
         return LanePlan(
             store=store,
@@ -276,7 +269,13 @@ class _Planner:
             objects=len(doomed),
             size_bytes=sum(contents.sizes.get(name, 0) for name in doomed),
             doubts=tuple(_doubts(store, source, snapshots, self._request.drilled)),
+            locked=locked,
         )
+
+    def _locked(self, store: str, doomed: Sequence[str]) -> dict[str, datetime]:
+        """Return what the store would refuse to delete, by its own word: it is not even tried."""
+        replica = next(one for one in self._replicas if one.name == store)
+        return {} if replica.lock is None else dict(still_locked(replica, doomed, self._nows[store]))
 
     def _decide(
         self,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
+from drorch.policy.locks import LockMode, LockRule
 from drorch.policy.nodes import Section
 from drorch.policy.secret import SecretReference
 
@@ -23,6 +24,20 @@ class Site:
 
     name: str
     country: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectLock:
+    """How a bucket locks objects; ``accepted_by`` is who answers for a compliance lock of more than 400 days."""
+
+    promised_seconds: int
+    mode: LockMode = LockMode.COMPLIANCE
+    accepted_by: str = ""
+
+    @property
+    def rule(self) -> LockRule:
+        """What the store is asked for."""
+        return LockRule(seconds=self.promised_seconds, mode=self.mode)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +55,7 @@ class S3Store:
     path_style: bool | None
     answer_timeout_seconds: int
     patience_seconds: int | None
-    object_lock_seconds: int | None
+    object_lock: ObjectLock | None
     site: Site | None
 
     @property

@@ -15,6 +15,7 @@ from drorch.policy.installation import (
     Keys,
     Limits,
     Notification,
+    ObjectLock,
     Person,
     S3Store,
     Sandbox,
@@ -44,6 +45,7 @@ from drorch.policy.kinds import (
     duration,
     size,
 )
+from drorch.policy.locks import LONGEST_UNACCEPTED, LockMode
 from drorch.policy.nodes import Section
 from drorch.policy.problems import Problems
 
@@ -61,6 +63,18 @@ def _check_store(values: Mapping[str, Any], node: Section, problems: Problems) -
         for key in node.entries:
             if key not in {"directory", "site", "s3"} and any(field.key == key for field in _STORE_FIELDS):
                 problems.add(node.keys[key], f"`{key}` belongs to an s3 store; this one is a directory")
+    lock = values["object_lock"]
+    if (
+        lock is not None
+        and lock.mode is LockMode.COMPLIANCE
+        and lock.promised_seconds > LONGEST_UNACCEPTED.total_seconds()
+        and not lock.accepted_by
+    ):
+        problems.add(
+            node.keys["object_lock"],
+            "nobody can end a compliance lock of more than 400 days, nor what it costs;"
+            ' who accepts that? `object_lock: {for: 800d, accepted_by: "Name, office"}`',
+        )
     if (values["access_key"] is None) != (values["secret_key"] is None):
         problems.add(node.place, "`access_key` and `secret_key` belong together: one of them is missing")
 
@@ -74,6 +88,38 @@ def _build_store(s3: tuple[str, str] | None, directory: Path | None, site: Site 
 
 _URL = Text(
     longest=1_000, pattern=r"https?://[^\s/]+(?:/\S*)?", meaning="an address; it starts with `https://` or `http://`"
+)
+
+_LOCK_DURATION = duration(
+    "1d", "3500d"
+)  # with what is added at a put it stays below the ten years of the bucket policies
+OBJECT_LOCK = ScalarOr(
+    scalar=_LOCK_DURATION,
+    wrap=lambda seconds: ObjectLock(promised_seconds=seconds),
+    table=Table(
+        build=lambda mode, **values: ObjectLock(mode=LockMode(mode), **values),
+        fields=(
+            Field(
+                key="for",
+                attribute="promised_seconds",
+                kind=_LOCK_DURATION,
+                summary="How long everything that a snapshot needs stays locked",
+                required=True,
+            ),
+            Field(
+                key="mode",
+                kind=Choice(options=tuple(mode.value for mode in LockMode)),
+                summary="compliance: nobody ends a lock; governance: who has the right to can",
+                default="compliance",
+            ),
+            Field(
+                key="accepted_by",
+                kind=Text(longest=200),
+                summary="Who answers for a compliance lock of more than 400 days",
+                absent="",
+            ),
+        ),
+    ),
 )
 
 _STORE_FIELDS = (
@@ -120,10 +166,8 @@ _STORE_FIELDS = (
     ),
     Field(
         key="object_lock",
-        attribute="object_lock_seconds",
-        kind=duration("1d", "36500d"),
-        summary="How long the bucket locks objects; leave out if it has no object lock",
-        is_acted_on=False,
+        kind=OBJECT_LOCK,
+        summary="How long everything that a snapshot needs stays locked; leave out if the bucket has no object lock",
     ),
     Field(
         key="site",

@@ -31,8 +31,10 @@ from drorch.format.trust import Role
 from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.index import LaneIndex
 from drorch.repository.lane import Head, LaneWriter
+from drorch.repository.locking import relied_on_since
 from drorch.repository.opening import Replica, Repository
 from drorch.repository.replicas import Replicas, put_or_compare
+from drorch.repository.retirement import read_retirement
 
 NO_PACK = ListedPack(Digest(bytes(32)), 0)
 T = TypeVar("T")
@@ -193,10 +195,18 @@ def _fill(material: RunMaterial, clock: Clock) -> None:
     index.assume_present()
     replicas.each(lambda replica: index.keep_present(_listed_packs(replica, lane)))
     index.renew_old(store_time(replicas) or clock.now())
+    replicas.each(lambda replica: _decline_short_locks(material, replica))
     for unreliable in _in_each(replicas, lambda replica: material.lane.unreliable(replica.store)):
         for run, bitmap in unreliable.items():
             index.mark_unreliable(run, bitmap)
     _rely_on_runs(material, clock)
+
+
+def _decline_short_locks(material: RunMaterial, replica: Replica) -> None:
+    """Take packs for absent whose lock would end before what the store promises of a snapshot from today on."""
+    if replica.lock is not None:
+        said = read_retirement(replica.store, material.lane.trust, material.lane.lane).extensions
+        material.index.keep_locked(*relied_on_since(replica.lock, said, replica.store.server_time()))
 
 
 def _segments(listed: Sequence[Mapping[str, datetime]]) -> list[str]:

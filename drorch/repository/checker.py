@@ -7,11 +7,11 @@ read once, each lane listed once in each store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
-from drorch.errors import DrorchError, IntegrityError, ObjectMissing, StoreError
+from drorch.errors import DrorchError, IntegrityError, ObjectMissing, StoreDenied, StoreError
 from drorch.format import names
 from drorch.format.keys import read_key_bundle
 from drorch.format.manifest import Manifest
@@ -23,8 +23,10 @@ from drorch.repository.data_checker import DataChecker, Depth
 from drorch.repository.findings import CheckReport, Counts, Finding, Findings, Kind, Level, Progress, kind_of
 from drorch.repository.lane import Head
 from drorch.repository.lane_checker import LaneChecker
+from drorch.repository.locking import BESIDE_LANES, LaneLocks, short_locks
 from drorch.repository.opening import Replica, Repository, read_trust
 from drorch.repository.scratch import RememberedLink, Scratch
+from drorch.storage.interface import ObjectStat
 
 
 def _everything(_: Manifest) -> bool:
@@ -105,6 +107,11 @@ class _Checker:
                 self._check_trust(replica)
                 self._check_bundles(replica)
                 self._check_known_objects(replica)
+                if replica.lock is not None:
+                    self._check_locks(
+                        replica, (one for prefix in BESIDE_LANES for one in replica.store.list_objects(prefix))
+                    )
+                    self._check_hidden(replica, *BESIDE_LANES)
             except StoreError as error:
                 self._report_error(replica, "", "the store does not answer", error)
 
@@ -149,6 +156,29 @@ class _Checker:
             if found != content:
                 self._add(Kind.ALTERED, replica.name, name, "the help file was altered: do not run it")
 
+    def _check_locks(self, replica: Replica, objects: Iterable[ObjectStat]) -> None:
+        """Report, by the store's own word and clock, what is locked for less than the store promises; it loses nothing yet."""
+        try:
+            for name, until in short_locks(replica, objects, replica.store.server_time()):
+                end = "it has no lock" if until is None else f"its lock ends on {until:%d/%m/%Y}"
+                text = f"{end}, before what object_lock promises; `drorch lock extend` on the maintenance machine"
+                self._add(Kind.LOCK, replica.name, name, text)
+        except StoreDenied:
+            text = "this credential may not see locks: whether they are long enough is not known"
+            self._add(Kind.LOCK, replica.name, "", text, level=Level.NOTE)
+
+    def _check_hidden(self, replica: Replica, *prefixes: str) -> None:
+        """Report what somebody deleted though it is locked; a restore reads the version behind the deletion."""
+        try:
+            for name in (one for prefix in prefixes for one in replica.store.hidden(prefix)):
+                text = (
+                    "somebody deleted it; the lock kept the bytes, and restores read them: ask who holds the credential"
+                )
+                self._add(Kind.HIDDEN, replica.name, name, text)
+        except StoreDenied:
+            text = "this credential may not list versions: whether somebody hid an object is not known"
+            self._add(Kind.HIDDEN, replica.name, prefixes[0], text, level=Level.NOTE)
+
     # -- lanes
 
     def check_lane(self, lane: LaneId) -> None:
@@ -179,6 +209,9 @@ class _Checker:
                 self._request.known_snapshots.get((replica.name, lane), ()),
                 with_orphans=self._request.wants is None,
             )
+            if replica.lock is not None:
+                self._check_locks(replica, LaneLocks(replica, self._repository.trust, lane).objects())
+                self._check_hidden(replica, names.lane_prefix(lane))
             depth = self._request.depth
             if depth.read_data_percent or depth.recipients:
                 DataChecker(place, depth, self._counts, self._request.progress).check()

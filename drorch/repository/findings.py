@@ -17,6 +17,7 @@ from drorch.errors import (
     ObjectCorrupt,
     ObjectMissing,
     SignatureInvalid,
+    StoreUnfit,
     TrustMismatch,
 )
 
@@ -48,6 +49,7 @@ class Kind(Enum):
     ORPHAN = "orphan"
     RETIRED = "retired"
     BEHIND = "behind"
+    LOCK = "lock"
 
 
 # The class whose exit code a command ends with; where several fit, the first of this order.
@@ -60,6 +62,7 @@ ERROR_OF_KIND: dict[Kind, type[DrorchError]] = {
     Kind.ALTERED: ObjectCorrupt,
     Kind.DIFFERS: ObjectCorrupt,
     Kind.UNREADABLE: FormatUnsupported,
+    Kind.LOCK: StoreUnfit,
 }
 
 

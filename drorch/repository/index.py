@@ -125,6 +125,14 @@ class LaneIndex:
             )
             self._connection.execute("update pack set present = 0 where not seen")
 
+    def keep_locked(self, since: datetime, covered: datetime | None) -> None:
+        """Count as absent the packs that were stored before ``since``, but for those whose lock was extended: stored by ``covered``."""
+        extended = -1 if covered is None else to_milliseconds(covered)
+        with self._lock, self._connection:
+            self._connection.execute(
+                "update pack set present = 0 where stored_at < ? and stored_at > ?", (to_milliseconds(since), extended)
+            )
+
     def renew_old(self, now: datetime) -> None:
         """Take chunks whose pack was stored 12 months before ``now``, the store's time, for unknown: they are stored afresh.
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from drorch.errors import DrorchError, IntegrityError, ObjectMissing, StoreError, StoreMissing, TrustMismatch
 from drorch.format import names
 from drorch.format.trust import TrustChain
+from drorch.policy.locks import LockRule
 from drorch.storage.interface import ObjectStore, PutOutcome
 
 TRUST_LIMIT_BYTES = 8 * 2**20
@@ -17,10 +18,11 @@ TRUST_LIMIT_BYTES = 8 * 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replica:
-    """One store that holds the repository; ``name`` is its name in drorch.yaml."""
+    """One store that holds the repository; ``name`` is its name in drorch.yaml, ``lock`` how it locks what is put."""
 
     name: str
     store: ObjectStore
+    lock: LockRule | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

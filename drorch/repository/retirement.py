@@ -15,7 +15,7 @@ from drorch.errors import IntegrityError, ObjectMissing
 from drorch.format import names
 from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType
 from drorch.format.packsets import united
-from drorch.format.retire_list import HoldKind, HoldWord, RetireList
+from drorch.format.retire_list import Extension, HoldKind, HoldWord, RetireList
 from drorch.format.signing import SigningKey
 from drorch.format.trust import TrustChain
 from drorch.ids import LaneId, RunId
@@ -31,6 +31,7 @@ class Retirement:
     packs: dict[RunId, bytes] = field(default_factory=dict)
     retired: dict[RunId, int] = field(default_factory=dict)
     holds: dict[RunId, dict[HoldKind, HoldWord]] = field(default_factory=dict)
+    extensions: list[Extension] = field(default_factory=list)
 
     def add(self, one: RetireList) -> None:
         """Add the next list."""
@@ -42,6 +43,7 @@ class Retirement:
         for word in one.holds:
             if word.run not in self.retired:
                 self.holds.setdefault(word.run, {})[word.kind] = word
+        self.extensions += one.extensions
         self.count = one.number + 1
 
     def is_held(self, run: RunId, at: datetime) -> bool:
@@ -96,6 +98,7 @@ def put_list(
     packs: Mapping[RunId, bytes] | None = None,
     given_up: Iterable[RunId] = (),
     holds: Iterable[HoldWord] = (),
+    extensions: Iterable[Extension] = (),
     start: int = 0,
 ) -> int:
     """Put the next list of the lane, signed by the maintainer's ``key``, and return its number. ``start`` is known to be taken up to there."""
@@ -108,6 +111,7 @@ def put_list(
                 packs=packs or {},
                 given_up=frozenset(given_up),
                 holds=tuple(holds),
+                extensions=tuple(extensions),
             )
             raw = one.sign(repository=trust.repository, lane=lane, key=key)
             if replica.store.put_if_absent(names.retire_list(lane, number), raw) is PutOutcome.CREATED:

@@ -18,13 +18,14 @@ from drorch.clock import Clock
 from drorch.errors import ChainBroken, IntegrityError, ObjectMissing, StoreDenied
 from drorch.format import names
 from drorch.format.manifest import bitmap_of
-from drorch.format.objects import FRAME_BYTES, OBJECT_LIMIT_BYTES, ObjectType, digest_of
-from drorch.format.pack import PackHeader, PackList, pack_header_length
+from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
+from drorch.format.pack import PackList
 from drorch.format.packsets import ordinals, united, without
 from drorch.format.signing import SigningKey
 from drorch.format.trust import TrustChain
 from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.chain import ChainLink, LinkState, manifests_of, read_good_part
+from drorch.repository.locking import run_of_pack
 from drorch.repository.opening import Replica
 from drorch.repository.retirement import Retirement, put_list, read_retirement
 from drorch.storage.interface import ObjectStat
@@ -97,15 +98,16 @@ class SweepPlan:
     segments: Mapping[RunId, tuple[str, ...]]
     announced: Mapping[RunId, bytes] = field(default_factory=dict, repr=False)
     alternates: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    locked: frozenset[str] = frozenset()
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to do."""
-        return not (self.newly or self.packs or self.unlisted or self.segments)
+        """Whether there is nothing to do, nor to announce."""
+        return not (self.newly or _unsaid(self) or _candidates(self))
 
     @property
     def object_names(self) -> list[str]:
-        """The objects that are to be deleted."""
+        """The objects that are to be deleted: those that the store ``locked`` are not."""
         return [one.name for one in _candidates(self)]
 
 
@@ -223,12 +225,8 @@ def _pack_list(replica: Replica, trust: TrustChain, lane: LaneId, run: RunId) ->
 
 def _unlisted(replica: Replica, stat: ObjectStat) -> list[UnlistedPack]:
     """Return the pack with the run that its header names; nothing when the header cannot be read: then it is left alone."""
-    try:
-        length = pack_header_length(replica.store.read_range(stat.name, 0, FRAME_BYTES))
-        header = PackHeader.decode(replica.store.read_range(stat.name, FRAME_BYTES, length - FRAME_BYTES))
-    except (IntegrityError, ObjectMissing):
-        return []
-    return [UnlistedPack(name=stat.name, run=header.run, stored_at=stat.stored_at)]
+    run = run_of_pack(replica.store, stat.name)
+    return [] if run is None else [UnlistedPack(name=stat.name, run=run, stored_at=stat.stored_at)]
 
 
 # -- decide
@@ -393,7 +391,8 @@ def _candidates(sweep: SweepPlan) -> Sequence[_Candidate]:
             name,
         )  # the pack last: it is by the pack that the rest is found again
     ]
-    return [*segments, *packs, *(_Candidate(one.name, one.run, None) for one in sweep.unlisted)]
+    unlisted = (_Candidate(one.name, one.run, None) for one in sweep.unlisted)
+    return [one for one in (*segments, *packs, *unlisted) if one.name not in sweep.locked]
 
 
 def _announce(sweep: SweepPlan, replica: Replica, trust: TrustChain, key: SigningKey, clock: Clock) -> int | None:
@@ -401,14 +400,19 @@ def _announce(sweep: SweepPlan, replica: Replica, trust: TrustChain, key: Signin
 
     A pack that an earlier list names, and that could not be deleted then, needs no further word.
     """
+    unsaid = _unsaid(sweep)
+    if not unsaid and not sweep.newly:
+        return None
+    return put_list(replica, trust, sweep.lane, key=key, clock=clock, packs=unsaid, given_up=sweep.newly)
+
+
+def _unsaid(sweep: SweepPlan) -> dict[RunId, bytes]:
+    """Return the packs that no list names yet."""
     retired = dict(sweep.packs)
     for run, count in _unlisted_counts(sweep).items():
         retired[run] = united(retired.get(run, b""), b"\xff" * (max(LEAST_WHOLE_RUN, 4 * count) // 8))
     unsaid = {run: without(bitmap, sweep.announced.get(run, b"")) for run, bitmap in retired.items()}
-    unsaid = {run: bitmap for run, bitmap in unsaid.items() if any(bitmap)}
-    if not unsaid and not sweep.newly:
-        return None
-    return put_list(replica, trust, sweep.lane, key=key, clock=clock, packs=unsaid, given_up=sweep.newly)
+    return {run: bitmap for run, bitmap in unsaid.items() if any(bitmap)}
 
 
 def _unlisted_counts(sweep: SweepPlan) -> Mapping[RunId, int]:

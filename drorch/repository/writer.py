@@ -9,7 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -90,7 +90,8 @@ class RunSummary:
 class CommittedSnapshot:
     """A snapshot that exists from now on. ``pack_bytes`` is what its manifest says was stored, ``bytes_stored`` is all of it.
 
-    ``copies`` are the stores that have it; ``dropped`` those that failed, and why.
+    ``copies`` are the stores that have it; ``dropped`` those that failed, and why. ``locked_until`` says of stores that lock until when all is
+    that it needs.
     """
 
     run: RunId
@@ -104,6 +105,7 @@ class CommittedSnapshot:
     upload_seconds: float
     copies: tuple[str, ...]
     dropped: Mapping[str, DrorchError]
+    locked_until: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,11 @@ class RunWriter:
             upload_seconds=totals.busy_seconds,
             copies=tuple(replica.name for replica in material.replicas.alive),
             dropped=material.replicas.dropped,
+            locked_until={
+                replica.name: replica.lock.promised(manifest.store_date or manifest.ended)
+                for replica in material.replicas.alive
+                if replica.lock is not None
+            },
         )
 
     def _put_pack_list(self) -> bytes:

@@ -110,6 +110,24 @@ class FilesystemStore:
             with our_errors(self.address, str(directory)):
                 self._calls.sync_directory(str(directory))
 
+    def locked_until(self, name: str) -> datetime | None:
+        """Return ``None``: nothing in a directory can be locked against its owner."""
+        self.stat(name)
+        return None
+
+    def extend_lock(self, name: str, until: datetime) -> None:
+        """Raise ``StoreUnfit``."""
+        raise StoreUnfit(
+            f"{self.address} cannot lock {name}",
+            expected=f"a bucket with Object Lock, until {until:%Y-%m-%d}",
+            found="a directory",
+        )
+
+    def hidden(self, prefix: str) -> Iterator[str]:
+        """Yield nothing: what is deleted is gone."""
+        check_prefix(prefix)
+        yield from ()
+
     def server_time(self) -> datetime:
         """Return the clock that dates the files, which is the file server's on a share.
 

@@ -10,6 +10,9 @@ Promises that every implementation keeps and ``tests/contract/test_object_store.
   knows what the name must hold, compares.
 * *Read after write.* Once a put has returned, every read, stat and list sees the object.
 * *All or nothing.* ``read_range`` returns exactly the bytes asked for, or raises: never fewer.
+* *Locks.* In a store that locks objects none is deleted before its lock ends (``StoreDenied``), and no lock is ever made shorter.
+* *Versions.* Where a deletion only hides (a bucket with versions), ``delete`` deletes what is hidden too, and an object that somebody
+  hid is read nevertheless, as far as the credential may.
 * *Only our errors* leave: ``ObjectMissing``, ``StoreUnavailable`` (retryable), ``StoreDenied``, ``StoreMissing``,
   ``StoreFull``, ``StoreUnfit``, ``ObjectCorrupt`` (shorter or longer than asked for), plain ``StoreError`` for what is
   none of these; errors raised while iterating a listing included.
@@ -88,6 +91,18 @@ class ObjectStore(Protocol):
 
     def delete(self, names: Sequence[str]) -> None:
         """Delete the objects; names that are not there are no error."""
+        ...
+
+    def locked_until(self, name: str) -> datetime | None:
+        """Return when the lock of the object ends (it may be over), ``None`` when it has none; raise ``ObjectMissing``."""
+        ...
+
+    def extend_lock(self, name: str, until: datetime) -> None:
+        """Lock the object until then, if it is not locked longer; raise ``ObjectMissing``, ``StoreUnfit`` where nothing can be locked."""
+        ...
+
+    def hidden(self, prefix: str) -> Iterator[str]:
+        """Yield the names under which a deletion hides an object that is still there; none in a store without versions."""
         ...
 
     def server_time(self) -> datetime:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from drorch.clock import Clock
-from drorch.errors import ObjectCorrupt, ObjectMissing
+from drorch.errors import ObjectCorrupt, ObjectMissing, StoreDenied, StoreUnfit
+from drorch.policy.locks import LockRule
 from drorch.storage.interface import Bytes, ObjectStat, PutOutcome
 from drorch.storage.names import check_content, check_name, check_prefix, check_range, folder_below
 
@@ -17,13 +18,15 @@ from drorch.storage.names import check_content, check_name, check_prefix, check_
 class _Stored:
     content: bytes
     stored_at: datetime
+    locked_until: datetime | None
 
 
 class MemoryStore:
-    """Objects in a dictionary; gone with the process."""
+    """Objects in a dictionary; gone with the process. With ``lock`` each is locked when it is put."""
 
-    def __init__(self, clock: Clock, address: str = "memory:") -> None:
+    def __init__(self, clock: Clock, address: str = "memory:", lock: LockRule | None = None) -> None:
         self._address = address
+        self._rule = lock
         self._clock = clock
         self._lock = threading.Lock()
         self._objects: dict[str, _Stored] = {}
@@ -36,7 +39,8 @@ class MemoryStore:
     def put_if_absent(self, name: str, content: Bytes) -> PutOutcome:
         """See ``ObjectStore``."""
         check_content(name, len(content))
-        stored = _Stored(bytes(content), self._clock.now())
+        now = self._clock.now()
+        stored = _Stored(bytes(content), now, None if self._rule is None else self._rule.at_put(now))
         with self._lock:
             return PutOutcome.CREATED if self._objects.setdefault(name, stored) is stored else PutOutcome.EXISTED
 
@@ -81,9 +85,30 @@ class MemoryStore:
         """See ``ObjectStore``."""
         for name in names:
             check_name(name)
+        locked = [name for name in names if self._is_locked(name)]
         with self._lock:
-            for name in names:
+            for name in set(names).difference(locked):
                 self._objects.pop(name, None)
+        if locked:
+            raise StoreDenied(f"{self._address} keeps {locked[0]}", expected="no lock", found="one that has not ended")
+
+    def locked_until(self, name: str) -> datetime | None:
+        """See ``ObjectStore``."""
+        return self._find(name).locked_until
+
+    def extend_lock(self, name: str, until: datetime) -> None:
+        """See ``ObjectStore``."""
+        if self._rule is None:
+            raise StoreUnfit(f"{self._address} locks nothing", expected="a lock rule", found="none")
+        found = self._find(name)
+        if found.locked_until is None or found.locked_until < until:
+            with self._lock:
+                self._objects[name] = replace(found, locked_until=until)
+
+    def hidden(self, prefix: str) -> Iterator[str]:
+        """Yield nothing: what is deleted is gone."""
+        check_prefix(prefix)
+        yield from ()
 
     def server_time(self) -> datetime:
         """See ``ObjectStore``."""
@@ -91,6 +116,11 @@ class MemoryStore:
 
     def close(self) -> None:
         """Do nothing: what was put stays, so that a test can open the store again."""
+
+    def _is_locked(self, name: str) -> bool:
+        with self._lock:
+            found = self._objects.get(name)
+        return found is not None and found.locked_until is not None and found.locked_until > self._clock.now()
 
     def _find(self, name: str) -> _Stored:
         check_name(name)

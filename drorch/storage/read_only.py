@@ -49,6 +49,18 @@ class ReadOnlyStore:
         """Raise ``StoreDenied``."""
         self._refuse(f"delete {len(names)} objects")
 
+    def locked_until(self, name: str) -> datetime | None:
+        """See ``ObjectStore``."""
+        return self._store.locked_until(name)
+
+    def extend_lock(self, name: str, until: datetime) -> None:
+        """Raise ``StoreDenied``."""
+        self._refuse(f"extend the lock of {name} until {until:%Y-%m-%d}")
+
+    def hidden(self, prefix: str) -> Iterator[str]:
+        """See ``ObjectStore``."""
+        return self._store.hidden(prefix)
+
     def server_time(self) -> datetime:
         """See ``ObjectStore``."""
         return self._store.server_time()

@@ -102,6 +102,20 @@ class RecordingStore:
         self._count("delete", requests=-(-len(names) // PER_REQUEST))
         self._store.delete(names)
 
+    def locked_until(self, name: str) -> datetime | None:
+        """See ``ObjectStore``."""
+        self._count("locked_until")
+        return self._store.locked_until(name)
+
+    def extend_lock(self, name: str, until: datetime) -> None:
+        """See ``ObjectStore``."""
+        self._count("extend_lock")
+        self._store.extend_lock(name, until)
+
+    def hidden(self, prefix: str) -> Iterator[str]:
+        """See ``ObjectStore``."""
+        yield from self._counted(self._store.hidden(prefix))
+
     def server_time(self) -> datetime:
         """See ``ObjectStore``."""
         self._count("server_time")

@@ -64,6 +64,18 @@ class ThrottledStore:
         """See ``ObjectStore``."""
         self._store.delete(names)
 
+    def locked_until(self, name: str) -> datetime | None:
+        """See ``ObjectStore``."""
+        return self._store.locked_until(name)
+
+    def extend_lock(self, name: str, until: datetime) -> None:
+        """See ``ObjectStore``."""
+        self._store.extend_lock(name, until)
+
+    def hidden(self, prefix: str) -> Iterator[str]:
+        """See ``ObjectStore``."""
+        return self._store.hidden(prefix)
+
     def server_time(self) -> datetime:
         """See ``ObjectStore``."""
         return self._store.server_time()

@@ -17,6 +17,7 @@ from drorch.wiring.machine import random_bytes
 
 if TYPE_CHECKING:
     from drorch.policy.installation import Store
+    from drorch.policy.locks import LockRule
     from drorch.repository.opening import Replica, Repository
     from drorch.settings import Settings
     from drorch.storage.interface import Finding as StoreFinding
@@ -43,7 +44,8 @@ class Stores(Keys):
         settings = self.settings.stores.get(name)
         if settings is None:
             raise UsageInvalid(f"no store is called {name}", expected=", ".join(self.settings.stores), found=name)
-        return Replica(name=name, store=self._kept(self._store(settings)))
+        rule = settings.object_lock.rule if isinstance(settings, S3Store) and settings.object_lock else None
+        return Replica(name=name, store=self._kept(self._store(settings)), lock=rule)
 
     def repository(self, names: Sequence[str] = (), *, trust: bytes | None = None) -> Repository:
         """Open the repository in the stores called ``names`` (all of drorch.yaml when empty) and check its trust root.
@@ -129,6 +131,8 @@ class Stores(Keys):
                 path_style=store.path_style,
                 ca_bundle=store.authority,
                 answer_timeout_seconds=store.answer_timeout_seconds,
+                lock=store.object_lock.rule if store.object_lock else None,
+                clock=self.clock,
             ),
             store.patience_seconds or (PATIENCE_SECONDS if len(self.settings.stores) == 1 else SHORT_PATIENCE_SECONDS),
         )
@@ -217,6 +221,8 @@ def _s3(
     path_style: bool | None = None,
     ca_bundle: Path | None = None,
     answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS,
+    lock: LockRule | None = None,
+    clock: Clock | None = None,
 ) -> S3ObjectStore:
     from drorch.storage.s3 import S3Store as S3ObjectStore
 
@@ -230,4 +236,6 @@ def _s3(
         path_style=path_style,
         ca_bundle=ca_bundle,
         read_timeout_seconds=answer_timeout_seconds,
+        lock=lock,
+        clock=clock,
     )

@@ -43,6 +43,15 @@ class HookedStore:
     def delete(self, names: Sequence[str]) -> None:
         return self.around("delete", names[0] if names else "", lambda: self.store.delete(names))
 
+    def locked_until(self, name: str) -> datetime | None:
+        return self.around("locked_until", name, lambda: self.store.locked_until(name))
+
+    def extend_lock(self, name: str, until: datetime) -> None:
+        return self.around("extend_lock", name, lambda: self.store.extend_lock(name, until))
+
+    def hidden(self, prefix: str) -> Iterator[str]:
+        return self.around("list", prefix, lambda: self.store.hidden(prefix))
+
     def server_time(self) -> datetime:
         return self.around("server_time", "", self.store.server_time)
 

@@ -63,7 +63,10 @@ class TestWhatItSays:
         assert (hanoi.bucket, hanoi.prefix, hanoi.address) == ("drorch-lamdong", "main", "s3://drorch-lamdong/main")
         assert (hanoi.endpoint, hanoi.region, hanoi.path_style) == ("https://s3.hn.example", None, None)
         assert hanoi.secret_key == SecretReference(SecretPlace.FILE, "secrets/hanoi.secret-key")
-        assert (hanoi.object_lock_seconds, hanoi.site) == (35 * 86_400, Site(name="Hà Nội", country="VN"))
+        assert (hanoi.object_lock and hanoi.object_lock.promised_seconds, hanoi.site) == (
+            35 * 86_400,
+            Site(name="Hà Nội", country="VN"),
+        )
         assert found.stores["dalat"] == DirectoryStore(
             name="dalat", directory=Path("/srv/drorch"), site=Site(name="Đà Lạt", country="VN")
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, cast
 
 from drorch.clock import Clock
 from drorch.errors import DrorchError, IntegrityError, ObjectMissing, StoreDenied, StoreError
@@ -46,15 +46,6 @@ class Flip:
     name: str
     offset: int
     chunk: LeafEntry
-
-
-@runtime_checkable
-class TellsLocks(Protocol):
-    """A store that may lock what it holds."""
-
-    def locked_until(self, name: str) -> datetime | None:
-        """Return when the lock of the object ends, ``None`` when it has none."""
-        ...
 
 
 def controls_bite(tried: Tried, *, random_bytes: Callable[[int], bytes], clock: Clock) -> CheckResult:
@@ -203,8 +194,6 @@ def _deletion(replica: Replica, now: datetime) -> Compared:
 
 def _locked(store: ObjectStore, now: datetime) -> tuple[str, datetime] | str:
     """Return a locked object that nothing needs, or why there is none."""
-    if not isinstance(store, TellsLocks):
-        return "tells of no locks"
     try:
         for stat in store.list_objects(_HARMLESS):
             until = store.locked_until(stat.name)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from drorch.errors import ObjectCorrupt, ObjectMissing, StoreDenied, StoreUnavailable, StoreUnfit
+from drorch.clock import Clock, SystemClock
+from drorch.errors import ObjectCorrupt, ObjectMissing, StoreDenied, StoreError, StoreUnavailable, StoreUnfit
+from drorch.policy.locks import LockMode, LockRule
 from drorch.storage.interface import Bytes, ObjectStat, PutOutcome
 from drorch.storage.names import check_content, check_name, check_prefix, check_range
 from drorch.storage.s3.connection import check_bucket, connect, uses_tls
 from drorch.storage.s3.failures import is_refusal, our_errors, speaks_of_checksums, status_of, translated
 from drorch.storage.s3.forbidden import S3ForbiddenCalls
+from drorch.storage.s3.locking import PutLocks, extend, is_refused_lock, lock_end, no_lock
+from drorch.storage.s3.versions import Versions, is_marker
 
 _NAMES_PER_DELETE = 1_000  # the protocol's limit
 
@@ -25,6 +30,7 @@ _NAMES_PER_DELETE = 1_000  # the protocol's limit
 class S3Store:
     """Objects under ``prefix`` of ``bucket``. Nothing is asked of the server before the first call.
 
+    ``lock`` is asked for with every put, by the server's clock (``clock`` only measures how long ago that was asked).
     ``endpoint`` is ``None`` for AWS. Without keys the standard chain of AWS applies (environment, profile,
     instance role). ``path_style`` ``None`` means: as AWS wants it there, path style everywhere else.
     """
@@ -44,6 +50,8 @@ class S3Store:
         connect_timeout_seconds: float = 10.0,
         read_timeout_seconds: float = 30.0,
         max_connections: int = 16,
+        lock: LockRule | None = None,
+        clock: Clock | None = None,
     ) -> None:
         check_bucket(bucket)
         self._bucket = bucket
@@ -51,6 +59,7 @@ class S3Store:
         self._address = f"s3://{bucket}/{self._prefix}".rstrip("/")
         # Over TLS the checksum header is the only hash; in clear the signature covers the body's hash already.
         self._sends_checksum = uses_tls(endpoint)
+        self._locks = None if lock is None else PutLocks(lock, clock or SystemClock(), self.server_time)
         with our_errors(self._address, "set-up"):
             self._client = connect(
                 endpoint=endpoint,
@@ -64,6 +73,7 @@ class S3Store:
                 read_timeout_seconds=read_timeout_seconds,
                 max_connections=max_connections,
             )
+        self._versions = Versions(self._client, address=self._address, bucket=bucket)
         self._client.meta.events.register("before-sign.s3.DeleteObjects", _use_content_md5)
 
     @property
@@ -86,6 +96,8 @@ class S3Store:
             except ClientError as error:
                 if status_of(error) == 412:
                     return PutOutcome.EXISTED
+                if self._locks is not None and is_refused_lock(error):
+                    raise no_lock(self._address) from error
                 if status_of(error) == 501:
                     raise StoreUnfit(
                         f"{self._address} cannot put an object only if its name is free",
@@ -131,8 +143,7 @@ class S3Store:
     def stat(self, name: str) -> ObjectStat:
         """See ``ObjectStore``."""
         check_name(name)
-        with self._resolving_denial(name), our_errors(self._address, name):
-            answer = self._client.head_object(Bucket=self._bucket, Key=self._prefix + name)
+        answer = self._head(name)
         return ObjectStat(
             name=name, size_bytes=int(answer["ContentLength"]), stored_at=answer["LastModified"].astimezone(UTC)
         )
@@ -155,13 +166,41 @@ class S3Store:
         yield from sorted({self._name(item["Prefix"]) for page in pages for item in page.get("CommonPrefixes", ())})
 
     def delete(self, names: Sequence[str]) -> None:
-        """See ``ObjectStore``. In a bucket with versions the older versions stay."""
+        """See ``ObjectStore``. In a bucket with versions every version goes, those that an earlier deletion hid included."""
         for name in names:
             check_name(name)
-        for start in range(0, len(names), _NAMES_PER_DELETE):
-            batch = names[start : start + _NAMES_PER_DELETE]
-            with our_errors(self._address, f"delete {batch[0]} and {len(batch) - 1} more"):
-                self._delete_batch(batch)
+        keys = [self._prefix + name for name in names]
+        hiding = keys if self._locks is not None else self._delete_all([{"Key": key} for key in keys])
+        versions = [one for key in hiding for one in self._versions.of(key)]
+        self._delete_all([{"Key": one.key, "VersionId": one.version} for one in versions])
+
+    def locked_until(self, name: str) -> datetime | None:
+        """See ``ObjectStore``."""
+        check_name(name)
+        return lock_end(self._head(name))
+
+    def extend_lock(self, name: str, until: datetime) -> None:
+        """See ``ObjectStore``."""
+        check_name(name)
+        mode = LockMode.COMPLIANCE if self._locks is None else self._locks.rule.mode
+        head = self._head(name)
+        end = lock_end(head)
+        if end is None or end < until:
+            with our_errors(self._address, f"extend the lock of {name}"):
+                extend(
+                    self._client,
+                    address=self._address,
+                    bucket=self._bucket,
+                    key=self._prefix + name,
+                    version=head.get("VersionId"),
+                    until=until,
+                    mode=LockMode[head["ObjectLockMode"]] if end is not None else mode,
+                )
+
+    def hidden(self, prefix: str) -> Iterator[str]:
+        """See ``ObjectStore``."""
+        check_prefix(prefix)
+        yield from map(self._name, self._versions.hidden_below(self._prefix + prefix))
 
     def server_time(self) -> datetime:
         """See ``ObjectStore``. A refusal is dated too, so that a wrong clock or credential does not matter here."""
@@ -198,16 +237,41 @@ class S3Store:
             Body=body,
             IfNoneMatch="*",
             **({"ChecksumSHA256": digest} if digest else {}),
+            **({} if self._locks is None else self._locks.parameters(body)),
         )
         return answer
 
     def _get(self, name: str, **parameters: str) -> dict[str, Any]:
-        with self._resolving_denial(name), our_errors(self._address, name):
-            answer: dict[str, Any] = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name, **parameters)
+        answer = self._seen(name, partial(self._client.get_object, **parameters))
         if not answer.get("ETag"):  # an error page that was sent as 200 has none
             answer["Body"].close()
             raise StoreUnavailable(f"{self._address} answered something that is no object ({name})", expected="an ETag")
         return answer
+
+    def _head(self, name: str) -> dict[str, Any]:
+        return self._seen(name, self._client.head_object)
+
+    def _seen(self, name: str, call: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+        """Return what ``call`` answers of the object, or of the newest version of it that somebody's deletion hides."""
+        try:
+            with self._resolving_denial(name), our_errors(self._address, name):
+                return call(Bucket=self._bucket, Key=self._prefix + name)
+        except ObjectMissing as missing:
+            version = self._hidden_version(name, missing)
+            if version is None:
+                raise
+            with our_errors(self._address, name):
+                return call(Bucket=self._bucket, Key=self._prefix + name, VersionId=version)
+
+    def _hidden_version(self, name: str, missing: ObjectMissing) -> str | None:
+        """Return the version to read in place of one that is missing; a writer's credential sees none."""
+        if self._locks is None and not is_marker(missing.__cause__):
+            return None
+        try:
+            versions = self._versions.of(self._prefix + name)
+        except StoreError:
+            return None
+        return next((one.version for one in versions if not one.is_marker), None)
 
     def _body(self, answer: dict[str, Any], name: str, limit_bytes: int | None = None) -> bytes:
         with our_errors(self._address, name):
@@ -242,19 +306,34 @@ class S3Store:
             raise StoreUnfit(f"{self._address} lists what was not asked for", expected=self._prefix, found=key[:200])
         return key.removeprefix(self._prefix)
 
-    def _delete_batch(self, names: Sequence[str]) -> None:
-        objects = [{"Key": self._prefix + name} for name in names]
+    def _delete_all(self, objects: Sequence[dict[str, str]]) -> list[str]:
+        """Delete keys or versions and return the keys of which the server says that the deletion only hides them."""
+        hidden: list[str] = []
+        for start in range(0, len(objects), _NAMES_PER_DELETE):
+            batch = objects[start : start + _NAMES_PER_DELETE]
+            with our_errors(self._address, f"delete {batch[0]['Key']} and {len(batch) - 1} more"):
+                hidden += self._delete_batch(batch)
+        return hidden
+
+    def _delete_batch(self, objects: Sequence[dict[str, str]]) -> list[str]:
         try:
-            answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})
+            answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": list(objects)})
         except ClientError as error:
             if status_of(error) not in {405, 501}:
                 raise
-            for item in objects:  # a provider without the batch call
-                self._client.delete_object(Bucket=self._bucket, **item)
-            return
+            # a provider without the batch call
+            answers = [self._client.delete_object(Bucket=self._bucket, **item) for item in objects]
+            return [item["Key"] for item, one in zip(objects, answers, strict=True) if _hides(one, item)]
         for failure in answer.get("Errors", ()):
-            if failure.get("Code") != "NoSuchKey":
+            if failure.get("Code") not in {"NoSuchKey", "NoSuchVersion"}:
                 raise ClientError({"Error": failure}, "DeleteObjects")
+        asked = {item["Key"]: item for item in objects}
+        return [one["Key"] for one in answer.get("Deleted", ()) if _hides(one, asked[one["Key"]])]
+
+
+def _hides(answer: dict[str, Any], asked: dict[str, str]) -> bool:
+    """Say whether a deletion without a version has put a marker in front of the object."""
+    return "VersionId" not in asked and bool(answer.get("DeleteMarker"))
 
 
 class _DenialResolver:

@@ -88,7 +88,8 @@ def test_only_a_maintainer_says_it_and_only_in_its_place() -> None:
         ((19, encode_fields([(1, bytes(16)), (2, b"\x03"), (3, b"\x01"), (4, b"")])), FormatUnsupported),
         ((19, encode_fields([(1, bytes(16)), (2, b"\x01"), (3, b"\x02"), (4, b"")])), FormatUnsupported),
         ((19, encode_fields([(1, bytes(16)), (2, b"\x01"), (3, b"\x01"), (4, b"\xff")])), ObjectCorrupt),
-        ((20, b""), FormatUnsupported),
+        ((20, b""), ObjectCorrupt),
+        ((21, b""), FormatUnsupported),
     ],
 )
 def test_what_is_no_good_is_refused(field: tuple[int, bytes], error: type[IntegrityError]) -> None:

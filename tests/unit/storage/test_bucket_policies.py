@@ -84,7 +84,6 @@ def test_a_writer_reads_trust_and_its_own_chain_but_no_pack() -> None:
         "s3:GetObjectVersion",
         "s3:PutObjectTagging",
         "s3:PutObjectAcl",
-        "s3:PutObjectRetention",
         "s3:BypassGovernanceRetention",
     ],
 )
@@ -101,6 +100,13 @@ def test_a_writer_lists_its_own_lanes_and_where_it_reads_a_chain_to_its_end() ->
     assert may_list("writer", f"main/{OWN_CHAIN}")
     for listed in (None, "", "main/", "main/l/", f"main/{OTHER}/", "main/help/", "main/ledger/", f"main/{OTHER_CHAIN}"):
         assert not may_list("writer", listed), listed
+
+
+def test_a_writer_locks_what_it_puts_and_nothing_for_years() -> None:
+    days = "s3:object-lock-remaining-retention-days"
+    assert may("writer", "s3:PutObjectRetention", f"{OWN}/p/00/1", {days: "102"})
+    assert not may("writer", "s3:PutObjectRetention", f"{OWN}/p/00/1", {days: "600"})
+    assert not may("writer", "s3:PutObjectRetention", f"{OTHER}/p/00/1", {days: "102"})
 
 
 def test_a_maintainer_sweeps_and_copies_but_spares_the_trust_chain() -> None:

@@ -134,13 +134,13 @@ class KeepsDeleted(Broken):
 class HidesDeletedFromListings(Broken):
     def __init__(self) -> None:
         super().__init__()
-        self.hidden: set[str] = set()
+        self.unlisted: set[str] = set()
 
     def delete(self, names: Sequence[str]) -> None:
-        self.hidden.update(names)
+        self.unlisted.update(names)
 
     def list_objects(self, prefix: str) -> Iterator[ObjectStat]:
-        return (found for found in self.store.list_objects(prefix) if found.name not in self.hidden)
+        return (found for found in self.store.list_objects(prefix) if found.name not in self.unlisted)
 
 
 def examine(store: HookedStore) -> dict[str, Finding]:
