@@ -43,6 +43,7 @@ from drorch.catalog.records import (
     SourceClaim,
     SourceRecord,
     SourceState,
+    StoreContact,
 )
 from drorch.policy.occurrences.states import OccurrenceState
 
@@ -72,6 +73,7 @@ __all__ = [
     "SourceClaim",
     "SourceRecord",
     "SourceState",
+    "StoreContact",
 ]
 
 LOG_LINES_KEPT = 500  # of each run, the last ones; field.md
@@ -225,6 +227,14 @@ class Listing(Protocol):
 
     def heads(self, *, store: str | None = None, lane: str | None = None) -> tuple[LaneHead, ...]:
         """Return the remembered heads that fit, ordered by store and lane."""
+        ...
+
+    def note_contact(self, store: str, *, at: datetime, failure: str | None = None) -> None:
+        """Remember that the store answered ``at`` that time, or with ``failure`` that it did not; the later word of each kind counts."""
+        ...
+
+    def contacts(self) -> tuple[StoreContact, ...]:
+        """Return every store that was ever asked, by name."""
         ...
 
 

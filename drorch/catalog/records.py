@@ -231,6 +231,21 @@ class LaneHead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreContact:
+    """When a store last answered this installation, and when it last did not; ``failure`` says how."""
+
+    store: str
+    answered_at: datetime | None = None
+    failed_at: datetime | None = None
+    failure: str = ""
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it failed after it last answered."""
+        return self.failed_at is not None and (self.answered_at is None or self.answered_at < self.failed_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceClaim:
     """Who works on a source now. It ends with its run, by release, or with its process."""
 

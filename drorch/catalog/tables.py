@@ -11,7 +11,7 @@ from drorch.catalog.columns import BigNumber, Choice, JsonText, Moment, NormalTe
 from drorch.catalog.records import CopyState, RunState, Severity, SnapshotResult, SourceState
 from drorch.policy.occurrences.states import OccurrenceState
 
-HEAD = "0004"  # the newest migration; a catalog of another revision is migrated, or refused when newer
+HEAD = "0005"  # the newest migration; a catalog of another revision is migrated, or refused when newer
 VERSION_TABLE = "catalog_version"
 
 metadata = MetaData(
@@ -123,6 +123,15 @@ lane_heads = Table(
     Column("lane", Text, primary_key=True),
     Column("sequence", BigNumber, nullable=False),
     Column("manifest_digest", Text, nullable=False),
+)
+
+store_contacts = Table(
+    "store_contacts",
+    metadata,
+    Column("store", NormalText, primary_key=True),
+    Column("answered_at_ms", Moment, key="answered_at"),
+    Column("failed_at_ms", Moment, key="failed_at"),
+    Column("failure", NormalText, nullable=False),
 )
 
 policy_texts = Table(

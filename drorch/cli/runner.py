@@ -12,7 +12,8 @@ from drorch.cli.chosen import Pair
 from drorch.cli.failures import explain
 from drorch.cli.output import Output
 from drorch.cli.progress import Silent, observer
-from drorch.errors import DrorchError, SourceUnreachable, StoreUnavailable
+from drorch.errors import DrorchError, SourceUnreachable, StoreError, StoreUnavailable
+from drorch.operations import contacts
 from drorch.operations.at_once import Place
 from drorch.operations.back_up import QUIET_STEPS, BackupReport, Steps
 from drorch.operations.framing import Frame
@@ -25,6 +26,7 @@ from drorch.policy.discovery import server_of
 from drorch.policy.explain import policy_text
 from drorch.policy.model import WITHOUT_BASES, Policy, SourcePromise
 from drorch.policy.order import ranks
+from drorch.repository.opening import Repository
 from drorch.sources.interface import Observer
 from drorch.wiring import Wiring, liveness, this_machine
 
@@ -192,7 +194,7 @@ class Runner:
     def _protector(self, policy: Policy) -> Protector:
         """Return what backs up sources into the stores of ``policy`` that answer, the same one while those stay the same."""
         wiring = self._wiring
-        repository = wiring.repository(policy.stores)
+        repository = self._repository(policy)
         key = (policy.name, *(replica.name for replica in repository.replicas))
         if key not in self._protectors:
             self._protectors[key] = Protector(
@@ -207,6 +209,15 @@ class Runner:
                 random_bytes=wiring.random_bytes,
             )
         return self._protectors[key]
+
+    def _repository(self, policy: Policy) -> Repository:
+        """Open the stores of ``policy``; that none answers is remembered of each."""
+        wiring = self._wiring
+        try:
+            return wiring.repository(policy.stores)
+        except StoreError as error:
+            contacts.note(wiring.catalog(), wiring.clock, answered=(), failed=dict.fromkeys(policy.stores, error))
+            raise
 
     def _leave_out_silent_stores(self, report: BackupReport) -> None:
         with self._lock:

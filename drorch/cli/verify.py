@@ -16,7 +16,7 @@ from drorch.cli.private_keys import key_options, read_recipient
 from drorch.cli.progress import Silent, observer
 from drorch.cli.repositories import Where, repository, store_options
 from drorch.format import names
-from drorch.operations import touched_files, verify
+from drorch.operations import contacts, touched_files, verify
 from drorch.operations.verify import Memory, VerifyRequest
 from drorch.quantities import format_duration, format_size
 from drorch.repository.findings import CheckReport, Finding, Kind, Level
@@ -80,6 +80,8 @@ def _memory(wiring: Wiring, opened: Repository) -> Memory:
     if wiring.settings.file is None:
         return Memory()
     stores = {replica.name for replica in opened.replicas} & wiring.settings.stores.keys()
+    answered = [replica.name for replica in opened.replicas if replica.name in stores]
+    contacts.note(wiring.catalog(), wiring.clock, answered=answered, failed=opened.unusable)
     return Memory.of(wiring.catalog(), stores)
 
 

@@ -10,6 +10,7 @@ from drorch.clock import Clock
 from drorch.errors import DrorchError, StoreMissing, UsageInvalid
 from drorch.format.signing import SigningKey
 from drorch.ids import LaneId, RunId
+from drorch.operations import contacts
 from drorch.repository.copier import CopiedSnapshot, CopyReport, catch_up
 from drorch.repository.lane import Head
 from drorch.repository.opening import Replica, Repository, require_empty
@@ -52,6 +53,12 @@ def run(
     if request.new is not None:
         for name, content in request.help_objects.items():
             request.new.store.put_if_absent(name, content)
+    contacts.note(
+        catalog,
+        clock,
+        answered=[replica.name for replica in repository.replicas],
+        failed=repository.unusable,
+    )
     known_snapshots = {record.snapshot for record in catalog.snapshots()}
     complete = {one.snapshot for one in catalog.copies(store=request.to) if one.state is CopyState.COMPLETE}
     doubtful = [RunId.parse(snapshot) for snapshot in known_snapshots - complete]

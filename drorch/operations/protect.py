@@ -29,7 +29,7 @@ from drorch.clock import Clock
 from drorch.errors import Bug, CatalogError, DrorchError, Interrupted, RunVoided, Terminated
 from drorch.format.keys import HostKey
 from drorch.ids import Digest, RunId
-from drorch.operations import back_up
+from drorch.operations import back_up, contacts
 from drorch.operations.back_up import QUIET_STEPS, BackupReport, Steps
 from drorch.operations.framing import Frame
 from drorch.operations.interruption import Interruption
@@ -357,6 +357,7 @@ class Protector:
             [self._copy(report, name, CopyState.COMPLETE) for name in snapshot.copies]
             + [self._copy(report, name, CopyState.BEHIND) for name in report.dropped],
         )
+        contacts.note(self._catalog, self._clock, answered=snapshot.copies, failed=report.dropped)
         for name in snapshot.copies:
             self._catalog.remember_head(
                 LaneHead(

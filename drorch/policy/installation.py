@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
+from drorch.policy.bandwidth import Bandwidth
 from drorch.policy.locks import LockMode, LockRule
 from drorch.policy.nodes import Section
 from drorch.policy.secret import SecretReference
@@ -57,6 +58,7 @@ class S3Store:
     patience_seconds: int | None
     object_lock: ObjectLock | None
     site: Site | None
+    bandwidth: Bandwidth | None = None
 
     @property
     def address(self) -> str:
@@ -71,6 +73,7 @@ class DirectoryStore:
     name: str
     directory: Path
     site: Site | None
+    bandwidth: Bandwidth | None = None
 
     @property
     def address(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from drorch.policy.bandwidth import Bandwidth, BandwidthInvalid, parse_bandwidth
 from drorch.policy.fields import Field, ListOf, OneOf, ScalarOr, Table
 from drorch.policy.installation import (
     Catalog,
@@ -49,6 +50,7 @@ from drorch.policy.locks import LONGEST_UNACCEPTED, LockMode
 from drorch.policy.nodes import Section
 from drorch.policy.problems import Problems
 
+_OF_ANY_STORE = frozenset({"s3", "directory", "site", "bandwidth"})
 _ROLES = ("backup", "drill", "maintenance")
 
 
@@ -61,7 +63,7 @@ def _check_store(values: Mapping[str, Any], node: Section, problems: Problems) -
         problems.add(node.place, "a store is either `s3: s3://BUCKET/PREFIX` or `directory: PATH`")
     elif _is_given(values["directory"]):
         for key in node.entries:
-            if key not in {"directory", "site", "s3"} and any(field.key == key for field in _STORE_FIELDS):
+            if key not in _OF_ANY_STORE and any(field.key == key for field in _STORE_FIELDS):
                 problems.add(node.keys[key], f"`{key}` belongs to an s3 store; this one is a directory")
     lock = values["object_lock"]
     if (
@@ -79,11 +81,13 @@ def _check_store(values: Mapping[str, Any], node: Section, problems: Problems) -
         problems.add(node.place, "`access_key` and `secret_key` belong together: one of them is missing")
 
 
-def _build_store(s3: tuple[str, str] | None, directory: Path | None, site: Site | None, **rest: Any) -> Store:
+def _build_store(
+    s3: tuple[str, str] | None, directory: Path | None, site: Site | None, bandwidth: Bandwidth | None, **rest: Any
+) -> Store:
     if s3 is None:
         assert directory is not None
-        return DirectoryStore(name="", directory=directory, site=site)
-    return S3Store(name="", bucket=s3[0], prefix=s3[1], site=site, **rest)
+        return DirectoryStore(name="", directory=directory, site=site, bandwidth=bandwidth)
+    return S3Store(name="", bucket=s3[0], prefix=s3[1], site=site, bandwidth=bandwidth, **rest)
 
 
 _URL = Text(
@@ -168,6 +172,16 @@ _STORE_FIELDS = (
         key="object_lock",
         kind=OBJECT_LOCK,
         summary="How long everything that a snapshot needs stays locked; leave out if the bucket has no object lock",
+    ),
+    Field(
+        key="bandwidth",
+        kind=Parsed(
+            parse=parse_bandwidth,
+            errors=(BandwidthInvalid,),
+            meaning='a bandwidth; write `"20 Mbit/s"` or `"20 Mbit/s 07:00-18:00"`',
+            schema_pattern=r"^[0-9.]+\s*[kMG]bit/s",
+        ),
+        summary="How much of the line drorch may take, and when",
     ),
     Field(
         key="site",

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from drorch.clock import Clock
-from drorch.errors import Bug
 from drorch.storage.interface import Bytes, ObjectStat, ObjectStore, PutOutcome
+
+LONGEST_NAP_SECONDS = 30.0  # after it is asked again: a window may have ended
 
 
 class ThrottledStore:
     """``store`` at no more than ``bytes_per_second`` of content on average, both ways and all threads together.
 
-    One object travels at the speed of the line; the next waits until the average is kept.
+    One object travels at the speed of the line; the next waits until the average is kept. ``bytes_per_second`` is asked before each object and
+    while it waits; ``None`` is no limit, and nothing waits any longer for what was sent before.
     """
 
-    def __init__(self, store: ObjectStore, *, bytes_per_second: int, clock: Clock) -> None:
-        if bytes_per_second < 1:
-            raise Bug(f"a bandwidth of {bytes_per_second} bytes per second")
+    def __init__(self, store: ObjectStore, *, bytes_per_second: Callable[[], int | None], clock: Clock) -> None:
         self._store = store
         self._bytes_per_second = bytes_per_second
         self._clock = clock
@@ -85,14 +85,15 @@ class ThrottledStore:
         self._store.close()
 
     def _take_turn(self, size_bytes: int) -> None:
-        wait_seconds = self._reserve(size_bytes)
-        if wait_seconds > 0:
-            self._clock.sleep(wait_seconds)
+        starts_at = self._reserve(size_bytes)
+        while (left := starts_at - self._clock.monotonic_seconds()) > 0 and self._bytes_per_second() is not None:
+            self._clock.sleep(min(left, LONGEST_NAP_SECONDS))
 
     def _reserve(self, size_bytes: int) -> float:
-        """Book the line for ``size_bytes`` and return the seconds until it is free for them."""
+        """Book the line for ``size_bytes`` and return from when on it is free for them."""
+        rate = self._bytes_per_second()
         with self._lock:
             now = self._clock.monotonic_seconds()
-            starts_at = max(now, self._free_at)
-            self._free_at = starts_at + size_bytes / self._bytes_per_second
-        return starts_at - now
+            starts_at = now if rate is None else max(now, self._free_at)
+            self._free_at = now if rate is None else starts_at + size_bytes / rate
+        return starts_at

@@ -16,6 +16,7 @@ from drorch.wiring.keys import Keys
 from drorch.wiring.machine import random_bytes
 
 if TYPE_CHECKING:
+    from drorch.policy.bandwidth import Bandwidth
     from drorch.policy.installation import Store
     from drorch.policy.locks import LockRule
     from drorch.repository.opening import Replica, Repository
@@ -45,7 +46,9 @@ class Stores(Keys):
         if settings is None:
             raise UsageInvalid(f"no store is called {name}", expected=", ".join(self.settings.stores), found=name)
         rule = settings.object_lock.rule if isinstance(settings, S3Store) and settings.object_lock else None
-        return Replica(name=name, store=self._kept(self._store(settings)), lock=rule)
+        return Replica(
+            name=name, store=self._kept(self._throttled(self._store(settings), settings.bandwidth)), lock=rule
+        )
 
     def repository(self, names: Sequence[str] = (), *, trust: bytes | None = None) -> Repository:
         """Open the repository in the stores called ``names`` (all of drorch.yaml when empty) and check its trust root.
@@ -204,6 +207,15 @@ class Stores(Keys):
         return RetryingStore(
             store, clock=self.clock, random_fraction=random_fraction, deadline_seconds=patience_seconds
         )
+
+    def _throttled(self, store: ObjectStore, bandwidth: Bandwidth | None) -> ObjectStore:
+        """Return the store behind its caps; around the retries, so that waiting for the line is no failure."""
+        if bandwidth is None:
+            return store
+        from drorch.storage.throttled import ThrottledStore
+
+        zone = self.settings.time_zone
+        return ThrottledStore(store, bytes_per_second=lambda: bandwidth.at(self.clock.now(), zone), clock=self.clock)
 
     def _kept(self, store: ObjectStore) -> ObjectStore:
         self._open.callback(store.close)

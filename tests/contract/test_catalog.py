@@ -22,6 +22,7 @@ from drorch.catalog.interface import (
     SnapshotRecord,
     SnapshotResult,
     SourceState,
+    StoreContact,
 )
 from drorch.catalog.sql import SqlCatalog
 from drorch.errors import Bug, ChainBroken, NothingDone, SnapshotUnknown, UsageInvalid
@@ -768,3 +769,22 @@ class TestBadTries:
         ran("c", 10, RunState.PARTIAL)
         assert catalog.bad_tries_by_source(operation="backup", ignoring=["nothing-done"]) == {"a": 2, "b": 1}
         assert catalog.bad_tries_by_source(operation="restore") == {}
+
+
+class TestContacts:
+    def test_the_latest_word_of_each_kind_counts(self, catalog: Catalog) -> None:
+        assert catalog.contacts() == ()
+        first = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
+        catalog.note_contact("hanoi", at=first)
+        catalog.note_contact("dalat", at=first + timedelta(days=9), failure="đĩa không có")
+        catalog.note_contact("dalat", at=first)
+        catalog.note_contact("dalat", at=first - timedelta(days=1))  # came late
+        dalat, hanoi = catalog.contacts()
+        assert hanoi == StoreContact(store="hanoi", answered_at=first)
+        assert not hanoi.is_away
+        assert dalat == StoreContact(
+            store="dalat", answered_at=first, failed_at=first + timedelta(days=9), failure="đĩa không có"
+        )
+        assert dalat.is_away
+        catalog.note_contact("dalat", at=first + timedelta(days=10))
+        assert not catalog.contacts()[0].is_away

@@ -89,7 +89,7 @@ class FirstTryFails(HookedStore):
 def wrapped(_request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
     """Every wrapper at once, over a store where nothing works at first."""
     retrying = RetryingStore(FirstTryFails(MemoryStore(CLOCK)), clock=CLOCK, random_fraction=lambda: 0.0)
-    yield RecordingStore(ThrottledStore(retrying, bytes_per_second=10**12, clock=CLOCK))
+    yield RecordingStore(ThrottledStore(retrying, bytes_per_second=lambda: 10**12, clock=CLOCK))
 
 
 STORES = (memory, filesystem, seaweedfs, aws_virtual_style, tiny_server, wrapped)

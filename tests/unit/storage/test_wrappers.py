@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from drorch.errors import Bug, ObjectMissing, StoreDenied
+from drorch.errors import ObjectMissing, StoreDenied
 from drorch.storage.interface import ObjectStore
 from drorch.storage.memory import MemoryStore
 from drorch.storage.read_only import ReadOnlyStore
@@ -78,7 +78,7 @@ def test_recording_counts_deletes_by_their_batches(memory: MemoryStore, names: i
 
 def test_throttling_keeps_the_average_both_ways(memory: MemoryStore) -> None:
     clock = ManualClock()
-    store = ThrottledStore(memory, bytes_per_second=100, clock=clock)
+    store = ThrottledStore(memory, bytes_per_second=lambda: 100, clock=clock)
     for number in range(5):
         store.put_if_absent(f"b/{number}", bytes(200))
     assert clock.slept_seconds == 8  # the first goes at once, the fifth when four have had their time
@@ -96,7 +96,7 @@ def test_throttling_keeps_the_average_both_ways(memory: MemoryStore) -> None:
 
 def test_throttling_saves_nothing_up_while_idle(memory: MemoryStore) -> None:
     clock = ManualClock()
-    store = ThrottledStore(memory, bytes_per_second=100, clock=clock)
+    store = ThrottledStore(memory, bytes_per_second=lambda: 100, clock=clock)
     clock.sleep(1_000)
     store.put_if_absent("b/0", bytes(100))
     store.put_if_absent("b/1", bytes(100))
@@ -105,7 +105,7 @@ def test_throttling_saves_nothing_up_while_idle(memory: MemoryStore) -> None:
 
 def test_threads_share_one_bandwidth(memory: MemoryStore) -> None:
     clock = ManualClock()
-    store = ThrottledStore(memory, bytes_per_second=100, clock=clock)
+    store = ThrottledStore(memory, bytes_per_second=lambda: 100, clock=clock)
     threads = [threading.Thread(target=store.put_if_absent, args=(f"b/{number}", bytes(100))) for number in range(8)]
     for thread in threads:
         thread.start()
@@ -114,9 +114,14 @@ def test_threads_share_one_bandwidth(memory: MemoryStore) -> None:
     assert store._free_at >= 8
 
 
-def test_a_bandwidth_of_nothing_is_a_bug(memory: MemoryStore) -> None:
-    with pytest.raises(Bug):
-        ThrottledStore(memory, bytes_per_second=0, clock=ManualClock())
+def test_who_waits_goes_on_when_the_window_of_the_cap_ends(memory: MemoryStore) -> None:
+    clock = ManualClock()
+    store = ThrottledStore(memory, bytes_per_second=lambda: 100 if clock.slept_seconds < 45 else None, clock=clock)
+    store.put_if_absent("b/0", bytes(100_000))
+    store.put_if_absent("b/1", bytes(100_000))  # by the average it would wait for 1,000 s
+    assert clock.slept_seconds == 60
+    store.put_if_absent("b/2", bytes(100_000))
+    assert clock.slept_seconds == 60
 
 
 @pytest.mark.parametrize("applies_last", [True, False])
