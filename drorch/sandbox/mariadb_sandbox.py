@@ -20,7 +20,7 @@ from drorch.sandbox.unprivileged import ENVIRONMENT
 
 DATABASE = "drill"
 _OPTIONS = (
-    "--event-scheduler=DISABLED",
+    "--event-scheduler=OFF",  # DISABLED would not even keep events
     "--skip-slave-start",
     "--skip-log-bin",
     "--local-infile=OFF",
