@@ -24,7 +24,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "boto3": ("drorch.storage.s3",),
     "botocore": ("drorch.storage.s3",),
     "click": ("drorch.cli",),
-    "cryptography": ("drorch.format",),
+    "cryptography": ("drorch.format", "drorch.evidence"),
     "ctypes": ("drorch.native", "drorch.sources.files.replacement"),
     "pathspec": ("drorch.sources.files.patterns",),
     "PIL": ("drorch.sources.files.opening",),
