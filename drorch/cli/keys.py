@@ -46,15 +46,22 @@ _passphrase_file = click.option(
     epilog="Example: drorch keys generate custodians", short_help="Make a private key and its public half."
 )
 @click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice(["recipient", "operator", "verifier"]),
+    default="recipient",
+    show_default=True,
+    help="A recipient reads backups; an operator or verifier signs drills.",
+)
 @_directory
 @_passphrase_file
 @common_options
-def generate(name: str, directory: Path, passphrase_file: Path | None, invocation: Invocation) -> int:
+def generate(name: str, role: str, directory: Path, passphrase_file: Path | None, invocation: Invocation) -> int:
     """Make the files NAME.key (private, under a passphrase) and NAME.pub."""
-    seed = random_bytes(SEED_BYTES)
-    public = public_of(KeyKind.RECIPIENT, seed, name)
+    seed, kind = random_bytes(SEED_BYTES), KeyKind(role)
+    public = public_of(kind, seed, name)
     text = seal_key_file(
-        kind=KeyKind.RECIPIENT,
+        kind=kind,
         seed=seed,
         label=name,
         passphrase=new_passphrase(passphrase_file),
@@ -66,11 +73,25 @@ def generate(name: str, directory: Path, passphrase_file: Path | None, invocatio
         invocation.output.document("drorch.key/1", {"ok": True, "label": name, "id": str(public.key_id)})
     elif not invocation.output.quiet:
         lines = [f"OK  key {name} {grouped(public.key_id.raw[:8])}"]
-        lines += wrapped(f"  {private}   private: to the safe, never to a host that makes backups", 4)
-        lines += wrapped(f"  {directory / name}.pub   public: bring it to `drorch init --recipient`", 4)
-        lines.append("  several custodians: drorch keys split")
-        invocation.output.lines(lines)
+        told = _told_of_person if kind is not KeyKind.RECIPIENT else _told_of_recipient
+        invocation.output.lines([*lines, *told(private, f"{directory / name}.pub", name, role)])
     return 0
+
+
+def _told_of_recipient(private: Path, public: str, _name: str, _role: str) -> list[str]:
+    return [
+        *wrapped(f"  {private}   private: to the safe, never to a host that makes backups", 4),
+        *wrapped(f"  {public}   public: bring it to `drorch init --recipient`", 4),
+        "  several custodians: drorch keys split",
+    ]
+
+
+def _told_of_person(private: Path, public: str, name: str, role: str) -> list[str]:
+    return [
+        *wrapped(f"  {private}   private: stays with {name}, on a machine of their own", 4),
+        *wrapped(f"  {public}   public: bring it to drorch.yaml and to the auditor:", 4),
+        f"    people: {{{name}: {{name: ..., role: {role}, key: keys/{name}.pub}}}}",
+    ]
 
 
 @command.command(

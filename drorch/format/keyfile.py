@@ -42,6 +42,8 @@ class KeyKind(Enum):
     WRITER = "writer"
     MAINTAINER = "maintainer"
     DRILL_HOST = "drill-host"
+    OPERATOR = "operator"
+    VERIFIER = "verifier"
 
 
 KIND_OF_ROLE: Mapping[Role, KeyKind] = {
