@@ -31,8 +31,6 @@ def _notes(policy: Policy, now: datetime) -> Iterator[str]:
         yield f"{policy.retention.preset} asks for {preset.stores} places; `stores` names {len(policy.stores)}"
     elif policy.security_level >= _LEVEL_OF_TWO_PLACES and len(policy.stores) == 1:
         yield f"level {policy.security_level} asks for copies in more than one place; `stores` names one"
-    if getattr(policy.source, "rows_digest", "") == "sample":
-        yield "`rows_digest: sample` is taken for `always` by this version"
     if _is_open_on_the_way(policy.source):
         yield "`tls: none`: whoever sits between here and the server can read and change everything"
 

@@ -18,7 +18,7 @@ _absolute_path = Text(longest=4_000, exact=True, pattern=r"[/{].*", meaning="an 
 _pattern = Text(longest=1_000, exact=True)
 _argument = Text(longest=4_000, exact=True)
 _tls = Choice(options=("verify-full", "require", "none"))
-_rows_digest = Choice(options=("always", "sample", "never"))
+_rows_digest = Choice(options=("always", "never"))
 
 ENVIRONMENT = Field(
     key="environment",

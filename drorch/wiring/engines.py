@@ -108,6 +108,7 @@ class Engines(Keys):
                 one_file_system=described.one_file_system,
                 immutable=described.immutable,
                 reread_within=described.reread_within,
+                stall_timeout_seconds=self.settings.limits.stall_timeout_seconds,
             ),
             clock=self.clock,
             random_bytes=random_bytes,
@@ -207,9 +208,11 @@ class Engines(Keys):
         return Postgresql(self._postgresql_location(described), options, tools, self.clock, self.temporary())
 
     def _postgresql_location(self, described: PostgresqlSource) -> PostgresqlLocation:
-        from drorch.sources.postgresql.location import PostgresqlLocation
+        from drorch.sources.postgresql.location import VARIABLES, PostgresqlLocation
 
+        ours = self.settings.environment
         return PostgresqlLocation(
+            variables={name: ours[name] for name in VARIABLES if name in ours},
             database=described.database or "",
             host=described.host,
             port=described.port,

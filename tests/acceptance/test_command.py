@@ -245,6 +245,14 @@ def test_the_secret_is_in_the_programs_environment_and_nowhere_else(desk: Desk) 
             assert path.is_dir() or CANARY.encode() not in path.read_bytes(), path
 
 
+def test_a_source_of_a_command_is_closed_when_its_bytes_came_back(desk: Desk) -> None:
+    desk.dumps_by("out.write(b'x' * 5000)")
+    words = ("--reason", "dissolved", "--legal-basis", "12/2026", *desk.installation.custodian.opens)
+    answer = desk.installation.drorch("source", "close", "books", *words)
+    answer.told("books is closed", "was restored whole")
+    assert desk.snapshots() == 1
+
+
 def test_ctrl_c_ends_the_program_that_ignores_the_polite_signal_too(desk: Desk) -> None:
     mark = desk.installation.base / "up"
     desk.dumps_by(

@@ -112,3 +112,14 @@ def test_what_an_account_lacks_is_listed(office: Installation, mariadb: MariadbS
     told = office.drorch("doctor", "hotich", expect=None)
     told.told("the account may not see routines", "GRANT SELECT ON mysql.proc", f"lacks TRIGGER on {database}")
     office.drorch("backup", "hotich", expect=23).told("(source-rights)", "policy grants")
+
+
+def test_a_source_is_closed_when_its_final_snapshot_came_back(office: Installation, mariadb: MariadbServer) -> None:
+    database = mariadb.new_database(
+        "create table t (i int primary key)", "insert into t values (1), (2)", prefix="hotich"
+    )
+    protect(office, mariadb, database, "hotich_reader")
+    words = ("--reason", "dissolved", "--legal-basis", "12/2026", *office.custodian.opens)
+    office.drorch("source", "close", "hotich", *words).told("hotich is closed", "was restored whole")
+    (closed,) = office.drorch("source", "list", "--json").json()["sources"]
+    assert closed["state"] == "closed"

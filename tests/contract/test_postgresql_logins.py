@@ -113,12 +113,22 @@ def test_the_home_directorys_pgpass_and_services(
     assert 'definition of service "land" not found' in error.found
     assert "pg_service.conf" in error.hint
     service = f"[land]\nhost=127.0.0.1\nport={strict.port}\nuser=by_password\nsslmode=disable\n"
+    elsewhere = tmp_path / "services.conf"
+    elsewhere.write_text(service)
+    monkeypatch.setenv("PGSERVICEFILE", str(elsewhere))
+    led = replace(location, variables={"PGSERVICEFILE": str(elsewhere)})
+    (home / ".pgpass").touch(mode=0o600)
+    (home / ".pgpass").write_text("127.0.0.1:*:*:*:" + PASSWORD.replace("\\", "\\\\").replace(":", "\\:") + "\n")
+    there_and_back(strict, led, private)
+    monkeypatch.delenv("PGSERVICEFILE")
+    (home / ".pgpass").unlink()
     (home / ".pg_service.conf").write_text(service)
     error = refused(strict, location, private)
     assert isinstance(error, errors.SourceLoginFailed)
     assert "pgpass" in error.hint
     (home / ".pgpass").touch(mode=0o600)
     (home / ".pgpass").write_text("127.0.0.1:*:*:*:" + PASSWORD.replace("\\", "\\\\").replace(":", "\\:") + "\n")
+    strict.run(f"drop database {land}_back")
     there_and_back(strict, location, private)
     with strict.source(location, private).capture() as capture:  # the policy's verify-full counts, not the file's word
         assert capture.facts["encrypted_connection"] is True

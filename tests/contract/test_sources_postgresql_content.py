@@ -382,3 +382,16 @@ def test_both_readers_of_copy_rows_give_the_same_bytes(
     in_python = take(pg, name, private)
     assert in_c.blobs == in_python.blobs
     assert len(in_c.blobs["table/public.odd"]) > 4_000_000
+
+
+def test_moments_in_definitions_are_in_utc_whatever_the_database_says(pg: Server, private: Path) -> None:
+    name = pg.new_database(
+        "create table log (at timestamptz) partition by range (at);"
+        "create table log_1 partition of log for values from ('2026-01-01 07:00+07') to ('2027-01-01 07:00+07');"
+    )
+    pg.run(f"alter database {name} set timezone = 'Asia/Ho_Chi_Minh'")
+    with pg.source(pg.location(name), private).capture() as capture:
+        content = read_capture(capture)
+    schema = b"".join(blob for stream, blob in content.blobs.items() if stream.startswith("schema"))
+    assert b"2026-01-01 00:00:00+00" in schema
+    assert b"+07" not in schema

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from drorch.clock import Clock, to_milliseconds
-from drorch.errors import Bug, Interrupted, SourceUnsupported
+from drorch.errors import Bug, SourceUnsupported
 from drorch.sources.files.attributes import is_sparse
 from drorch.sources.files.findings import Findings
+from drorch.sources.files.guard import StallGuard
 from drorch.sources.files.lines import CONTENT_PREFIX, LISTING, Heading, Kind, Line, Place, encode_heading, encode_line
 from drorch.sources.files.memory import Memory
 from drorch.sources.files.names import bytes_of, shown, text_of
@@ -54,14 +54,15 @@ class FilesCapture:
         temporary: Path,
         clock: Clock,
         token: str,
+        stall_timeout_seconds: float,
     ) -> None:
         self._scope = scope
         self._memory = memory
         self._clock = clock
-        self._stopped = threading.Event()
+        self._guard = StallGuard(stall_timeout_seconds)
         self._findings = Findings()
         self._directories = Directories(scope.base)
-        self._reader = FileReader(self._directories, self._check)
+        self._reader = FileReader(self._directories, self._guard.beat)
         self._spool, self._results = Spool(temporary), Spool(temporary)
         self._survey = Survey(
             walk=Walk(
@@ -69,7 +70,7 @@ class FilesCapture:
                 roots=scope.roots,
                 exclude=Patterns(scope.exclude),
                 one_file_system=scope.one_file_system,
-                check=self._check,
+                check=self._guard.beat,
             ),
             memory=memory,
             reader=self._reader,
@@ -126,7 +127,7 @@ class FilesCapture:
     def streams(self) -> Sequence[StreamSpec]:
         """See ``Capture``; the walk is made here."""
         if self._streams is None:
-            self._survey.run()
+            self._guard.call(self._survey.run)
             carried = [_content(name, is_carried=True) for name in self._survey.carried]
             fresh = [_content(one.name, one.estimated_bytes) for one in self._survey.contents]
             listing = StreamSpec(
@@ -142,9 +143,9 @@ class FilesCapture:
     def open(self, stream: StreamSpec) -> AbstractContextManager[Iterator[Bytes]]:
         """See ``Capture``."""
         if stream.name == LISTING:
-            return _closing(self._listing())
+            return self._guarded(self._listing())
         wanted = stream.name.removeprefix(CONTENT_PREFIX)
-        return _closing(self._content(next(one for one in self._survey.contents if one.name == wanted)))
+        return self._guarded(self._content(next(one for one in self._survey.contents if one.name == wanted)))
 
     def closing_facts(self) -> Mapping[str, Json]:
         """See ``Capture``."""
@@ -159,19 +160,25 @@ class FilesCapture:
 
     def abort(self) -> None:
         """See ``Capture``."""
-        self._stopped.set()
+        self._guard.stop()
 
     def close(self) -> None:
-        """Let go of everything."""
-        self._directories.close()
+        """Let go of everything, but of what a call that does not come back still uses."""
+        self._guard.close()
         self._spool.close()
         self._results.close()
+        if not self._guard.is_left_behind:
+            self._directories.close()
 
-    def _check(self) -> None:
-        if self._stopped.is_set():
-            raise Interrupted("the capture was stopped")
+    @contextmanager
+    def _guarded(self, pieces: Generator[Bytes, None, None]) -> Iterator[Iterator[Bytes]]:
+        try:
+            yield self._guard.pieces(pieces)
+        finally:
+            if not self._guard.is_left_behind:
+                self._guard.call(pieces.close)
 
-    def _content(self, content: Content) -> Iterator[Bytes]:
+    def _content(self, content: Content) -> Generator[Bytes, None, None]:
         """Yield the bytes of one content stream; what became of each of its files goes to the results."""
         offset, left = 0, content.files
         self._results_at[content.name] = self._results.size_bytes
@@ -234,7 +241,7 @@ class FilesCapture:
             is_sparse=is_sparse(reading.status),
         )
 
-    def _listing(self) -> Iterator[Bytes]:
+    def _listing(self) -> Generator[Bytes, None, None]:
         """Yield the listing, and keep the memory when it has been taken."""
         missing = [one.name for one in self._survey.contents if one.name not in self._sizes]
         if missing:
@@ -242,7 +249,7 @@ class FilesCapture:
         waiting = bytearray(encode_heading(Heading(base=self._scope.base, paths=self._scope.roots)))
         results = self._results_in_order()
         for raw in self._spool.lines():
-            self._check()
+            self._guard.beat()
             waiting += self._finished(raw, results)
             if len(waiting) >= LISTING_PIECE_BYTES:
                 yield waiting
@@ -286,13 +293,3 @@ def _content(name: str, estimated_bytes: int = 0, *, is_carried: bool = False) -
         is_lasting=True,
         is_carried=is_carried,
     )
-
-
-@contextmanager
-def _closing(pieces: Iterator[Bytes]) -> Iterator[Iterator[Bytes]]:
-    try:
-        yield pieces
-    finally:
-        close = getattr(pieces, "close", None)
-        if close is not None:
-            close()

@@ -40,6 +40,7 @@ class FilesChoices:
     immutable: bool = False
     reread_within: int = 30
     content_bytes: int = CONTENT_BYTES
+    stall_timeout_seconds: float = 900
 
 
 class FilesSource:
@@ -119,6 +120,7 @@ class FilesSource:
                     temporary=self._temporary(),
                     clock=self._clock,
                     token=self._random_bytes(4).hex(),
+                    stall_timeout_seconds=self._choices.stall_timeout_seconds,
                 )
             except OSError as error:
                 raise _failure(scope.base, error) from error

@@ -61,6 +61,10 @@ class DumpedSchema:
     count: int = 0
 
 
+# In definitions, too, a moment is text in the session's time zone: the bounds of partitions, defaults, constraints.
+_OPTIONS = "-c standard_conforming_strings=on -c quote_all_identifiers=off -c lc_monetary=C -c timezone=UTC"
+
+
 @contextlib.contextmanager
 def pg_dump(
     program: Path,
@@ -77,7 +81,7 @@ def pg_dump(
 ) -> Iterator[Child]:
     """Run ``pg_dump --schema-only`` of the snapshot; the password travels in a file of a 0700 directory."""
     keywords = location.keywords(application=application, connect_timeout_seconds=connect_timeout_seconds)
-    keywords["options"] = "-c standard_conforming_strings=on -c quote_all_identifiers=off -c lc_monetary=C"
+    keywords["options"] = _OPTIONS
     with _password_file(location, temporary) as password_file:
         if password_file is not None:
             keywords["passfile"] = str(password_file)
@@ -92,7 +96,7 @@ def pg_dump(
             f"--lock-wait-timeout={lock_timeout_seconds * 1_000}",
             f"--dbname={connection_string(keywords)}",
         ]
-        with running(arguments, environment=_environment(), stall_seconds=stall_timeout_seconds) as child:
+        with running(arguments, environment=_environment(location), stall_seconds=stall_timeout_seconds) as child:
             lifeline.hold(child, child.kill)
             try:
                 yield child
@@ -100,9 +104,9 @@ def pg_dump(
                 lifeline.release(child)
 
 
-def _environment() -> Mapping[str, str]:
-    """Return all that pg_dump is given: messages in English, no PG* variable of ours."""
-    environment = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
+def _environment(location: PostgresqlLocation) -> Mapping[str, str]:
+    """Return all that pg_dump is given: messages in English, and what leads our own sessions to the server."""
+    environment = {**location.variables, "LC_ALL": "C", "PATH": "/usr/bin:/bin"}
     with contextlib.suppress(RuntimeError):
         environment["HOME"] = str(Path("~").expanduser())  # ~/.pgpass, ~/.postgresql and service files
     return environment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -15,6 +15,12 @@ from drorch.errors import UsageInvalid
 TLS_MODES = {"verify-full": "verify-full", "require": "require", "none": "disable"}
 _SSL_MODES = {value: key for key, value in TLS_MODES.items()}
 _SYSTEM_AUTHORITIES = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pki/tls/certs/ca-bundle.crt"))
+# What libpq takes from the environment to find a server and log in. No PGPASSWORD: a secret is in no child's environment.
+VARIABLES = (
+    *("PGHOST", "PGHOSTADDR", "PGPORT", "PGUSER", "PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGPASSFILE"),
+    *("PGSSLMODE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY", "PGSSLCRL", "PGGSSENCMODE", "PGKRBSRVNAME"),
+    *("KRB5CCNAME", "KRB5_CONFIG", "KRB5_CLIENT_KTNAME"),
+)
 _KEEPALIVES = {"keepalives": "1", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "6"}
 
 
@@ -37,6 +43,9 @@ class PostgresqlLocation:
     tls_key: Path | None = None
     service: str | None = None
     password_file: Path | None = None
+    variables: Mapping[str, str] = field(
+        default_factory=dict, repr=False
+    )  # those of ``VARIABLES``: a child sees no others
 
     @property
     def is_local(self) -> bool:
