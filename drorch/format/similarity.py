@@ -12,8 +12,10 @@ from xxhash import xxh3_64_intdigest
 
 from drorch.format.fields import Bytes
 
-SKETCH_FEATURES = 8
-LEAST_SHARED = 3  # of the eight: fewer, and a delta costs the time and saves nothing
+SKETCH_FEATURES = 16
+LEAST_SHARED = (
+    2  # measured (docs/adr/0030): with more, chunks of tables and files that were updated here and there are missed
+)
 LEAST_PLAIN_BYTES = 32 * 2**10  # below that a sketch has too few pieces to say anything
 _PIECE_MIN, _PIECE_AVERAGE, _PIECE_MAX = 2**10, 4 * 2**10, 32 * 2**10
 _SIGNED = 2**63

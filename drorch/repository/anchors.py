@@ -132,9 +132,11 @@ class Anchors:
                 "insert or replace into anchor values (?, ?, ?, ?, ?, ?, 0, 0, 0)",
                 (identity, base, anchor.level, anchor.plain_length, anchor.stored, cached_bytes),
             )
-            for value in sketch:
-                connection.execute("insert or replace into feature values (?, ?, ?)", (value, born, identity))
-                connection.execute(_FORGET_OLD_POSTINGS, (value, value, POSTINGS_KEPT))
+            features = tuple(sketch)
+            connection.executemany(
+                "insert or replace into feature values (?, ?, ?)", [(value, born, identity) for value in features]
+            )
+            connection.executemany(_FORGET_OLD_POSTINGS, [(value, value, POSTINGS_KEPT) for value in features])
             connection.execute("insert or ignore into touched values (?)", (identity,))
 
     def spend(self, identity: ChunkId, stored_bytes: int) -> None:
