@@ -116,7 +116,7 @@ def basebackup_tar(size: int) -> tuple[bytes, bytes]:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
         Path(directory).chmod(0o711)
         with throw_away_postgresql(Path(directory)) as server:
-            program = server.programs / "pg_basebackup"
+            program = str(server.programs / "pg_basebackup")
             host = ["-h", str(server.directory), "-p", str(server.port), "-U", "postgres"]
 
             def copy() -> bytes:
