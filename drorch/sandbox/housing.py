@@ -22,6 +22,7 @@ from drorch.sandbox.unprivileged import give_away
 PREFIX = "drorch-sb-"
 _UNFINISHED = "drorch-new-"
 _MARKER = "owner.json"
+NOTE = "scratch.json"
 IsAlive: TypeAlias = Callable[[int, str], bool]
 
 
@@ -72,8 +73,16 @@ def make_house(parent: Path, owner: Owner, *, is_given_away: bool) -> House:
 
 
 def remove_leftovers(parent: Path, is_alive: IsAlive) -> tuple[WipeProof, ...]:
-    """Wipe every sandbox below ``parent`` whose owner is gone; those of others, and of living owners, stay."""
-    return tuple(_wiped(directory, WipeProof()) for directory in _of_the_dead(parent, is_alive))
+    """Wipe every sandbox below ``parent`` whose owner is gone; those of others, and of living owners, stay.
+
+    One that left something on a scratch server waits for who uses that server again.
+    """
+    return tuple(house.wipe() for house in dead_houses(parent, is_alive) if not (house.directory / NOTE).exists())
+
+
+def dead_houses(parent: Path, is_alive: IsAlive) -> tuple[House, ...]:
+    """Return the sandboxes below ``parent`` whose owner is gone; those with a ``NOTE`` left something on a server."""
+    return tuple(House(directory) for directory in _of_the_dead(parent, is_alive))
 
 
 def _of_the_dead(parent: Path, is_alive: IsAlive) -> Iterator[Path]:

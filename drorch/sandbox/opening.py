@@ -6,33 +6,22 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from drorch.clock import Clock
 from drorch.errors import SourceUnsupported
-from drorch.sandbox.housing import IsAlive, Owner, make_house, remove_leftovers
+from drorch.sandbox.ground import Ground
+from drorch.sandbox.housing import House, make_house, remove_leftovers
 from drorch.sandbox.interface import Sandbox, SandboxLimits, SandboxNeeds
 from drorch.sandbox.local_places import local_place
 from drorch.sandbox.mariadb_sandbox import mariadb_sandbox
 from drorch.sandbox.postgresql_sandbox import postgresql_sandbox
+from drorch.sandbox.scratch_server import ScratchLogin, scratch_server
 
 OPEN_TO_ALL = Path("/var/tmp")  # noqa: S108 - a directory of our own is made there
 LONGEST_SOCKET_BYTES = 107  # of the address of a Unix socket
 _SOCKET = "/drorch-sb-xxxxxxxx/s/.s.PGSQL.5432"
 _SERVERS = ("postgresql", "mariadb")
 _OTHERS = ("sqlite", "files", "command", "file")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """Where sandboxes may lie and who makes them. ``postgresql`` is the folder that `tools:` names, if it names one."""
-
-    temporary: Path
-    owner: Owner
-    is_alive: IsAlive
-    clock: Clock
-    postgresql: Path | None = None
 
 
 @contextmanager
@@ -58,6 +47,23 @@ def open_sandbox(ground: Ground, needs: SandboxNeeds, limits: SandboxLimits) -> 
         return
     with postgresql_sandbox(house, needs, limits, ground.clock, named=ground.postgresql) as postgresql:
         yield postgresql
+
+
+@contextmanager
+def open_scratch_server(ground: Ground, login: ScratchLogin, limits: SandboxLimits) -> Iterator[Sandbox]:
+    """Yield a database of our own on a server that drorch.yaml names, dropped at the end."""
+    house = make_house(ground.temporary, ground.owner, is_given_away=False)
+    try:
+        with scratch_server(house, login, limits, ground) as sandbox:
+            yield sandbox
+    finally:
+        _forget(house)
+
+
+def _forget(house: House) -> None:
+    """Delete the directory of a sandbox that never began; one with a proof is as it should be."""
+    if house.proof is None:
+        house.wipe()
 
 
 def place_of_servers(temporary: Path) -> Path:

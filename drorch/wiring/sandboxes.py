@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -17,9 +18,14 @@ if TYPE_CHECKING:
     from drorch.operations.drills.place import DrillPlace
     from drorch.operations.drills.scenarios.cold_start import StoreBelongings
     from drorch.policy.model import SourcePromise
-    from drorch.sandbox.interface import RunsAfresh, SandboxLimits
-    from drorch.sandbox.opening import Ground
+    from drorch.sandbox.ground import Ground
+    from drorch.sandbox.interface import RunsAfresh, Sandbox, SandboxLimits, SandboxNeeds
+    from drorch.sandbox.scratch_server import ScratchLogin
     from drorch.sources.interface import Json, Source
+
+
+AUTO = "auto"
+_ASKING_SECONDS = 60
 
 
 class Sandboxes(Targets):
@@ -27,20 +33,25 @@ class Sandboxes(Targets):
 
     @contextmanager
     def sandbox(
-        self, facts: Mapping[str, Json], limits: SandboxLimits, promise: SourcePromise | None = None
+        self,
+        facts: Mapping[str, Json],
+        limits: SandboxLimits,
+        promise: SourcePromise | None = None,
+        *,
+        named: str = AUTO,
     ) -> Iterator[DrillPlace]:
         """Open a throw-away place for the snapshot with these facts, wiped at the end; nothing of production is used.
 
+        ``named`` is ``auto`` or the name of a scratch server in `sandboxes:`.
         ``promise`` says by which command a command's source is restored; without one its bytes go into a file. Raises
         ``SourceUnsupported`` where nothing fits, ``TargetUnreachable`` when a server does not start.
         """
         from drorch.operations.drills.place import DrillPlace, needs_of
-        from drorch.sandbox.opening import open_sandbox
 
         needs = needs_of(facts)
         if needs.engine == "command" and promise is None:
             needs = replace(needs, engine="file")
-        with open_sandbox(self._ground(), needs, limits) as sandbox:
+        with self._opened(needs, limits, named) as sandbox:
             if needs.engine == "command" and promise is not None:
                 target = self.command_target(sandbox.url, promise)
             else:
@@ -81,9 +92,76 @@ class Sandboxes(Targets):
             variables={name: value for name, value in found.items() if value},
         )
 
+    def _opened(self, needs: SandboxNeeds, limits: SandboxLimits, named: str) -> AbstractContextManager[Sandbox]:
+        from drorch.sandbox.opening import open_sandbox, open_scratch_server
+
+        if named == AUTO:
+            return open_sandbox(self._ground(), needs, limits)
+        return open_scratch_server(self._ground(), self._scratch_login(named, needs.engine), limits)
+
+    def _scratch_login(self, name: str, engine: str) -> ScratchLogin:
+        """Return how to use a scratch server; raise ``UsageInvalid`` for a name or an engine that drorch.yaml does not give it."""
+        from drorch.sandbox.scratch_server import ScratchLogin, server_url
+        from drorch.sandbox.scratch_words import MARIADB, POSTGRESQL
+
+        found = self.settings.sandboxes.get(name)
+        if found is None or found.engine != engine:
+            raise UsageInvalid(
+                f"`sandboxes:` has no server {name} for {engine}",
+                expected=", ".join(one.name for one in self.settings.sandboxes.values() if one.engine == engine)
+                or "one of that engine, or `sandbox: auto`",
+                found="none" if found is None else found.engine,
+            )
+        password = self._password(found.password)
+
+        def url_of(database: str) -> str:
+            return server_url(found.engine, found.user, found.host, found.port, database)
+
+        ask = self._ask_postgresql if engine == "postgresql" else self._ask_mariadb
+        return ScratchLogin(
+            name=name,
+            product="PostgreSQL" if engine == "postgresql" else "MariaDB",
+            words=POSTGRESQL if engine == "postgresql" else MARIADB,
+            ask=partial(ask, url_of("postgres" if engine == "postgresql" else ""), password),
+            url_of=url_of,
+            password=password,
+        )
+
+    def _ask_postgresql(self, url: str, password: Callable[[], str] | None, sql: str, /) -> list[list[str]]:
+        from drorch.sources.postgresql.border import mapped_target
+        from drorch.sources.postgresql.location import parse_location
+        from drorch.sources.postgresql.session import Lifeline, connect
+
+        with mapped_target("asking the scratch server"):
+            session = connect(
+                parse_location(url, password=password),
+                application="drorch",
+                connect_timeout_seconds=self.settings.limits.connect_timeout_seconds,
+                clock=self.clock,
+                lifeline=Lifeline(),
+            )
+            with closing(session):
+                return [[value or "" for value in row] for row in session.run(sql)]
+
+    def _ask_mariadb(self, url: str, password: Callable[[], str] | None, sql: str, /) -> list[list[str]]:
+        from drorch.sources.mariadb.failures import mapped_target
+        from drorch.sources.mariadb.location import parse_location
+        from drorch.sources.mariadb.options import reading_settings
+        from drorch.sources.mariadb.session import connect
+
+        with mapped_target("asking the scratch server"):
+            session = connect(
+                parse_location(url, password=password),
+                settings=reading_settings(_ASKING_SECONDS),
+                connect_timeout_seconds=self.settings.limits.connect_timeout_seconds,
+                stall_timeout_seconds=_ASKING_SECONDS,
+            )
+            with closing(session):
+                return session.texts(sql)
+
     def _ground(self) -> Ground:
+        from drorch.sandbox.ground import Ground
         from drorch.sandbox.housing import Owner
-        from drorch.sandbox.opening import Ground
 
         us = this_machine()
         return Ground(

@@ -1,0 +1,49 @@
+"""What a scratch server is asked and told, in the words of its engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_END_SESSIONS = (
+    "select pg_catalog.pg_terminate_backend(pid)::text from pg_catalog.pg_stat_activity "
+    "where datname = '{name}' and pid <> pg_catalog.pg_backend_pid()"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The questions yield one column of names; ``drop_role`` is told a name as ``roles`` yields it."""
+
+    databases: str
+    roles: str
+    quote: str
+
+    def drop_database(self, name: str) -> str:
+        """Return the statement that drops a database."""
+        return f"drop database if exists {self._quoted(name)}"
+
+    def end_sessions(self, name: str) -> str:
+        """Return the statement that ends the sessions in a database; empty where none is needed."""
+        if self.quote == "`":
+            return ""
+        literal = name.replace("'", "''")
+        return _END_SESSIONS.replace("{name}", literal)
+
+    def drop_role(self, name: str) -> str:
+        """Return the statement that drops a role, or an account."""
+        if self.quote == "`":  # the name comes quoted, as an account or as a role
+            return f"drop {name}"
+        return f"drop role if exists {self._quoted(name)}"
+
+    def _quoted(self, name: str) -> str:
+        return f"{self.quote}{name.replace(self.quote, 2 * self.quote)}{self.quote}"
+
+
+POSTGRESQL = Words(
+    databases="select datname from pg_catalog.pg_database", roles="select rolname from pg_catalog.pg_roles", quote='"'
+)
+MARIADB = Words(
+    databases="select schema_name from information_schema.schemata",
+    roles="select if(is_role = 'Y', concat('role ', quote(user)), concat('user ', quote(user), '@', quote(host))) from mysql.user",
+    quote="`",
+)
