@@ -27,19 +27,18 @@ SHIPPED = Revisions(head=HEAD, folder=Path(__file__).parent / "migrations")
 
 def revision_of(connection: Connection, address: str) -> str | None:
     """Return the catalog's revision, ``None`` when the database is empty; raise ``CatalogError`` if it is another's."""
-    inspector = inspect(connection)
-    if inspector.has_table(VERSION_TABLE):
+    tables = inspect(connection).get_table_names()  # asked once: another process may be making them
+    if VERSION_TABLE in tables:
         found: list[str] = list(connection.scalars(select(version.c.version_num)))
         if len(found) == 1 and found[0].isdigit():
             return found[0]
         raise CatalogError(f"no revision that can be read in {address}", found=", ".join(found)[:80])
-    others = inspector.get_table_names()
-    if not others:
+    if not tables:
         return None
     raise CatalogError(
         f"the database is not a catalog: {address}",
         expected="an empty database, or one that drorch made",
-        found=f"tables {', '.join(sorted(others))[:80]}",
+        found=f"tables {', '.join(sorted(tables))[:80]}",
         hint="give drorch a file or database of its own (`catalog:` in drorch.yaml)",
     )
 
