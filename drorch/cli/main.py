@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pin": ("pin", "Keep a snapshot, whatever the policy says."),
     "hold": ("hold", "Keep a snapshot for a court or an audit."),
     "evidence": ("evidence", "Check and hand over what drills proved."),
+    "courier": ("courier", "Carry snapshots on a disk to where no line goes."),
     "lock": ("lock", "Extend the locks of what must stay."),
     "store": ("store", "Try a store, and print the policies of its bucket."),
     "keys": ("keys", "Make and share out recipient keys."),

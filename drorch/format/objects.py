@@ -31,6 +31,7 @@ class ObjectType(IntEnum):
     RETIRE_LIST = 9
     DAMAGE_LIST = 10
     LEDGER_SEGMENT = 11
+    COURIER_LIST = 12
 
     @property
     def title(self) -> str:

@@ -52,7 +52,13 @@ _TYPES_OF_ROLE: Mapping[Role, frozenset[ObjectType]] = {
         }
     ),
     Role.MAINTAINER: frozenset(
-        {ObjectType.KEY_BUNDLE, ObjectType.RETIRE_LIST, ObjectType.DAMAGE_LIST, ObjectType.LEDGER_SEGMENT}
+        {
+            ObjectType.KEY_BUNDLE,
+            ObjectType.RETIRE_LIST,
+            ObjectType.DAMAGE_LIST,
+            ObjectType.LEDGER_SEGMENT,
+            ObjectType.COURIER_LIST,
+        }
     ),
     Role.DRILL_HOST: frozenset({ObjectType.LEDGER_SEGMENT}),
 }

@@ -1,0 +1,1 @@
+"""Snapshots on removable media, for stores that no line connects."""
