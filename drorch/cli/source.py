@@ -13,7 +13,6 @@ from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, local_time, printable, table, utc_time, wrapped
 from drorch.cli.private_keys import key_options, read_recipient
 from drorch.cli.progress import Silent
-from drorch.cli.proving_ground import proving_ground
 from drorch.cli.runner import Runner
 from drorch.errors import CaptureFailed, NothingDone, UsageInvalid
 from drorch.operations.back_up import BackupReport
@@ -24,7 +23,9 @@ from drorch.operations.seen import known_promises, known_sources
 from drorch.operations.source_life import Change, SourceLife, Subject, unknown
 from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.model import Policy, SourcePromise
+from drorch.sandbox.interface import SandboxLimits
 from drorch.settings import Settings, load_policies
+from drorch.sources.interface import Json
 from drorch.wiring import Wiring, machine_id
 
 _MOST_ROWS = 40
@@ -169,12 +170,12 @@ def close(
         policy, promise = _one_promise(loaded, catalog, source)
         maintainer = wiring.maintenance_key()
         recipient = read_recipient(key_path, passphrase_file)
-        with proving_ground(
-            wiring, promise
-        ) as target:  # first: what cannot be proven is refused before anything is stored
+        engine: dict[str, Json] = {"engine": promise.source.engine}
+        # first: what cannot be proven is refused before anything is stored
+        with wiring.sandbox(engine, SandboxLimits()) as place:
             report = _final_snapshot(wiring, policy, promise, invocation.output)
             repository, run = wiring.repository(policy.stores), report.snapshot.run
-            proof = prove(repository, run, recipient, target, observer=Silent(), clock=wiring.clock)
+            proof = prove(repository, run, recipient, place.target, observer=Silent(), clock=wiring.clock)
         held = hold(
             repository,
             report.snapshot.lane,
