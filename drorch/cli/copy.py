@@ -112,6 +112,12 @@ def _lines(target: str, report: CopyReport, *, repair: bool) -> Iterator[str]:
         yield from wrapped(f"  FAIL  {what}: {problem.error.message}", 8)
         if problem.error.hint:
             yield from wrapped(f"        {problem.error.hint}", 8)
+    for link in report.swept:
+        text = (
+            f"{link.manifest.run.short} of {link.manifest.source} stays in the other stores: a prune of {target}"
+            " took packs that it needs; the next backup stores them there anew"
+        )
+        yield from wrapped(f"  note  {text}", 8)
     for link in report.voided:
         text = (
             f"{link.manifest.run.short} of {link.manifest.source} stays in the other stores: {target} counts it as void"
@@ -132,6 +138,7 @@ def _document(target: str, report: CopyReport) -> dict[str, object]:
             for one in report.snapshots
         ],
         "voided": [str(link.manifest.run) for link in report.voided],
+        "swept": [str(link.manifest.run) for link in report.swept],
         "objects": report.objects,
         "bytes": report.bytes,
         "problems": [

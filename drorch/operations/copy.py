@@ -75,6 +75,17 @@ def run(
     for copied in report.snapshots:
         if str(copied.link.manifest.run) in known_snapshots:  # another host's are for its own catalog
             _record(catalog, request.to, copied, clock)
+    for link in report.swept:
+        if str(link.manifest.run) in known_snapshots:
+            catalog.record_copy(
+                CopyRecord(
+                    snapshot=str(link.manifest.run),
+                    store=request.to,
+                    state=CopyState.ABSENT,
+                    stored_at=None,
+                    size_bytes=0,
+                )
+            )
     for lane, head in report.heads.items():
         _remember(catalog, request.to, lane, head)
     return report

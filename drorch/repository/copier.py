@@ -5,6 +5,9 @@ overwritten, and a snapshot's commit comes last. So it can be killed anywhere an
 whose objects are still on the way. Index segments alone are taken unseen: only the writer's secret opens them, and it does not rely on
 them. Retire and damage lists are not copied: they speak of one store.
 
+Of a snapshot that needs packs which a sweep of the target retires, because it was made while the target was away, the same is copied: with that key the target says that it is
+given up there, and the lane goes on behind it; without the key the lane ends before it.
+
 Of a snapshot that was given up in every source its place in the chain is copied, and that it was given up: a retire list that is signed
 by the maintainer's key, if that is at hand.
 
@@ -70,7 +73,10 @@ class CopiedSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyReport:
-    """What a copy did. ``voided`` are snapshots that the store had declared void while it was behind: they stay in the others."""
+    """What a copy did. ``voided`` are snapshots that the store had declared void while it was behind: they stay in the others.
+
+    So do those that are ``swept``: a sweep of the store took what they need.
+    """
 
     snapshots: tuple[CopiedSnapshot, ...]
     voided: tuple[ChainLink, ...]
@@ -78,6 +84,7 @@ class CopyReport:
     objects: int
     bytes: int
     problems: tuple[CopyProblem, ...]
+    swept: tuple[ChainLink, ...] = ()
 
 
 @dataclass(slots=True)
@@ -86,6 +93,7 @@ class _Done:
 
     snapshots: list[CopiedSnapshot] = field(default_factory=list)
     voided: list[ChainLink] = field(default_factory=list)
+    swept: list[ChainLink] = field(default_factory=list)
     heads: dict[LaneId, Head] = field(default_factory=dict)
     problems: list[CopyProblem] = field(default_factory=list)
 
@@ -124,6 +132,7 @@ def catch_up(
     return CopyReport(
         snapshots=tuple(done.snapshots),
         voided=tuple(done.voided),
+        swept=tuple(done.swept),
         heads=done.heads,
         objects=carrier.objects,
         bytes=carrier.bytes,
@@ -160,6 +169,8 @@ class _Lane:
         self._lost: set[str] = set()
         self._looked_at: set[str] = set()
         self._outrun: set[int] = set()
+        self._own: set[RunId] = set()
+        self._retired_packs: Mapping[RunId, bytes] = {}
 
     def copy(self) -> None:
         """Copy what the target lacks, in the order of the chain."""
@@ -170,10 +181,11 @@ class _Lane:
         self._require_same_history(known, there.links, self._carrier.target.name)
         self._outrun = {other.sequence for one, other in zip(known, there.links, strict=False) if _outran(one, other)}
         self._retired_here = known_retired(self._carrier.target.store, self._trust, self._lane)
+        self._own = {link.manifest.run for link in there.links if link.state is LinkState.COMMITTED}
         pending = list(self._pending(known, there.links))
         if pending:
             self._look()
-            self._retire(pending, there.links)
+            self._retire(pending)
         head = there.links[-1] if there.links else None
         for link in pending:
             self._copy_link(link)
@@ -218,15 +230,14 @@ class _Lane:
     def _is_doubtful(self, link: ChainLink) -> bool:
         return (self._repair or link.manifest.run in self._doubtful) and link.manifest.run not in self._retired_here
 
-    def _retire(self, pending: Sequence[ChainLink], there: Sequence[ChainLink]) -> None:
+    def _retire(self, pending: Sequence[ChainLink]) -> None:
         """Say in the target, before they are there, which snapshots are given up wherever they come from.
 
         What is committed there already is the target's own to keep: it may be the last that has it whole.
         """
         given_up = [set(known_retired(one.store, self._trust, self._lane)) for one in self._carrier.sources]
         self._retired = set.intersection(*given_up)
-        own = {link.manifest.run for link in there if link.state is LinkState.COMMITTED}
-        comes = {link.manifest.run for link in pending if link.state is LinkState.COMMITTED} - own
+        comes = {link.manifest.run for link in pending if link.state is LinkState.COMMITTED} - self._own
         unsaid = (comes & set(self._retired)).difference(self._retired_here)
         if unsaid and self._give_up is not None:
             self._give_up(self._lane, given_up=unsaid)
@@ -234,6 +245,7 @@ class _Lane:
     def _look(self) -> None:
         """List what the target has of the lane's packs, and which segments and retired packs the sources have."""
         self._present = {stat.name for stat in self._carrier.target.store.list_objects(names.packs_prefix(self._lane))}
+        self._retired_packs = retired(self._carrier.target.store, self._trust, self._lane)
         for source in self._carrier.sources:
             for stat in source.store.list_objects(names.index_prefix(self._lane)):
                 if names.is_index_segment(stat.name):
@@ -246,15 +258,15 @@ class _Lane:
 
     def _copy_link(self, link: ChainLink) -> None:
         """Put run records, packs, pack lists, index segments, the manifest, and last the commit."""
-        is_retired = link.manifest.run in self._retired
+        is_retired = link.manifest.run in self._retired or self._is_swept(link, self._retired_packs)
         is_whole = link.state is not LinkState.COMMITTED or self._copy_content(link, with_packs=not is_retired)
         carrier, sequence = self._carrier, link.sequence
         commit_name = names.commit(self._lane, sequence)
         commit = carrier.read(commit_name, lambda raw: self._commit(raw, link))
         name = names.manifest(self._lane, sequence)
         carrier.put(names.alternate(name, 1) if sequence in self._outrun else name, self._manifest(link, commit))
-        if not is_retired:
-            self._require_not_retired(link)
+        # Each side writes, then reads (FORMAT 12): no commit for what a sweep of the target is about to delete.
+        is_retired = is_retired or self._is_swept(link, retired(carrier.target.store, self._trust, self._lane))
         carrier.put(commit_name, commit)
         if link.state is LinkState.COMMITTED and not is_retired:
             self._done.snapshots.append(CopiedSnapshot(link=link, is_whole=is_whole))
@@ -324,16 +336,27 @@ class _Lane:
                 continue  # its chunks are unknown to the next run, and stored again
             self._carrier.put(name, raw)
 
-    def _require_not_retired(self, link: ChainLink) -> None:
-        """Each side writes, then reads (FORMAT 12): no commit for what a sweep of the target is about to delete."""
+    def _is_swept(self, link: ChainLink, packs: Mapping[RunId, bytes]) -> bool:
+        """Say whether a sweep of the target, which names ``packs``, takes what the snapshot needs; then the target says that it is given up there.
+
+        What is committed there already is safe: a sweep reads that before it deletes. Raises ``RunVoided`` when nobody can say so: the key is not at hand, or somebody holds the snapshot there.
+        """
+        run, store = link.manifest.run, self._carrier.target.store
         needed = {need.run: need.bitmap for need in link.manifest.needs}
-        if overlap(needed, retired(self._carrier.target.store, self._trust, self._lane)):
+        comes = link.state is LinkState.COMMITTED and run not in self._own
+        if not comes or not overlap(needed, packs):
+            return False
+        if self._give_up is not None:
+            self._give_up(self._lane, given_up={run})
+        if run not in known_retired(store, self._trust, self._lane):
             raise RunVoided(
-                f"a sweep of {self._carrier.target.name} names packs that snapshot {link.manifest.run.short} needs",
-                expected="packs that stay",
-                found="a retire list",
-                hint="later snapshots of this lane stay in the other stores",
+                f"a sweep of {self._carrier.target.name} names packs that snapshot {run.short} needs",
+                expected="packs that stay, or the maintenance key, by which the lane goes on behind it",
+                found="a retire list" if self._give_up is None else "a hold on that snapshot",
+                hint="later snapshots of this lane stay in the other stores till then",
             )
+        self._done.swept.append(link)
+        return True
 
     # -- verified bytes
 

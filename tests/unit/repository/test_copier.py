@@ -17,6 +17,7 @@ from drorch.repository import packing, segments
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.copier import CopyReport, catch_up
 from drorch.repository.opening import Replica, Repository
+from drorch.repository.retirement import put_list
 from drorch.storage.filesystem import FilesystemStore
 from drorch.storage.interface import ObjectStore
 from drorch.storage.memory import MemoryStore
@@ -342,6 +343,58 @@ def test_what_a_sweep_of_the_store_is_about_to_delete_gets_no_commit() -> None:
     report = copied(repository, here, there)
     assert [type(problem.error) for problem in report.problems] == [RunVoided]
     assert snapshots(opened(repository, there)) == []
+
+
+def test_the_lane_goes_on_behind_a_snapshot_that_a_prune_of_the_store_keeps_away() -> None:
+    here, there = memory(), memory()
+    both = HOUSEHOLD.create(here, there)
+    gone = day(both, 1)
+    alone = opened(both, here)
+    needs_it = back_up(alone, streams(1), random_bytes=counting_random("again")).run  # made while "there" was away
+    other = {"table/other": random.Random(77).randbytes(200_000)}
+    kept = back_up(alone, other, random_bytes=counting_random("other")).run
+    lane = next(one.link.lane for one in snapshots(alone))
+    target = Replica(name="there", store=there)
+    put_list(
+        target,
+        both.trust,
+        lane,
+        key=HOUSEHOLD.maintainer,
+        clock=ManualClock(),
+        packs={gone: b"\xff"},
+        given_up={gone},
+    )
+    there.delete([stat.name for stat in there.list_objects(names.packs_prefix(lane))])
+    report = copied(alone, here, there, key=HOUSEHOLD.maintainer, clock=ManualClock())
+    assert report.problems == ()
+    assert [link.manifest.run for link in report.swept] == [needs_it]
+    (listed,) = snapshots(opened(both, there))
+    assert listed.link.manifest.run == kept
+    assert read_back(opened(both, there), listed) == other
+    assert check(opened(both, there), CheckRequest()).errors == ()
+    assert copied(alone, here, there, key=HOUSEHOLD.maintainer, clock=ManualClock()).objects == 0
+    after = day(both, 9)  # the store takes part again, and what was taken is stored anew
+    assert read_back(opened(both, there), snapshots(opened(both, there))[-1]) == streams(9)
+    assert snapshots(opened(both, there))[-1].link.manifest.run == after
+
+
+def test_a_snapshot_that_the_store_has_is_not_given_up_because_a_sweep_once_named_its_packs() -> None:
+    here, there = memory(), memory()
+    both = HOUSEHOLD.create(here, there)
+    run = day(both, 1)
+    lane = snapshots(both)[0].link.lane
+    put_list(
+        Replica(name="there", store=there),
+        both.trust,
+        lane,
+        key=HOUSEHOLD.maintainer,
+        clock=ManualClock(),
+        packs={run: b"\xff"},
+    )
+    for options in ({"repair": True}, {"doubtful": [run]}):
+        report = copied(both, here, there, key=HOUSEHOLD.maintainer, clock=ManualClock(), **options)
+        assert (report.problems, report.swept) == ((), ())
+    assert [one.link.manifest.run for one in snapshots(opened(both, there))] == [run]
 
 
 def test_what_a_sweep_gave_up_is_no_problem() -> None:
