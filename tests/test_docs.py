@@ -78,10 +78,9 @@ def test_every_command_is_on_some_page(path: tuple[str, ...]) -> None:
 def test_every_command_says_what_it_is_for_with_an_example_that_it_takes(path: tuple[str, ...]) -> None:
     command = EVERY_COMMAND[path]
     assert command.help
-    if not isinstance(command, click.Group):
-        example = (command.epilog or "").removeprefix("Example: ")
-        assert f"drorch {' '.join(path)}" in example
-        assert misused(re.search(r"drorch [^|>)\"]*", example)[0]) == ""  # type: ignore[index]
+    example = (command.epilog or "").removeprefix("Example: ")
+    assert f"drorch {' '.join(path)}" in example
+    assert misused(re.search(r"drorch [^|>)\"]*", example)[0]) == ""  # type: ignore[index]
 
 
 @pytest.mark.parametrize("name", TEXTS, ids=str)

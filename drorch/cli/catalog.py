@@ -20,7 +20,7 @@ from drorch.wiring import Wiring, help_files, machine_id
 PARTIAL = 3
 
 
-@click.group()
+@click.group(epilog="Example: drorch catalog rebuild")
 def command() -> None:
     """Rebuild or upgrade the catalog. It is never the only copy of anything that a restore needs."""
 

@@ -19,7 +19,7 @@ from drorch.wiring import random_bytes
 SEED_BYTES = 32
 
 
-@click.group()
+@click.group(epilog="Example: drorch keys generate custodians")
 def command() -> None:
     """Make recipients' keys, and share them out among several people.
 

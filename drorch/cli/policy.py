@@ -28,7 +28,7 @@ from drorch.settings import Settings, load_policies, load_restore_tests
 from drorch.wiring import Wiring
 
 
-@click.group()
+@click.group(epilog="Example: drorch policy validate")
 def command() -> None:
     """Write and check policy files; say in plain words what they promise."""
 

@@ -39,7 +39,7 @@ class _ListUnlessTold(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=_ListUnlessTold)
+@click.group(cls=_ListUnlessTold, epilog="Example: drorch snapshots lamdong-land")
 def command() -> None:
     """List what can be restored, or show what is in one snapshot.
 

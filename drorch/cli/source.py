@@ -31,7 +31,7 @@ from drorch.wiring import Wiring, machine_id
 _MOST_ROWS = 40
 
 
-@click.group()
+@click.group(epilog="Example: drorch source list")
 def command() -> None:
     """Whose a source is, and where it stands in its life. Nothing stored is deleted by any of these."""
 

@@ -13,7 +13,7 @@ from drorch.errors import StoreUnfit
 from drorch.storage.interface import Finding
 
 
-@click.group()
+@click.group(epilog="Example: drorch store validate hanoi")
 def command() -> None:
     """Try a store, and print the bucket policies that part the roles."""
 

@@ -228,7 +228,13 @@ def read_public(text: str) -> PublicKey:
     words = _stripped(text).split(" ", 2)
     name, _, version = words[0].removeprefix("drorch-").rpartition("-")
     if len(words) != 3 or not words[0].startswith("drorch-") or not version.isdecimal():
-        raise KeyWrong("not a public key", expected="drorch-<kind>-1 <key> <label>", found=_shown(text))
+        is_private = text.startswith(_PRIVATE)
+        raise KeyWrong(
+            "a private key where a public one belongs" if is_private else "not a public key",
+            expected="drorch-<kind>-1 <key> <label>",
+            found=_shown(text),
+            hint="name the file NAME.pub beside it; the private half never comes to this machine" if is_private else "",
+        )
     _check_version(version, "a public key")
     kind, label, raw = _kind(name), checked_label(words[2]), _checked_bytes(words[1])
     try:

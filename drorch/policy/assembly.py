@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from drorch.errors import PolicyInvalid, PolicyUnknown, StateSecretRefused
-from drorch.policy.fan_out import ListLine, filled, tell_unknown_columns
+from drorch.policy.fan_out import ListLine, filled, places_of_columns, tell_unknown_columns
 from drorch.policy.fields import Table
 from drorch.policy.kinds import INVALID, nearest, shown
 from drorch.policy.model import Policy, SourcePromise
@@ -157,8 +157,14 @@ def _policy(file: PolicyFile, section: Section, facts: SettingsFacts, problems: 
 
 def _expanded(section: Section, lines: tuple[ListLine, ...] | None, problems: Problems) -> list[Mapping[str, Any]]:
     """Return the values that lists may fill in, for each line of the list; empty if any has a problem."""
-    if lines == ():
-        return []  # an unusable list, which was told: what it fills in cannot be read
+    if lines == ():  # an unusable list, which was told: what it fills in cannot be read, the rest can
+        own = Problems()
+        _EXPANDED.read(section, "policy", own)
+        columns = {(place.file, place.line, place.column) for place in places_of_columns(section)}
+        problems.extend(
+            problem for problem in own.sorted() if (problem.file, problem.line, problem.column) not in columns
+        )
+        return []
     tell_unknown_columns(section, tuple(lines[0].cells) if lines else (), problems)
     if lines is None:
         values = _EXPANDED.read(section, "policy", problems)

@@ -118,6 +118,12 @@ def filled(policy: Section, line: ListLine) -> Section:
     return Section(policy.place, entries, policy.keys)
 
 
+def places_of_columns(policy: Section) -> frozenset[Place]:
+    """Return where a ``{column}`` of a list stands."""
+    nodes = [node for key in EXPANDED_KEYS if (node := policy.get(key)) is not None]
+    return frozenset(one.place for node in nodes for one in _scalars(node) if _COLUMN.search(one.text))
+
+
 def tell_unknown_columns(policy: Section, columns: Sequence[str], problems: Problems) -> None:
     """Tell every ``{column}`` that no list fills; the arguments of a command may hold braces of their own."""
     for key in EXPANDED_KEYS:

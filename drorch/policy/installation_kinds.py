@@ -34,6 +34,10 @@ class VersionKind:
         return {"const": NEWEST_VERSION}
 
 
+_HANOI = "hanoi"  # what everybody tries first; the database has no such zone
+_OURS = "; did you mean `Asia/Ho_Chi_Minh`?"
+
+
 class ZoneKind:
     """A time zone of the IANA database."""
 
@@ -49,7 +53,8 @@ class ZoneKind:
 
             problems.add(
                 scalar.place,
-                f"unknown time zone {shown(scalar.text)}{nearest(scalar.text, sorted(available_timezones()))}",
+                f"unknown time zone {shown(scalar.text)}"
+                + (_OURS if _HANOI in scalar.text.lower() else nearest(scalar.text, sorted(available_timezones()))),
             )
             return INVALID
 

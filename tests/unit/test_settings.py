@@ -180,6 +180,9 @@ PROBLEMS = {
         "drorch.yaml:2:12 unknown time zone `Asia/Ho_Chi_Min`; did you mean `Asia/Ho_Chi_Minh`?"
     ],
     "version: 1\ntime_zone: ../../etc/passwd": ["drorch.yaml:2:12 unknown time zone `../../etc/passwd`"],
+    "version: 1\ntime_zone: Asia/Hanoi": [
+        "drorch.yaml:2:12 unknown time zone `Asia/Hanoi`; did you mean `Asia/Ho_Chi_Minh`?"
+    ],
     "version: 1\ntime_zone: Asia": ["drorch.yaml:2:12 unknown time zone `Asia`; did you mean `Asia/Oral`?"],
     "version: 1\nstores: {a: {}}": ["drorch.yaml:2:13 a store is either `s3: s3://BUCKET/PREFIX` or `directory: PATH`"],
     "version: 1\nstores: {a: {directory: /x, endpoint: 'https://x'}}": [

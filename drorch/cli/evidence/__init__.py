@@ -7,7 +7,7 @@ import click
 from drorch.cli.evidence import log
 
 
-@click.group()
+@click.group(epilog="Example: drorch evidence log")
 def command() -> None:
     """Read the ledger of drills, and check and hand over what they proved.
 

@@ -543,3 +543,11 @@ def test_policy_text_counts_lists_among_the_files():
     loaded = load(with_lines("for_each: d.csv"), lists={"d.csv": "id\na\n", "other.csv": ""})
     assert loaded.file_count == 3  # the policy, its list and drorch.yaml
     assert PolicyText(file="a", content=b"").file == "a"
+
+
+def test_a_list_that_is_missing_hides_no_other_problem():
+    text = POSTGRESQL.replace("db1.example", '"{host}"').replace("user:", "usr:") + "for_each: nope.csv\n"
+    messages = " ".join(told(load(text)))
+    assert "no list `nope.csv`" in messages
+    assert "unknown key `usr`" in messages
+    assert "{host}" not in messages
