@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -91,7 +91,7 @@ def run_many(
     with (
         closing(ended),
         _Bar(len(pairs), is_shown=output.shows_progress and bool(pairs)) as bar,
-        _waiting_when_cut(interruption),
+        interruption.waited_for(),
     ):
         for unit, outcomes in ended:
             for pair, outcome in zip(unit, outcomes, strict=True):
@@ -115,16 +115,6 @@ def _jobs(pairs: Sequence[Pair]) -> list[Job[tuple[Pair, ...]]]:
         )
         for unit in units.values()
     ]
-
-
-@contextmanager
-def _waiting_when_cut(interruption: Interruption) -> Iterator[None]:
-    """When a person ends the command, wait for what must not be left half done: a hook that thaws an application."""
-    try:
-        yield
-    except BaseException:
-        interruption.wait()
-        raise
 
 
 def _without_lists(report: BackupReport) -> BackupReport:

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from drorch.cli.fan_out import cause_lines
 from drorch.cli.output import Output, error_fields, local_time, printable, table, utc_time
-from drorch.cli.progress import Silent
 from drorch.errors import DecisionNeeded, DrorchError, TargetRefused
 from drorch.format.keys import RecipientKey
 from drorch.ids import LaneId
@@ -20,6 +19,7 @@ from drorch.operations.at_once import Job, Limits, Place, results
 from drorch.operations.causes import Failure, common_code, grouped
 from drorch.operations.choose import LATEST, choose
 from drorch.operations.content import SnapshotContent
+from drorch.operations.interruption import Interruption
 from drorch.operations.restore_many import database_of, is_server, lanes_by_source, other_lanes, with_database
 from drorch.quantities import format_duration
 from drorch.repository.listing import ListedSnapshot
@@ -30,6 +30,19 @@ from drorch.wiring import Wiring
 
 PARTIAL = 3
 _FETCH_THREADS = 1  # several restores run at once
+_CLEARING_SECONDS = 2.5  # what one needs at most to remove what it had begun
+
+
+class _UntilInterrupted:
+    """The observer of a restore that nobody watches, and that ends when nobody wants it any more."""
+
+    def __init__(self, interruption: Interruption) -> None:
+        self._interruption = interruption
+
+    def advance(self, label: str, done: int, total: int | None, unit: str) -> None:
+        """See ``sources.interface.Observer``."""
+        del label, done, total, unit
+        self._interruption.require_none()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +93,8 @@ def restore_many(wiring: Wiring, repository: Repository, request: ManyRequest, o
     """Restore the newest snapshot of every source of a policy; return the exit code: 0 all, 3 some, else that of the failures."""
     by_source = lanes_by_source(repository, request.policy, _known_lanes(wiring))
     sources = [source for source in by_source if source not in _retired(wiring)]
-    worker = _Worker(wiring, repository, request, by_source)
+    interruption = Interruption()
+    worker = _Worker(wiring, repository, request, by_source, interruption)
     limits = wiring.settings.limits
     most = max(limits.parallel_per_server, 1)
     if output.shows_progress:
@@ -91,9 +105,9 @@ def restore_many(wiring: Wiring, repository: Repository, request: ManyRequest, o
         worker.act,
         limits=Limits(in_all=limits.parallel_runs, per_server=most),
         monotonic_seconds=wiring.clock.monotonic_seconds,
-        abandon=lambda _error: None,  # what is unfinished bears a name of its own; the next restore removes it
+        abandon=lambda error: interruption.end(terminated=isinstance(error, SystemExit)),
     )
-    with closing(ended):
+    with closing(ended), interruption.waited_for():
         for _source, one in ended:
             found.ones.append(one)
             if output.shows_progress:
@@ -116,11 +130,13 @@ class _Worker:
         repository: Repository,
         request: ManyRequest,
         by_source: Mapping[str, tuple[LaneId, ...]],
+        interruption: Interruption,
     ) -> None:
         self._wiring = wiring
         self._repository = repository
         self._request = request
         self._by_source = by_source
+        self._interruption = interruption
         self._password = None if request.password is None else functools.cache(request.password)
         self.server = urlsplit(request.server_url).hostname or "this machine"
 
@@ -128,7 +144,9 @@ class _Worker:
         one = _One(source)
         started = self._wiring.clock.monotonic_seconds()
         try:
-            self._restore(one)
+            self._interruption.require_none()
+            with self._interruption.delayed(_CLEARING_SECONDS):
+                self._restore(one)
         except DrorchError as error:
             one.error = error
         one.seconds = self._wiring.clock.monotonic_seconds() - started
@@ -161,13 +179,14 @@ class _Worker:
                         f"{len(plan.stops)} points in the way", found="\n".join(stop.text for stop in plan.stops)
                     )
                 return
+            observer = _UntilInterrupted(self._interruption)
             try:
-                report = restore.run(reader, target, request.choices, observer=Silent(), clock=self._wiring.clock)
+                report = restore.run(reader, target, request.choices, observer=observer, clock=self._wiring.clock)
             except TargetRefused as error:
                 if "creating roles" not in error.message or "already exists" not in error.found:
                     raise
                 # another of the restores made the same role between our look and our try
-                report = restore.run(reader, target, request.choices, observer=Silent(), clock=self._wiring.clock)
+                report = restore.run(reader, target, request.choices, observer=observer, clock=self._wiring.clock)
             one.tables, one.rows = report.outcome.tables, report.outcome.rows
             one.not_as_before = report.outcome.not_as_before
 

@@ -82,6 +82,15 @@ class Interruption:
             with suppress(KeyboardInterrupt, SystemExit):
                 thread.join()
 
+    @contextmanager
+    def waited_for(self) -> Iterator[None]:
+        """When a person ends the block, ``wait`` for what must not be left half done: a hook that thaws an application."""
+        try:
+            yield
+        except BaseException:
+            self.wait()
+            raise
+
     def _wait(self, seconds: float) -> None:
         with self._may_end:
             self._may_end.wait_for(lambda: not self._delays, seconds)

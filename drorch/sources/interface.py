@@ -255,7 +255,10 @@ class RestoreChoices:
 
 
 class Observer(Protocol):
-    """Hears how a long operation goes on; called from any thread; must be quick and never raise."""
+    """Hears how a long operation goes on; called from any thread; must be quick.
+
+    It raises only ``Interrupted`` or ``Terminated``: nobody wants the operation to go on, which ends then as at any other error.
+    """
 
     def advance(self, label: str, done: int, total: int | None, unit: str) -> None:
         """``done`` of ``total`` ``unit`` (``bytes``, ``statements``) of the part called ``label``."""
