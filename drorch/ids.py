@@ -105,6 +105,14 @@ class RunId:
         raise UsageInvalid("not a run or snapshot id", expected="26 characters of 0-9 a-z", found=text[:80])
 
 
+def drill_id(milliseconds: int, noise: bytes) -> str:
+    """Return the ULID of a drill that began so many milliseconds after 1970: ids sort by time; ``noise`` are ten random bytes."""
+    if len(noise) != 10 or not 0 <= milliseconds < 1 << 48:
+        raise ValueError("a ULID takes 48 bits of time and 10 random bytes")
+    number = milliseconds << 80 | int.from_bytes(noise, "big")
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)).upper()
+
+
 def grouped(raw: bytes) -> str:
     """Return ``raw`` as hexadecimal in groups of four, the form printed on key sheets: ``1f0c-77d2-...``."""
     text = raw.hex()

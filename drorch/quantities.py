@@ -73,3 +73,16 @@ def format_promise(seconds: int) -> str:
         if seconds >= size and seconds % size == 0 and not (unit == "d" and seconds == size):
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def format_span(seconds: float) -> str:
+    """Return ``23.1 s``, ``12 min 5 s``, ``2 h 11 min``, ``3 d 8 h``: a duration in words, for reports; ``8 h`` when nothing is left."""
+    if seconds < 100:
+        return f"{seconds:.1f} s".replace(".0 s", " s") if seconds == round(seconds) else f"{seconds:.1f} s"
+    whole = round(seconds)
+    for unit, size, below, part in (("d", 86_400, "h", 3_600), ("h", 3_600, "min", 60), ("min", 60, "s", 1)):
+        # Up to two days stay hours: that is how promises are written.
+        if whole >= size * (2 if unit == "d" else 1):
+            rest = whole % size // part
+            return f"{whole // size} {unit}" + (f" {rest} {below}" if rest else "")
+    return f"{whole} s"

@@ -69,7 +69,8 @@ def command(policy: str | None, invocation: Invocation) -> int:
 
 
 def _promises(loaded: LoadedPolicies, policy: str) -> tuple[SourcePromise, ...]:
-    loaded.require_those([policy])
+    if loaded.problems:
+        loaded.require()
     return loaded.find(policy)[1]
 
 

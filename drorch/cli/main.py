@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "history": ("history", "Show what ran and how it ended."),
     "snapshots": ("snapshots", "List what can be restored."),
     "restore": ("restore", "Restore a snapshot, or one table of it."),
+    "drill": ("drill", "Prove by restore drills that it comes back."),
     "verify": ("verify", "Check that the stores hold what they must."),
     "copy": ("copy", "Bring a store up that was away."),
     "prune": ("prune", "Let go what the policies no longer keep."),
@@ -48,7 +49,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "store": ("store", "Try a store, and print the policies of its bucket."),
     "keys": ("keys", "Make and share out recipient keys."),
     "recovery-sheet": ("recovery_sheet", "Print the page that goes into the safe."),
-    "daemon": ("daemon", "Keep the schedules of all policies."),
     "catalog": ("catalog", "Rebuild or upgrade the catalog."),
     "completion": ("completion", "Make a shell complete what you type."),
 }

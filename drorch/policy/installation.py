@@ -92,6 +92,8 @@ class Keys:
     recipients: tuple[Path, ...]
     host_key: SecretReference | None
     maintenance_key: SecretReference
+    drill_key: SecretReference | None
+    drill_passphrase: SecretReference | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +145,6 @@ class Upkeep:
     read_percent: int
     prune: str
     copy: str
-    lock: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

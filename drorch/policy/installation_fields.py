@@ -225,6 +225,12 @@ KEYS = Table(
             summary="Where the key lies that signs what prune, pin and hold say",
             default="file:secrets/maintenance.key",
         ),
+        Field(
+            key="drill_key",
+            kind=SecretKind(),
+            summary="Where the private key lies by which drills read; --key names another",
+        ),
+        Field(key="drill_passphrase", kind=SecretKind(), summary="Where its passphrase lies; else it is asked for"),
     ),
 )
 
@@ -317,12 +323,6 @@ UPKEEP = Table(
         ),
         Field(
             key="copy", kind=ScheduleOrNever(), summary="When a store that was away is brought up", default="30 * * * *"
-        ),
-        Field(
-            key="lock",
-            kind=ScheduleOrNever(),
-            summary="When locks that end too early are extended",
-            default="0 4 * * *",
         ),
     ),
 )

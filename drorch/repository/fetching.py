@@ -122,6 +122,14 @@ class LaneFetcher:
         self._runs = runs
         self._lock = threading.Lock()
         self._bases: OrderedDict[ChunkId, bytes] = OrderedDict()
+        self._chunks_read = 0
+        self._packs_read: set[tuple[RunId, int]] = set()
+
+    @property
+    def packs_and_chunks_read(self) -> tuple[int, int]:
+        """How many packs and chunks were read and found good so far; a chunk counts every time."""
+        with self._lock:
+            return len(self._packs_read), self._chunks_read
 
     def span(self, span: Span) -> list[bytes]:
         """Return the plain bytes of every entry of the span, verified.
@@ -136,11 +144,20 @@ class LaneFetcher:
         except DrorchError:
             return [self.chunk(entry) for entry in span.entries]
         bases = self._records_of_bases(span.entries)
-        return [self._from_span(span, raw, entry, bases) for entry in span.entries]
+        plain = [self._from_span(span, raw, entry, bases) for entry in span.entries]
+        self._count(span.entries)
+        return plain
 
     def chunk(self, entry: LeafEntry) -> bytes:
         """Return the plain bytes of one entry, read by itself from the first good copy, or from its twin's."""
-        return self._chain((entry.chunk, *entry.bases), None)
+        plain = self._chain((entry.chunk, *entry.bases), None)
+        self._count((entry,))
+        return plain
+
+    def _count(self, entries: Sequence[LeafEntry]) -> None:
+        with self._lock:
+            self._chunks_read += len(entries)
+            self._packs_read.update((entry.chunk.run, entry.chunk.place.ordinal) for entry in entries)
 
     def node(self, run: RunId, place: Place, twin: Place | None, identity: ChunkId) -> bytes:
         """Return a tree node from its place, or from its twin's when that one is no good."""

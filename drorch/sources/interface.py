@@ -386,6 +386,10 @@ class TreeProof(Protocol):
         """Look at every name: kind, mode, times, owner, attributes, link targets, size and digest of what is in it."""
         ...
 
+    def names(self, content: Content) -> Iterator[str]:
+        """Yield every name of the tree, as people are shown it; bytes that are no text are escaped."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:

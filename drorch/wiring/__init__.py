@@ -6,7 +6,7 @@ Entry points import from here; what is made of what stands in ``stores``, ``engi
 
 from __future__ import annotations
 
-from drorch.wiring.catalogs import Catalogs
+from drorch.wiring.drills import Drills
 from drorch.wiring.machine import (
     claim_lives,
     host_name,
@@ -16,8 +16,6 @@ from drorch.wiring.machine import (
     random_bytes,
     this_machine,
 )
-from drorch.wiring.proof import Proof
-from drorch.wiring.sandboxes import Sandboxes
 from drorch.wiring.shipped import bucket_policy, help_files, independent_comparer
 from drorch.wiring.throw_away import (
     fill_sqlite,
@@ -47,5 +45,5 @@ __all__ = [
 ]
 
 
-class Wiring(Proof, Sandboxes, Catalogs):
+class Wiring(Drills):
     """Everything that one command uses, made on demand and closed at the end (it is a context manager)."""

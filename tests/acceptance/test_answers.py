@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,13 +17,11 @@ from click.testing import CliRunner
 from drorch.cli.main import COMMANDS, root
 from tests.support.installations import (
     COMMAND,
-    LONGEST_SECONDS,
     ROOT,
     ROOT_PASSPHRASE,
     Answer,
     Installation,
     Town,
-    civil_policy,
     land_policy,
     new_name,
     run,
@@ -95,20 +92,6 @@ def troubled_status(installation: Installation, town: Town, place: Path) -> Answ
     failed_backup(installation, town, place)
     (installation.base / "policies/bad.yaml").write_text("name: bad\n")
     return installation.drorch("status", "--json", "--check", expect=3)
-
-
-def due(installation: Installation, town: Town, place: Path) -> Answer:
-    """Let a daemon find something that is due: a copy of the same file that nobody backed up yet."""
-    text = civil_policy(installation.base / "civil.db", "frozen").replace('"0 2 * * *"', "once")
-    installation.policy("frozen", text)
-    process = installation.start("daemon", "--drain", "30")
-    deadline = time.monotonic() + LONGEST_SECONDS
-    while "frozen" not in installation.drorch("history", "--occurrences", "--json").out:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-    process.terminate()
-    process.communicate(timeout=LONGEST_SECONDS)
-    return installation.drorch("history", "--occurrences", "--json")
 
 
 def failing_history(installation: Installation, town: Town, place: Path) -> Answer:
@@ -201,6 +184,21 @@ def restore_many(installation: Installation, town: Town, place: Path) -> Answer:
     return installation.restore("latest:many", town.url(""), "--json")
 
 
+def drill(installation: Installation, _town: Town, _place: Path) -> Answer:
+    return installation.drorch("drill", "run", "civil", *installation.custodian.opens, "--json")
+
+
+def shown_drill(installation: Installation, town: Town, place: Path) -> Answer:
+    made = drill(installation, town, place).json()["drills"][0]["drill"]
+    installation.drorch("drill", "list", "--json")
+    return installation.drorch("drill", "show", made, "--json")
+
+
+def listed_drills(installation: Installation, town: Town, place: Path) -> Answer:
+    drill(installation, town, place)
+    return installation.drorch("drill", "list", "--json")
+
+
 # name of the case -> command, schema, how to ask
 CASES: dict[str, tuple[str, str, Ask]] = {
     "init": ("init", "init", init),
@@ -225,7 +223,6 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "source close": ("source close", "source", close),
     "history": ("history", "history", asked("history")),
     "history with a failure": ("history", "history", failing_history),
-    "history of occurrences": ("history", "occurrences", due),
     "history of one run": ("history", "history", one_run),
     "snapshots": ("snapshots list", "snapshots", asked("snapshots")),
     "snapshots of a store": ("snapshots list", "snapshots", asked("snapshots", "--store", "disk")),
@@ -243,6 +240,11 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "keys split": ("keys split", "key-shares", split),
     "keys combine": ("keys combine", "key", combine),
     "recovery-sheet": ("recovery-sheet", "recovery-sheet", asked("recovery-sheet")),
+    "drill run": ("drill run", "drill-run", drill),
+    "drill due": ("drill due", "drill-due", asked("drill", "due")),
+    "drill list": ("drill list", "drill-list", listed_drills),
+    "drill show": ("drill show", "drill-show", shown_drill),
+    "drill coverage": ("drill coverage", "drill-coverage", asked("drill", "coverage")),
     "copy": ("copy", "copy", asked("copy", "--to", "vault")),
     "copy after a night away": ("copy", "copy", copy_with_trouble),
     "prune": ("prune", "prune", prune),
@@ -297,9 +299,7 @@ def test_an_answer_is_as_published(case: str, copied: Installation, town: Town, 
 
 
 def test_every_command_and_every_schema_has_a_case() -> None:
-    assert {command for command, _, _ in CASES.values()} == set(EVERY) - {"demo", "daemon"}, (
-        "a demo is for people, the daemon answers nobody"
-    )
+    assert {command for command, _, _ in CASES.values()} == set(EVERY) - {"demo"}, "a demo is for people"
     assert {schema for _, schema, _ in CASES.values()} == set(SCHEMAS)
 
 

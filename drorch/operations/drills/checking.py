@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from drorch.clock import Clock
-from drorch.errors import DrorchError, IntegrityError, StoreError, TargetError
+from drorch.errors import Bug, DrorchError, IntegrityError, Interrupted, StoreError, TargetError, Terminated
 from drorch.evidence.drill_checks import Check, CheckResult, Difference, Outcome
 
+ENDS_A_DRILL = (Interrupted, Terminated, Bug)  # no result of any check
 _RANK = (Outcome.OK, Outcome.FINDING, Outcome.INCONCLUSIVE, Outcome.FAIL)
 
 
@@ -25,6 +26,8 @@ def timed(clock: Clock, check: Check, title: str, carry_out: Callable[[], CheckR
     started = clock.monotonic_seconds()
     try:
         result = carry_out()
+    except ENDS_A_DRILL:
+        raise
     except DrorchError as error:
         result = failed_by(check, title, error)
     return replace(result, duration_ms=round((clock.monotonic_seconds() - started) * 1_000))

@@ -43,6 +43,12 @@ class FilesProof:
         differences += _not_in_the_snapshot(directory, names)
         return FilesCompared(names=len(names), files=files, size_bytes=size, differences=tuple(differences))
 
+    def names(self, content: Content) -> Iterator[str]:
+        """See ``TreeProof``."""
+        with closing(StoredListing(content, self._temporary)) as listing:
+            for _, line in listing.lines():
+                yield line.path.decode("utf-8", "backslashreplace")
+
 
 def _difference(line: Line, directory: bytes, first: dict[bytes, os.stat_result]) -> FileDifference | None:
     path, name = _join(directory, line.path), shown(line.path) or "."

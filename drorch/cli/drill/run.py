@@ -1,0 +1,82 @@
+"""``drorch drill run``: the auditor's way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from drorch.cli.drill.carrying_out import DrillDesk, Order, answer, names_of_killed
+from drorch.cli.invocation import Invocation, common_options
+from drorch.cli.private_keys import key_options
+from drorch.errors import DrorchError, PolicyUnknown
+from drorch.policy.assembly import LoadedPolicies
+from drorch.policy.restore_tests.loading import LoadedTests
+from drorch.policy.restore_tests.model import RestoreTest, plain_test
+from drorch.settings import load_policies, load_restore_tests, load_settings, process_environment
+
+
+def _complete(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    try:
+        settings = load_settings(context.params.get("config"), process_environment())
+        tests = load_restore_tests(settings, load_policies(settings)).tests
+    except DrorchError:
+        return []
+    return [CompletionItem(test.name) for test in tests if test.name.startswith(incomplete)]
+
+
+@click.command(
+    epilog="Example: drorch drill run lamdong-land --operator operator1 --verifier verifier1",
+    short_help="Drill now: restore, prove, measure.",
+)
+@click.argument("name", metavar="TEST|POLICY[/NAME]", shell_complete=_complete)
+@click.option("--operator", metavar="PERSON", help="Who drills, by the name in `people:`.")
+@click.option("--verifier", metavar="PERSON", help="Who verifies; another person.")
+@click.option("--snapshot", metavar="ID|latest|random", help="This snapshot instead of what the test says.")
+@click.option("--store", metavar="NAME", help="Read from this store instead of what the test says.")
+@key_options
+@common_options
+def command(
+    name: str,
+    operator: str | None,
+    verifier: str | None,
+    snapshot: str | None,
+    store: str | None,
+    key_path: Path | None,
+    passphrase_file: Path | None,
+    invocation: Invocation,
+) -> int:
+    """Restore into a throw-away place, compare everything with the backup, measure, and keep the evidence.
+
+    NAME is a restore test; a policy or source without one is drilled by every standard check. It ends with 0 only if every check ran and passed
+    and the objectives were met; 50 failed, 51 objective missed, 52 inconclusive. Production is not touched.
+    """
+    settings = invocation.settings()
+    settings.require_role("drill", "drill")
+    policies = load_policies(settings)
+    tests = load_restore_tests(settings, policies)
+    test = _test(name, policies, tests)
+    if store is not None:
+        test = replace(test, store=store)
+    with invocation.wiring(settings) as wiring:
+        desk = DrillDesk(wiring, policies, tests, invocation.output, key_path, passphrase_file)
+        for line in names_of_killed(desk.tell_killed()):
+            invocation.output.message(line)
+        order = Order(test=test, operator=operator, verifier=verifier, snapshot=snapshot)
+        return answer(invocation.output, "drorch.drill-run/1", desk.carry_out(order))
+
+
+def _test(name: str, policies: LoadedPolicies, tests: LoadedTests) -> RestoreTest:
+    """Return the test of that name; of a source that has none, the plain one. One that cannot be read is told with its problems."""
+    try:
+        return tests.find(name)
+    except PolicyUnknown:
+        tests.require()
+        try:
+            policies.find(name)
+        except PolicyUnknown as error:
+            error.message = f"there is no restore test, policy or source {name}"
+            raise
+        return plain_test(name)

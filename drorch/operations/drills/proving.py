@@ -1,0 +1,163 @@
+"""Everything that is asked of a restored database, tree or product: one result for each check, none left out in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+from drorch.errors import DrorchError
+from drorch.evidence.drill_checks import Check, CheckResult, Outcome
+from drorch.operations.content import SnapshotContent
+from drorch.operations.drills import asking, definitions, traps, trees
+from drorch.operations.drills.checking import left_out, timed
+from drorch.operations.drills.content import TITLE as CONTENT
+from drorch.operations.drills.content import Restored, compare_content
+from drorch.operations.drills.place import DrillPlace
+from drorch.operations.drills.request import DrillRequest, Means
+from drorch.repository.reader import SnapshotReader
+from drorch.sources.interface import Capture
+
+NOT_RESTORED = "nothing was restored, so there was nothing to look at"
+TITLES = {
+    Check.CONTENT: CONTENT,
+    Check.PROBES: asking.PROBES,
+    Check.SCHEMA: definitions.TITLE,
+    Check.CONSTRAINTS: asking.CONSTRAINTS,
+    Check.ENCODING: traps.TITLE,
+    Check.QUERIES: asking.QUERIES,
+    Check.FILES: trees.FILES,
+}
+_NO_DATABASE = "it is no database"
+
+
+@dataclass(slots=True)
+class Proving:
+    """Carries out the checks of one restored snapshot, in order. ``newest_record`` is what the probe of that name answered."""
+
+    request: DrillRequest
+    means: Means
+    reader: SnapshotReader
+    content: SnapshotContent
+    place: DrillPlace
+    only: tuple[str, ...] = ()
+    newest_record: str | None = None
+    _results: dict[Check, CheckResult] = field(default_factory=dict)
+
+    def run(self) -> Iterator[CheckResult]:
+        """Yield the result of every check, in the order in which reports show them; raises nothing that a check met."""
+        engine = self.content.facts.get("engine")
+        steps = {"files": self._tree, "command": self._command}.get(str(engine), self._database)
+        yield from steps()
+
+    # -- databases
+
+    def _database(self) -> Iterator[CheckResult]:
+        with ExitStack() as opened:
+            try:
+                capture = self._opened(opened)
+            except DrorchError as error:  # what cannot even be read is not equal
+                yield from self._not_readable(error)
+                return
+            proof = self.means.proof(str(self.content.facts.get("engine")))
+            restored = Restored(
+                backup=self.reader,
+                rows_key=self.reader.lane_keys.rows_key,
+                facts=self.content.facts,
+                capture=capture,
+                proof=proof,
+                traps=traps.TrapsSeen(proof),
+                only=self.only,
+            )
+            sequences = len(self.content.streams())
+            yield self._check(Check.CONTENT, lambda: compare_content(restored))
+            yield self._check(Check.PROBES, lambda: self._probes(capture))
+            yield self._check(Check.SCHEMA, lambda: definitions.compare_definitions(restored))
+            yield self._check(
+                Check.CONSTRAINTS,
+                lambda: asking.find_orphans(capture, proof, sequences, content_is_equal=self._content_is_equal),
+            )
+            yield self._check(Check.ENCODING, restored.traps.result)
+            yield self._check(Check.QUERIES, lambda: asking.ask_questions(capture, self.request.test.queries))
+            yield trees.does_not_apply(Check.FILES, trees.FILES, "it is no tree of files")
+
+    def _opened(self, stack: ExitStack) -> Capture:
+        assert self.place.read_back is not None
+        return stack.enter_context(self.place.read_back.capture())
+
+    def _not_readable(self, error: DrorchError) -> Iterator[CheckResult]:
+        for check, title in TITLES.items():
+
+            def fail() -> CheckResult:
+                raise error
+
+            result = timed(self.means.clock, check, title, fail)
+            is_first = check is Check.CONTENT
+            yield replace(result, outcome=Outcome.FAIL if is_first else Outcome.INCONCLUSIVE)
+
+    def _probes(self, capture: Capture) -> CheckResult:
+        answered = self.reader.body.closing_facts.get("probes")
+        then = {str(name): str(text) for name, text in answered.items()} if isinstance(answered, dict) else {}
+        probes = {} if self.only else self.request.policy.probes
+        newest = next((name for name in sorted(then) if name.startswith("newest")), None)
+        self.newest_record = then.get(newest) if newest is not None else None
+        return asking.ask_probes_again(capture, probes, {} if self.only else then)
+
+    @property
+    def _content_is_equal(self) -> bool:
+        result = self._results.get(Check.CONTENT)
+        return result is not None and result.outcome in (Outcome.OK, Outcome.FINDING)
+
+    # -- trees and commands
+
+    def _tree(self) -> Iterator[CheckResult]:
+        url = self.place.sandbox.url
+        yield self._check(Check.CONTENT, lambda: trees.compare_tree(self.content, url, self.means.tree))
+        yield from (self._no_database(check) for check in (Check.PROBES, Check.SCHEMA, Check.CONSTRAINTS))
+        yield self._check(Check.ENCODING, lambda: traps.look_at_names(self.means.tree.names(self.content)))
+        yield self._no_database(Check.QUERIES)
+        opener = self.means.opener
+        yield self._check(Check.FILES, lambda: trees.open_files(url, opener, content_is_equal=self._content_is_equal))
+
+    def _command(self) -> Iterator[CheckResult]:
+        url = self.place.sandbox.url
+        yield self._check(
+            Check.CONTENT,
+            lambda: trees.compare_command(self.content, self.means.verify(url, self.request.promise)),
+        )
+        others = (Check.PROBES, Check.SCHEMA, Check.CONSTRAINTS, Check.ENCODING, Check.QUERIES, Check.FILES)
+        yield from (self._no_database(check, "only its own product can look inside") for check in others)
+
+    def _no_database(self, check: Check, why: str = _NO_DATABASE) -> CheckResult:
+        if check is Check.QUERIES and self.request.test.queries:
+            return CheckResult(
+                check=check,
+                title=TITLES[check],
+                outcome=Outcome.INCONCLUSIVE,
+                expected=f"{len(self.request.test.queries)} questions asked",
+                found=f"not asked: {why}",
+                told=(f"the questions of the restore test were not asked: {why}",),
+            )
+        return trees.does_not_apply(check, TITLES[check], why)
+
+    def _check(self, check: Check, carry_out: Callable[[], CheckResult]) -> CheckResult:
+        reason = self.request.test.skip.get(check.value)
+        if reason is not None:
+            result = left_out(check, TITLES[check], reason)
+        else:
+            result = timed(self.means.clock, check, TITLES[check], carry_out)
+        self._results[check] = result
+        return result
+
+
+def not_carried_out(why: str = NOT_RESTORED) -> Iterator[CheckResult]:
+    """Yield every check as one that could not be carried out."""
+    for check, title in TITLES.items():
+        yield CheckResult(
+            check=check,
+            title=title,
+            outcome=Outcome.INCONCLUSIVE,
+            expected="carried out",
+            found=f"not carried out: {why}",
+            note="not carried out",
+        )
