@@ -2,7 +2,8 @@
 
 Which drorch.yaml counts, first found: ``--config``; ``DRORCH_CONFIG``; ``./drorch.yaml``, but only when it and its
 directory belong to the caller or root and nobody else may write there; ``/etc/drorch/drorch.yaml``. Policies lie in
-``policies/`` beside it, restore tests in ``restore_tests/``. Secrets are read when they are asked for, not before.
+``policies/`` beside it, restore tests in ``restore_tests/``; ``DRORCH_IN_FORCE``, which the daemon sets, names a directory with
+copies of all these that count instead, while paths in them still start from the original. Secrets are read when they are asked for, not before.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from drorch.policy.secret import Secret, SecretPlace, SecretReference
 
 SYSTEM_FILE = Path("/etc/drorch/drorch.yaml")
 FILE_VARIABLE = "DRORCH_CONFIG"
+IN_FORCE_VARIABLE = "DRORCH_IN_FORCE"
 _LONGEST_SECRET_BYTES = 2**20
 _TOO_OPEN = 0o777 & ~0o640
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -51,17 +53,18 @@ class Settings(Installation):
     cache_directory: Path
     temporary_directory: Path
     why_not_here: str = ""
+    in_force_directory: Path | None = None  # where the daemon keeps what is in force, for the runs that it starts
     environment: Mapping[str, str] = field(repr=False, compare=False)
 
     @property
     def policy_directory(self) -> Path:
         """Where the policy files are."""
-        return self.base_directory / "policies"
+        return (self.in_force_directory or self.base_directory) / "policies"
 
     @property
     def test_directory(self) -> Path:
         """Where the restore tests are."""
-        return self.base_directory / "restore_tests"
+        return (self.in_force_directory or self.base_directory) / "restore_tests"
 
     def own_directories(self) -> Mapping[str, Path]:
         """Return the directories that drorch writes to, by their names in `directories:`."""
@@ -122,6 +125,9 @@ def load_settings(path: Path | None, environment: Mapping[str, str], *, system_f
     file, content, why_not_here = _find(path, environment, system_file)
     if content is None:
         raise _no_settings(system_file, why_not_here)
+    in_force = environment.get(IN_FORCE_VARIABLE, "")
+    if in_force:
+        content = _read_named(Path(in_force) / SYSTEM_FILE.name, IN_FORCE_VARIABLE)
     shown_name = file.name if file.name == SYSTEM_FILE.name else str(file)
     problems = Problems()
     section = read_yaml(shown_name, content, problems)
@@ -279,6 +285,7 @@ def _settings(
         cache_directory=base / (own.cache or defaults["cache"]),
         temporary_directory=base / (own.temporary or defaults["temporary"]),
         why_not_here=why_not_here,
+        in_force_directory=Path(environment[IN_FORCE_VARIABLE]) if environment.get(IN_FORCE_VARIABLE) else None,
         environment=MappingProxyType(dict(environment)),
     )
 
@@ -345,7 +352,8 @@ def _unsafe_programs(policy: Policy, settings: Settings) -> Iterator[Problem]:
     """Yield why a policy that runs programs cannot be trusted: somebody else could have written it."""
     if policy.hooks is None and not isinstance(policy.source, CommandSource):
         return
-    paths = [settings.base_directory / policy.file, settings.policy_directory, settings.base_directory]
+    directory = settings.policy_directory
+    paths = [directory / Path(policy.file).name, directory, directory.parent]
     if settings.file is not None:
         paths.append(settings.file)
     if policy.for_each is not None:

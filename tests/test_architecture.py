@@ -20,6 +20,7 @@ MODULES = {
 HOMES: dict[str, tuple[str, ...]] = {
     # libraries
     "alembic": ("drorch.catalog",),
+    "apscheduler": ("drorch.daemon.timetable",),
     "blake3": ("drorch.format", "drorch.operations.content"),
     "boto3": ("drorch.storage.s3",),
     "botocore": ("drorch.storage.s3",),
@@ -59,7 +60,12 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pty": (),
     "random": (),
     "secrets": ("drorch.wiring",),
-    "subprocess": ("drorch.repository.row_workers", "drorch.sources.subprocesses", "drorch.sandbox"),
+    "subprocess": (
+        "drorch.daemon.children",
+        "drorch.repository.row_workers",
+        "drorch.sources.subprocesses",
+        "drorch.sandbox",
+    ),
     "sys.stderr": ("drorch.cli",),
     "sys.stdout": ("drorch.cli",),
     "time": ("drorch.clock",),

@@ -13,10 +13,12 @@ from drorch.cli.fan_out import Results, failure_line, run_many, summary_lines
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, error_fields, labelled, local_time, printable, utc_time, wrapped
 from drorch.cli.runner import Runner
+from drorch.clock import from_milliseconds
 from drorch.errors import DrorchError, Interrupted, Terminated, UsageInvalid
 from drorch.operations.back_up import BackupReport
 from drorch.operations.causes import common_code
 from drorch.operations.interruption import Interruption
+from drorch.policy.assembly import LoadedPolicies
 from drorch.quantities import format_duration, format_size
 from drorch.settings import load_policies
 from drorch.wiring import Wiring
@@ -28,8 +30,10 @@ _LONGEST_ANSWER = 200
 @click.command(epilog="Example: drorch backup lamdong-land")
 @click.argument("addresses", nargs=-1, metavar="POLICY[/NAME]...", shell_complete=complete_source)
 @click.option("--failed", is_flag=True, help="Only sources without a good last occurrence.")
+@click.option("--new", "only_new", is_flag=True, help="Only databases that nobody tried to back up yet.")
+@click.option("--slot", type=int, hidden=True, help="The occurrence that the daemon runs: milliseconds since 1970.")
 @common_options
-def command(addresses: tuple[str, ...], failed: bool, invocation: Invocation) -> int:
+def command(addresses: tuple[str, ...], failed: bool, only_new: bool, slot: int | None, invocation: Invocation) -> int:
     """Back up every source of the policies named, now.
 
     A snapshot exists when it is committed in at least one store of its policy; one that reached only some of
@@ -40,29 +44,37 @@ def command(addresses: tuple[str, ...], failed: bool, invocation: Invocation) ->
     settings = invocation.settings()
     settings.require_role("backup", "back up")
     loaded = load_policies(settings)
-    loaded.require()
-    if not addresses and not failed:
+    loaded.require_those(addresses)
+    if not addresses and not failed and not only_new:
         raise UsageInvalid(
             "which policy?", expected="the name of a policy or source", hint="`drorch status` lists them"
         )
     with invocation.wiring(settings) as wiring:
-        chosen = choose_sources(wiring, loaded, addresses, only_failed=failed)
-        results = Results(chosen.found, [*chosen.failures])
+        chosen = choose_sources(wiring, loaded, addresses, only_failed=failed, only_new=only_new)
+        results = Results(chosen.found, [*chosen.failures, *_not_loaded(loaded, addresses)])
         asked = " ".join(addresses)
+        runner = Runner(wiring, Interruption(), slot=None if slot is None else from_milliseconds(slot))
         if len(chosen.pairs) == 1 and not results.failures:
-            _run_one(wiring, chosen.pairs[0], results, invocation.output)
+            _run_one(wiring, runner, chosen.pairs[0], results, invocation.output)
         else:
-            _run_many(wiring, chosen, results, asked, invocation.output)
+            _run_many(wiring, runner, chosen, results, asked, invocation.output)
         if invocation.output.as_json:
             invocation.output.document("drorch.backup/1", _document(results))
     return _exit_code(results)
 
 
-def _run_one(wiring: Wiring, pair: Pair, results: Results, output: Output) -> None:
+def _not_loaded(loaded: LoadedPolicies, addresses: tuple[str, ...]) -> list[tuple[str, DrorchError]]:
+    """Return what kept policy files from being loaded, where all policies are meant; the others run."""
+    if addresses or not loaded.problems:
+        return []
+    return [(f"{len({one.file for one in loaded.problems})} policy files", loaded.error())]
+
+
+def _run_one(wiring: Wiring, runner: Runner, pair: Pair, results: Results, output: Output) -> None:
     """Run the one source with all that can be told of it; raises what the run raises."""
     policy, promise = pair
     try:
-        report = Runner(wiring, Interruption()).alone(policy, promise, output)
+        report = runner.alone(policy, promise, output)
     except (Interrupted, Terminated):
         raise
     except DrorchError as error:
@@ -74,14 +86,12 @@ def _run_one(wiring: Wiring, pair: Pair, results: Results, output: Output) -> No
         output.lines(summary_lines(results, promise.policy_name))
 
 
-def _run_many(wiring: Wiring, chosen: Chosen, results: Results, asked: str, output: Output) -> None:
+def _run_many(wiring: Wiring, runner: Runner, chosen: Chosen, results: Results, asked: str, output: Output) -> None:
     if not chosen.pairs and len(results.failures) == 1:
         raise _with_last_good(wiring, *results.failures[0])
-    interruption = Interruption()
-    runner = Runner(wiring, interruption)
     shows_each = not (output.is_terminal or output.as_json)
     started = wiring.clock.monotonic_seconds()
-    with closing(run_many(wiring, runner, chosen.pairs, asked, interruption, output)) as ended:
+    with closing(run_many(wiring, runner, chosen.pairs, asked, runner.interruption, output)) as ended:
         for pair, outcome in ended:
             results.add(pair[1].address, outcome)
             if shows_each:

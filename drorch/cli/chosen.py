@@ -33,7 +33,12 @@ class Chosen:
 
 
 def choose_sources(
-    wiring: Wiring, loaded: LoadedPolicies, addresses: Sequence[str], *, only_failed: bool = False
+    wiring: Wiring,
+    loaded: LoadedPolicies,
+    addresses: Sequence[str],
+    *,
+    only_failed: bool = False,
+    only_new: bool = False,
 ) -> Chosen:
     """Return the sources that ``addresses`` mean now, all policies' without any, without those that are closed.
 
@@ -56,6 +61,9 @@ def choose_sources(
     closed = {record.address for record in catalog.sources() if record.state is SourceState.CLOSED}
     left = [pair for address, pair in pairs.items() if address not in closed or address in addresses]
     whole = {address for address, _, _ in wanted if "/" not in address}
+    if only_new:
+        tried = last_runs(catalog)
+        left = [pair for pair in left if pair[1].address not in tried]
     return Chosen(
         pairs=tuple(_with_mates(loaded, left, _failed(wiring, catalog, left)) if only_failed else left),
         found=tuple(one for one in answers.values() if isinstance(one, Found) and one.policy in whole),

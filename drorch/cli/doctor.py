@@ -69,8 +69,7 @@ def command(policy: str | None, invocation: Invocation) -> int:
 
 
 def _promises(loaded: LoadedPolicies, policy: str) -> tuple[SourcePromise, ...]:
-    if loaded.problems:
-        loaded.require()
+    loaded.require_those([policy])
     return loaded.find(policy)[1]
 
 

@@ -9,6 +9,7 @@ import click
 from drorch.catalog.interface import LogLine, RunRecord, RunState
 from drorch.cli.addresses import complete_source
 from drorch.cli.invocation import Invocation, common_options
+from drorch.cli.occurrences import show_occurrences
 from drorch.cli.output import labelled, local_time, printable, table, utc_time, wrapped
 from drorch.quantities import format_duration, format_size
 
@@ -17,12 +18,20 @@ from drorch.quantities import format_duration, format_size
 @click.argument("source", required=False, metavar="[POLICY[/NAME]]", shell_complete=complete_source)
 @click.option("--failed", is_flag=True, help="Only runs that did not end well.")
 @click.option("--run", "run_id", metavar="ID", help="One run, with its error and the last lines that it wrote.")
+@click.option(
+    "--occurrences", is_flag=True, help="What was due by the daemon's schedules, run or not, with the reason."
+)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many, newest first.")
 @common_options
-def command(source: str | None, failed: bool, run_id: str | None, limit: int, invocation: Invocation) -> int:
+def command(
+    source: str | None, failed: bool, run_id: str | None, occurrences: bool, limit: int, invocation: Invocation
+) -> int:
     """Show what ran and how it ended, newest first."""
     with invocation.wiring() as wiring:
         catalog, zone = wiring.catalog(), str(wiring.settings.time_zone)
+        if occurrences:
+            show_occurrences(catalog, source, invocation.output, zone, failed=failed, limit=limit)
+            return 0
         if run_id is not None:
             runs: tuple[RunRecord, ...] = (catalog.find_run(run_id),)
         else:

@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "store": ("store", "Try a store, and print the policies of its bucket."),
     "keys": ("keys", "Make and share out recipient keys."),
     "recovery-sheet": ("recovery_sheet", "Print the page that goes into the safe."),
+    "daemon": ("daemon", "Keep the schedules of all policies."),
     "catalog": ("catalog", "Rebuild or upgrade the catalog."),
     "completion": ("completion", "Make a shell complete what you type."),
 }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from drorch.cli.chosen import Pair
 from drorch.cli.failures import explain
@@ -57,15 +58,21 @@ class _Silences:
 class Runner:
     """Backs up sources; ``alone`` may be called from one thread, ``among_others`` from many."""
 
-    def __init__(self, wiring: Wiring, interruption: Interruption) -> None:
+    def __init__(self, wiring: Wiring, interruption: Interruption, slot: datetime | None = None) -> None:
         self._wiring = wiring
         self._interruption = interruption
+        self._slot = slot
         self._lock = threading.RLock()
         self._machine: Machine = this_machine()
         self._protectors: dict[tuple[str, ...], Protector] = {}
         self._texts: dict[str, str] = {}
         self._silences = _Silences()
         self._failed: set[str] = set()
+
+    @property
+    def interruption(self) -> Interruption:
+        """What cuts its runs short."""
+        return self._interruption
 
     def alone(self, policy: Policy, promise: SourcePromise, output: Output) -> BackupReport:
         """Back up one source with progress on the terminal; raises a ``DrorchError``."""
@@ -238,5 +245,6 @@ class Runner:
             probes=policy.probes,
             rows_digest=getattr(promise.source, "rows_digest", "always") != "never",
             keeps_bases=policy.classification not in WITHOUT_BASES,
+            slot=self._slot,
             was=promise.was,
         )

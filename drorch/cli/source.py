@@ -88,7 +88,7 @@ def adopt(source: str, reason: str, invocation: Invocation) -> int:
     Its next backup is the first of a new lane: what was stored before stays restorable, and nothing is shared with it. The
     other machine must stop feeding the source.
     """
-    settings, loaded = _prepared(invocation)
+    settings, loaded = _prepared(invocation, source)
     with invocation.wiring(settings) as wiring:
         life = _life(wiring)
         _policy, promises = loaded.find(source)
@@ -117,7 +117,7 @@ def retire(source: str, reason: str, invocation: Invocation) -> int:
 
     Until then it stays in `drorch status` and its snapshots are exempt from retention. They stay; retention counts them again.
     """
-    settings, loaded = _prepared(invocation)
+    settings, loaded = _prepared(invocation, source)
     with invocation.wiring(settings) as wiring:
         change = _life(wiring).retire(_subject(loaded, wiring.catalog(), source), reason=reason)
     _tell([change], invocation.output, "is retired; its snapshots stay as long as retention says")
@@ -133,7 +133,7 @@ def retire(source: str, reason: str, invocation: Invocation) -> int:
 @common_options
 def reopen(source: str, reason: str, invocation: Invocation) -> int:
     """Have a closed or retired source backed up again."""
-    settings, loaded = _prepared(invocation)
+    settings, loaded = _prepared(invocation, source)
     with invocation.wiring(settings) as wiring:
         change = _life(wiring).reopen(_subject(loaded, wiring.catalog(), source), reason=reason)
     _tell([change], invocation.output, "is open: its schedule and RPO count again")
@@ -162,7 +162,7 @@ def close(
     In this order; if any step fails the source stays open. The restore goes into a throw-away server of this machine and is
     compared with what was captured. A closed source has no schedule and no RPO; its snapshots can be verified and restored.
     """
-    settings, loaded = _prepared(invocation)
+    settings, loaded = _prepared(invocation, source)
     settings.require_role("maintenance", "hold a snapshot")
     with invocation.wiring(settings) as wiring:
         life, catalog = _life(wiring), wiring.catalog()
@@ -205,11 +205,11 @@ def _final_snapshot(wiring: Wiring, policy: Policy, promise: SourcePromise, outp
     raise error
 
 
-def _prepared(invocation: Invocation) -> tuple[Settings, LoadedPolicies]:
+def _prepared(invocation: Invocation, address: str) -> tuple[Settings, LoadedPolicies]:
     settings = invocation.settings()
     settings.require_role("backup", "change whose sources are")
     loaded = load_policies(settings)
-    loaded.require()
+    loaded.require_those([address])
     return settings, loaded
 
 

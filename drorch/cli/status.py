@@ -10,14 +10,16 @@ import click
 
 from drorch import __version__
 from drorch.cli.addresses import complete_source
+from drorch.cli.daemon_line import daemon_document
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import utc_time
 from drorch.cli.status_view import View
 from drorch.clock import SystemClock
 from drorch.errors import PolicyUnknown
+from drorch.operations.occurrences.standing import DaemonStanding, standing
 from drorch.operations.overview import Overview, SourceStanding, overview
 from drorch.settings import Settings, load_policies
-from drorch.wiring import claim_lives
+from drorch.wiring import claim_lives, host_name, liveness
 
 PARTIAL = 3
 
@@ -37,13 +39,14 @@ def command(source: str | None, show_all: bool, check: bool, invocation: Invocat
     with invocation.wiring(settings) as wiring:
         catalog, now = wiring.catalog(), SystemClock().now()
         found = overview(loaded.policies, loaded.problems, catalog, now=now, is_running=claim_lives())
+        daemon = standing(catalog, host=host_name(), is_alive=liveness(), now=now)
     if source is not None:
         found = _only(found, source, [policy.name for policy in loaded.policies])
     if invocation.output.as_json:
-        invocation.output.document("drorch.status/1", _document(found, settings))
+        invocation.output.document("drorch.status/1", _document(found, daemon, settings))
     elif not (invocation.output.quiet and found.is_well):
         height = None if show_all else shutil.get_terminal_size().lines - 1  # the prompt has a line too
-        view = View(found, settings, socket.gethostname(), most_lines=height)
+        view = View(found, daemon, settings, socket.gethostname(), most_lines=height)
         invocation.output.lines(view.lines(only=source))
     return PARTIAL if check and not found.is_well else 0
 
@@ -56,14 +59,14 @@ def _only(found: Overview, source: str, policies: Sequence[str]) -> Overview:
     return Overview(at=found.at, sources=chosen, policy_problems=found.policy_problems, alarms=alarms)
 
 
-def _document(found: Overview, settings: Settings) -> dict[str, object]:
+def _document(found: Overview, daemon: DaemonStanding, settings: Settings) -> dict[str, object]:
     return {
         "at": utc_time(found.at),
         "ok": found.is_well,
         "version": __version__,
         "host": socket.gethostname(),
         "settings": str(settings.file),
-        "daemon": {"state": "absent"},
+        "daemon": daemon_document(daemon),
         "sources": [_source(one) for one in found.sources],
         "alarms": [
             {

@@ -6,16 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from drorch import __version__
+from drorch.cli.daemon_line import daemon_words
 from drorch.cli.output import WIDTH, local_time, printable, table, wrapped
 from drorch.operations.alarms import Alarm, AlarmKind
 from drorch.operations.causes import Failure, cause_of
+from drorch.operations.occurrences.standing import DaemonStanding, DaemonState
 from drorch.operations.overview import Overview, SourceStanding, Standing, Trouble
 from drorch.policy.problems import Problem
 from drorch.quantities import format_promise
 from drorch.settings import Settings
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_NO_DAEMON = "no daemon: nothing runs on schedule; let cron run `drorch backup`"
 _WORDS = {
     Standing.NEVER: "LATE",
     Standing.LATE: "LATE",
@@ -39,8 +40,11 @@ _ALL = "drorch status --all"
 class View:
     """Lines for people. ``most_lines`` is what fits on their screen, ``None`` for everything."""
 
-    def __init__(self, found: Overview, settings: Settings, host: str, *, most_lines: int | None) -> None:
+    def __init__(
+        self, found: Overview, daemon: DaemonStanding, settings: Settings, host: str, *, most_lines: int | None
+    ) -> None:
         self._found = found
+        self._daemon = daemon
         self._settings = settings
         self._host = host
         self._zone = str(settings.time_zone)
@@ -126,7 +130,7 @@ class View:
     # -- tables
 
     def _by_policy(self) -> list[list[str]]:
-        head = ("POLICY", "SOURCES", "LAST GOOD", "RPO", "COPIES", "LAST DRILL", "NEXT DUE")
+        head = ("POLICY", "SOURCES", "LAST GOOD", "RPO", "COPIES", "LAST DRILL", self._next())
         by_policy: dict[str, list[SourceStanding]] = {}
         for one in self._found.protected:
             by_policy.setdefault(one.policy, []).append(one)
@@ -151,7 +155,7 @@ class View:
         )
 
     def _by_source(self) -> list[list[str]]:
-        rows = [("SOURCE", "SNAPSHOT", "LAST GOOD", "RPO", "COPIES", "LAST RUN", "NEXT DUE")]
+        rows = [("SOURCE", "SNAPSHOT", "LAST GOOD", "RPO", "COPIES", "LAST RUN", self._next())]
         for one in self._found.sources:
             if one.standing is Standing.CLOSED and not one.copies_promised:
                 continue  # retired, or of a policy that is no more: `drorch source list` has it
@@ -169,6 +173,10 @@ class View:
                 )
             )
         return _table_with_long_names(rows)
+
+    def _next(self) -> str:
+        """Return the heading over when something is due: only a daemon that lives will run it then."""
+        return "NEXT RUN" if self._daemon.state is DaemonState.RUNNING else "NEXT DUE"
 
     def _moment(self, moment: datetime) -> str:
         local, today = moment.astimezone(self._settings.time_zone), self._found.at.astimezone(self._settings.time_zone)
@@ -189,7 +197,8 @@ class View:
         total = len(promised)
         complete = sum(one.copies_complete == one.copies_promised > 0 for one in promised)
         running = [one.address for one in self._found.sources if one.is_running]
-        daemon = _NO_DAEMON + (f"; running now: {_some(running, _NAMES_LENGTH)}" if running else "")
+        daemon = daemon_words(self._daemon, self._settings.time_zone)
+        daemon += f"; running now: {_some(running, _NAMES_LENGTH)}" if running else ""
         lines = []
         if total:
             lines.append(_protected_line(promised))

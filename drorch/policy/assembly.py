@@ -61,17 +61,27 @@ class LoadedPolicies:
         """Return ``4 problems in 2 of 6 files``."""
         return summarise(self.problems, self.file_count)
 
-    def require(self) -> tuple[Policy, ...]:
-        """Return all policies; raise ``StateSecretRefused`` or ``PolicyInvalid`` if there is any problem."""
-        if not self.problems:
-            return self.policies
-        error = StateSecretRefused if any(problem.is_state_secret for problem in self.problems) else PolicyInvalid
-        raise error(
+    def error(self) -> PolicyInvalid | StateSecretRefused:
+        """Return the problems as one error."""
+        kind = StateSecretRefused if any(problem.is_state_secret for problem in self.problems) else PolicyInvalid
+        return kind(
             self.summary(),
             found=render_problems(self.problems),
-            hint="" if error is StateSecretRefused else "`drorch policy validate` lists them; mend them and try again",
+            hint="" if kind is StateSecretRefused else "`drorch policy validate` lists them; mend them and try again",
             still_good="Nothing was loaded.",
         )
+
+    def require(self) -> tuple[Policy, ...]:
+        """Return all policies; raise ``StateSecretRefused`` or ``PolicyInvalid`` if there is any problem."""
+        if self.problems:
+            raise self.error()
+        return self.policies
+
+    def require_those(self, addresses: Sequence[str]) -> None:
+        """Raise as ``require`` when a policy that is asked for may be in a file with problems; others stop nobody."""
+        names = {policy.name for policy in self.policies}
+        if any(address.partition("/")[0] not in names for address in addresses):
+            self.require()
 
     def find(self, address: str) -> tuple[Policy, tuple[SourcePromise, ...]]:
         """Return the policy and the sources that ``POLICY`` or ``POLICY/NAME`` means; raise ``PolicyUnknown``.

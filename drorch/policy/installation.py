@@ -145,6 +145,7 @@ class Upkeep:
     read_percent: int
     prune: str
     copy: str
+    lock: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

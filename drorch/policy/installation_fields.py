@@ -324,6 +324,12 @@ UPKEEP = Table(
         Field(
             key="copy", kind=ScheduleOrNever(), summary="When a store that was away is brought up", default="30 * * * *"
         ),
+        Field(
+            key="lock",
+            kind=ScheduleOrNever(),
+            summary="When locks that end too early are extended",
+            default="0 4 * * *",
+        ),
     ),
 )
 

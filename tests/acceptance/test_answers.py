@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,11 +18,13 @@ from click.testing import CliRunner
 from drorch.cli.main import COMMANDS, root
 from tests.support.installations import (
     COMMAND,
+    LONGEST_SECONDS,
     ROOT,
     ROOT_PASSPHRASE,
     Answer,
     Installation,
     Town,
+    civil_policy,
     land_policy,
     new_name,
     run,
@@ -92,6 +95,20 @@ def troubled_status(installation: Installation, town: Town, place: Path) -> Answ
     failed_backup(installation, town, place)
     (installation.base / "policies/bad.yaml").write_text("name: bad\n")
     return installation.drorch("status", "--json", "--check", expect=3)
+
+
+def due(installation: Installation, town: Town, place: Path) -> Answer:
+    """Let a daemon find something that is due: a copy of the same file that nobody backed up yet."""
+    text = civil_policy(installation.base / "civil.db", "frozen").replace('"0 2 * * *"', "once")
+    installation.policy("frozen", text)
+    process = installation.start("daemon", "--drain", "30")
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while "frozen" not in installation.drorch("history", "--occurrences", "--json").out:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+    process.terminate()
+    process.communicate(timeout=LONGEST_SECONDS)
+    return installation.drorch("history", "--occurrences", "--json")
 
 
 def failing_history(installation: Installation, town: Town, place: Path) -> Answer:
@@ -223,6 +240,7 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "source close": ("source close", "source", close),
     "history": ("history", "history", asked("history")),
     "history with a failure": ("history", "history", failing_history),
+    "history of occurrences": ("history", "occurrences", due),
     "history of one run": ("history", "history", one_run),
     "snapshots": ("snapshots list", "snapshots", asked("snapshots")),
     "snapshots of a store": ("snapshots list", "snapshots", asked("snapshots", "--store", "disk")),
@@ -299,7 +317,9 @@ def test_an_answer_is_as_published(case: str, copied: Installation, town: Town, 
 
 
 def test_every_command_and_every_schema_has_a_case() -> None:
-    assert {command for command, _, _ in CASES.values()} == set(EVERY) - {"demo"}, "a demo is for people"
+    assert {command for command, _, _ in CASES.values()} == set(EVERY) - {"demo", "daemon"}, (
+        "a demo is for people, the daemon answers nobody"
+    )
     assert {schema for _, schema, _ in CASES.values()} == set(SCHEMAS)
 
 

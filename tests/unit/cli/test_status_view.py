@@ -12,6 +12,7 @@ from drorch.catalog.interface import Catalog, RunOutcome, RunState
 from drorch.catalog.sqlite import open_sqlite
 from drorch.cli.status_view import View
 from drorch.errors import SourceLoginFailed, SourceUnreachable
+from drorch.operations.occurrences.standing import DaemonStanding, DaemonState
 from drorch.operations.overview import overview
 from drorch.settings import default_settings
 from tests.support.catalogs import START, a_copy, a_run, a_snapshot, an_id, an_outcome
@@ -42,7 +43,8 @@ def screen(catalog: Catalog, *texts: str, most_lines: int | None = 23, only: str
     loaded = load(*texts)
     now = START + 30 * HOUR
     found = overview(loaded.policies, loaded.problems, catalog, now=now, is_running=lambda _claim: True)
-    return View(found, default_settings({}), "backup1", most_lines=most_lines).lines(only=only)
+    daemon = DaemonStanding(state=DaemonState.ABSENT)
+    return View(found, daemon, default_settings({}), "backup1", most_lines=most_lines).lines(only=only)
 
 
 def backed_up(catalog: Catalog, address: str, *, hours: int) -> None:

@@ -1,0 +1,32 @@
+"""``drorch daemon``: keep the schedules of all policies."""
+
+from __future__ import annotations
+
+import click
+
+from drorch.cli.invocation import Invocation, common_options
+from drorch.daemon.service import DRAIN_SECONDS
+from drorch.daemon.starting import keep_schedules
+from drorch.settings import process_environment
+
+
+@click.command(epilog="Example: drorch daemon")
+@click.option(
+    "--drain",
+    "drain_seconds",
+    type=click.FloatRange(0),
+    default=DRAIN_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long runs may go on after SIGTERM.",
+)
+@common_options
+def command(drain_seconds: float, invocation: Invocation) -> int:
+    """Run every policy and restore test when it is due, as far as this machine's roles go; until it is told to end.
+
+    Each run is a process of its own. SIGHUP, or a changed file, reads the configuration again: what is invalid stays as it was.
+    SIGTERM starts nothing more and lets runs end; what then still runs is ended, and goes on after the next start.
+    What became of every occurrence: `drorch history --occurrences`.
+    """
+    keep_schedules(invocation.config, process_environment(), drain_seconds=drain_seconds)
+    return 0

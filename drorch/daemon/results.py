@@ -1,0 +1,113 @@
+"""What a run answered, as the end of each of its occurrences. The answer comes from another process: anything may be in it."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from drorch.catalog.interface import OccurrenceState
+from drorch.errors import Interrupted, NothingDone, Terminated
+from drorch.operations.occurrences.aftermath import may_pass
+from drorch.operations.occurrences.entries import RunEnd
+from drorch.policy.occurrences.duty import Duty, DutyKind
+
+PARTIAL_CODE = 3
+_LONGEST_REASON = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """How the process of a run ended and what it wrote; ``code`` is negative when a signal ended it."""
+
+    code: int
+    document: Mapping[str, Any] | None
+
+    @classmethod
+    def of(cls, code: int, output: bytes) -> Answer:
+        """Return the answer in ``output``; what is no JSON object is no answer."""
+        try:
+            found = json.loads(output)
+        except ValueError:
+            found = None
+        return cls(code=code, document=found if isinstance(found, dict) else None)
+
+    @property
+    def was_ended(self) -> bool:
+        """Whether somebody ended it in order: it is to be run again, and nothing was wrong with it."""
+        return self.code in (Interrupted.exit_code, Terminated.exit_code)
+
+
+def ends_of(duties: Iterable[Duty], answer: Answer) -> Mapping[tuple[str, str], RunEnd]:
+    """Return how the occurrence of each duty ended."""
+    return {duty.key: _end(duty, answer) for duty in duties}
+
+
+def _end(duty: Duty, answer: Answer) -> RunEnd:
+    document = answer.document or {}
+    if duty.kind is DutyKind.BACKUP:
+        for snapshot in _listed(document, "snapshots"):
+            if snapshot.get("source") == duty.subject:
+                return _of_snapshot(snapshot)
+        for failure in _listed(document, "failures"):
+            if failure.get("source") in (duty.subject, duty.policy):
+                return _of_error(failure.get("error"), duty)
+    if isinstance(document.get("error"), dict):
+        return _of_error(document["error"], duty)
+    return _of_code(answer, duty)
+
+
+def _listed(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    found = document.get(key)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _of_snapshot(snapshot: Mapping[str, Any]) -> RunEnd:
+    run_id = str(snapshot.get("snapshot", "")) or None
+    if snapshot.get("state") == "complete":
+        return RunEnd(state=OccurrenceState.OK, run_id=run_id)
+    reasons = [str(one) for key in ("incomplete", "warnings") for one in snapshot.get(key) or ()]
+    reasons += [f"{copy.get('store')}: {copy.get('error')}" for copy in _listed(snapshot, "copies") if "error" in copy]
+    return RunEnd(state=OccurrenceState.PARTIAL, reason="; ".join(reasons)[:_LONGEST_REASON], run_id=run_id)
+
+
+def _of_error(error: object, duty: Duty) -> RunEnd:
+    told = error if isinstance(error, dict) else {}
+    slug = str(told.get("name", "")) or None
+    is_busy = slug == NothingDone.slug
+    return RunEnd(
+        state=OccurrenceState.FAILED,
+        reason=str(told.get("message", "it did not say why"))[:_LONGEST_REASON],
+        error_slug=slug,
+        may_pass=(told.get("retryable") is True or may_pass(slug)) and not (is_busy and _wants_a_word(duty)),
+    )
+
+
+def _wants_a_word(duty: Duty) -> bool:
+    """Whether nothing done means that a person must decide, not that something else runs."""
+    return duty.kind is DutyKind.PRUNE
+
+
+def _of_code(answer: Answer, duty: Duty) -> RunEnd:
+    if answer.code == 0:
+        return RunEnd(state=OccurrenceState.OK)
+    if answer.code == PARTIAL_CODE:
+        return RunEnd(state=OccurrenceState.PARTIAL, reason=_reasons(answer.document or {}))
+    if answer.code < 0:
+        name = signal.Signals(-answer.code).name if -answer.code in set(signal.Signals) else str(-answer.code)
+        return RunEnd(state=OccurrenceState.FAILED, reason=f"its process was ended by {name}", may_pass=True)
+    is_busy = answer.code == NothingDone.exit_code and not _wants_a_word(duty)
+    reason = _reasons(answer.document or {}) or f"exit code {answer.code}"
+    return RunEnd(state=OccurrenceState.FAILED, reason=reason, may_pass=is_busy)
+
+
+def _reasons(document: Mapping[str, Any]) -> str:
+    """Return what a partial answer says is wrong, as far as it says so in words."""
+    told = [
+        str(one.get("message") or one.get("text") or one.get("error", {}).get("message", ""))
+        for key in ("failures", "problems", "findings")
+        for one in _listed(document, key)
+    ]
+    return "; ".join(one for one in told if one)[:_LONGEST_REASON]

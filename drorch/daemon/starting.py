@@ -1,0 +1,62 @@
+"""Start a daemon: one for each state directory."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from drorch.clock import Clock
+from drorch.daemon.configuration import Configuration, InForce
+from drorch.daemon.observing import Observer
+from drorch.daemon.service import Service
+from drorch.errors import NothingDone
+from drorch.operations.room import private_directory
+from drorch.wiring import Wiring, liveness, this_machine
+
+MakesObservers = Callable[[InForce, Wiring], Sequence[Observer]]
+
+
+def keep_schedules(
+    settings_file: Path | None,
+    environment: Mapping[str, str],
+    *,
+    drain_seconds: float,
+    clock: Clock | None = None,
+    observers: MakesObservers = lambda _in_force, _wiring: (),
+) -> None:
+    """Keep the schedules of the configuration until SIGTERM; raises ``NothingDone`` when another daemon does, or what is wrong with it."""
+    configuration = Configuration(settings_file, environment)
+    settings = configuration.in_force.settings
+    with _alone(private_directory(settings.state_directory, "state")), Wiring(settings, clock) as wiring:
+        Service(
+            configuration,
+            wiring.catalog(),
+            machine=this_machine(),
+            is_alive=liveness(),
+            clock=wiring.clock,
+            observers=observers(configuration.in_force, wiring),
+            drain_seconds=drain_seconds,
+        ).run()
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Let one daemon at a time use a state directory; raise ``NothingDone`` for the second."""
+    descriptor = os.open(state / "daemon.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise NothingDone(
+            "another daemon uses this configuration",
+            expected=f"nobody else with {state}",
+            found="a daemon that runs",
+            hint="`drorch status` shows it; stop it first, or give this one its own `directories: {state: ...}`",
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
