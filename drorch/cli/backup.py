@@ -129,7 +129,8 @@ def _with_last_good(wiring: Wiring, address: str, error: DrorchError) -> DrorchE
 
 def _report_lines(report: BackupReport, wiring: Wiring, *, alone: bool) -> list[str]:
     snapshot = report.snapshot
-    copies = f"{len(snapshot.copies)}/{len(snapshot.copies) + len(report.dropped)}"
+    real = [name for name in snapshot.copies if not wiring.is_spool(name)]
+    copies = f"{len(real)}/{len(real) + len(report.dropped)}"
     if not alone:
         word = "ok" if report.complete else "PARTIAL"
         sizes = f"read={_tight(report.bytes_read)} stored={_tight(snapshot.bytes_stored)}"
@@ -156,6 +157,9 @@ def _report_lines(report: BackupReport, wiring: Wiring, *, alone: bool) -> list[
         lines += _row("probe", f"{name}: {printable(answer)[:_LONGEST_ANSWER]}")
     for name in snapshot.copies:
         until = snapshot.locked_until.get(name)
+        if wiring.is_spool(name):
+            lines += _row(name, "waits there for a store; `drorch copy --to STORE` ships it")
+            continue
         lines += _row(name, f"ok, locked until {local_time(until, zone)[:10]}" if until else "ok")
     for name, error in report.dropped.items():
         lines += _row(name, f"FAILED: {error.message}")

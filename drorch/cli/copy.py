@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 
 import click
@@ -16,10 +16,11 @@ from drorch.errors import SecretUnavailable, UsageInvalid
 from drorch.format.signing import SigningKey
 from drorch.operations import copy
 from drorch.operations.initialise import help_objects
+from drorch.operations.spool import ShipReport, is_empty, ship
 from drorch.quantities import format_size
 from drorch.repository.copier import CopyReport
 from drorch.sources.interface import Observer
-from drorch.wiring import Wiring, help_files
+from drorch.wiring import Wiring, claim_lives, help_files
 
 PARTIAL = 3
 
@@ -47,25 +48,53 @@ def command(target: str, source: str | None, is_new: bool, repair: bool, invocat
                 raise UsageInvalid(f"no store is called {name}", expected=", ".join(settings.stores), found=name)
         bars = observer(invocation.output, "copied")
         with bars or nullcontext(Silent()) as watching:
-            report = copy.run(
-                wiring.repository(),
-                copy.CopyRequest(
-                    to=target,
-                    source=source,
-                    new=wiring.replica(target) if is_new else None,
-                    repair=repair,
-                    help_objects=help_objects(help_files(), __version__),
-                ),
-                wiring.catalog(),
-                clock=wiring.clock,
-                progress=_Sum(watching),
-                key=_maintenance_key(wiring),
+            progress = _Sum(watching)
+            repository, shipped = wiring.repository(), _shipped(wiring, target, progress)
+            is_alone = shipped is not None and len(repository.replicas) == 1
+            report = (
+                CopyReport.of_nothing()
+                if is_alone
+                else copy.run(
+                    repository,
+                    copy.CopyRequest(
+                        to=target,
+                        source=source,
+                        new=wiring.replica(target) if is_new else None,
+                        repair=repair,
+                        help_objects=help_objects(help_files(), __version__),
+                    ),
+                    wiring.catalog(),
+                    clock=wiring.clock,
+                    progress=progress,
+                    key=_maintenance_key(wiring),
+                )
             )
+        if shipped is not None:
+            report = report.plus(shipped.copied)
     if invocation.output.as_json:
-        invocation.output.document("drorch.copy/1", _document(target, report))
+        invocation.output.document("drorch.copy/1", _document(target, report, shipped))
     elif report.problems or not invocation.output.quiet:
         invocation.output.lines(_lines(target, report, repair=repair))
+        invocation.output.lines(_spool_lines(shipped))
     return PARTIAL if report.problems else 0
+
+
+def _shipped(wiring: Wiring, target: str, progress: Callable[[int], None]) -> ShipReport | None:
+    """Ship what waits in the spool to the store called ``target``; ``None`` when nothing waits, or it does not answer."""
+    spool, repository = wiring.spool(), wiring.repository()
+    place = next((one for one in repository.replicas if one.name == target), None)
+    if spool is None or place is None or is_empty(spool):
+        return None
+    catalog, lives = wiring.catalog(), claim_lives()
+    return ship(
+        spool,
+        place,
+        repository,
+        catalog,
+        clock=wiring.clock,
+        progress=progress,
+        is_idle=lambda: not any(lives(claim) for claim in catalog.claims()),
+    )
 
 
 def _maintenance_key(wiring: Wiring) -> SigningKey | None:
@@ -125,7 +154,14 @@ def _lines(target: str, report: CopyReport, *, repair: bool) -> Iterator[str]:
         yield from wrapped(f"  note  {text}", 8)
 
 
-def _document(target: str, report: CopyReport) -> dict[str, object]:
+def _spool_lines(shipped: ShipReport | None) -> Iterator[str]:
+    if shipped is not None and shipped.freed_bytes is None:
+        yield "  note  the spool keeps what it has: not all arrived, or a backup is under way"
+    elif shipped is not None and shipped.freed_bytes is not None:
+        yield f"  note  the spool is empty again, {format_size(shipped.freed_bytes)} are free"
+
+
+def _document(target: str, report: CopyReport, shipped: ShipReport | None) -> dict[str, object]:
     return {
         "ok": not report.problems,
         "to": target,
@@ -139,6 +175,7 @@ def _document(target: str, report: CopyReport) -> dict[str, object]:
         ],
         "voided": [str(link.manifest.run) for link in report.voided],
         "swept": [str(link.manifest.run) for link in report.swept],
+        "spool_freed_bytes": None if shipped is None else shipped.freed_bytes,
         "objects": report.objects,
         "bytes": report.bytes,
         "problems": [

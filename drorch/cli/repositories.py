@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import click
 
 from drorch.cli.output import Output, wrapped
-from drorch.errors import CatalogError, TrustMismatch, UsageInvalid
+from drorch.errors import CatalogError, StoreMissing, StoreUnavailable, TrustMismatch, UsageInvalid
 from drorch.ids import LaneId, grouped
 from drorch.operations.choose import LATEST
+from drorch.operations.spool import is_empty
 from drorch.repository.opening import Repository, open_repository
 from drorch.wiring import Wiring, is_terminal
 
@@ -51,14 +52,15 @@ def store_options(function: F) -> F:
     return call  # type: ignore[return-value]
 
 
-def repository(wiring: Wiring, where: Where, output: Output) -> Repository:
+def repository(wiring: Wiring, where: Where, output: Output, *, with_spool: bool = True) -> Repository:
     """Open the repository that is meant, its trust root checked against drorch.yaml, ``--trust`` or the person's own eyes.
 
-    Raises ``TrustMismatch`` when nobody can vouch for the trust root.
+    ``with_spool``: and what waits in the spool, which may be the only place of the newest snapshot. Raises ``TrustMismatch`` when nobody can vouch for the trust root.
     """
     named = () if where.store is None else (where.store,)
     if where.store is None or where.store in wiring.settings.stores:
-        opened = wiring.repository(named, trust=None if where.trust is None else parse_trust(where.trust))
+        trust = None if where.trust is None else parse_trust(where.trust)
+        opened = _with_spool(wiring, trust) if with_spool and not named else wiring.repository(named, trust=trust)
         _tell_left_out(opened, output)
         return opened
     replica = wiring.store_at(where.store)
@@ -109,6 +111,22 @@ class KnownLanes:
 
     wanted: tuple[LaneId, ...] = ()
     of_others: frozenset[LaneId] = frozenset()
+
+
+def _with_spool(wiring: Wiring, trust: bytes | None) -> Repository:
+    """Return all stores and behind them the spool; where no store answers, the spool alone."""
+    spooled = wiring.spool_repository()
+    if spooled is None:
+        return wiring.repository((), trust=trust)
+    try:
+        opened = wiring.repository((), trust=trust)
+    except (StoreUnavailable, StoreMissing) as error:
+        if is_empty(spooled.replicas[0]):
+            raise
+        return replace(spooled, unusable={"every store": error})
+    if is_empty(spooled.replicas[0]) or spooled.trust.root_digest != opened.trust.root_digest:
+        return opened
+    return replace(opened, replicas=(*opened.replicas, *spooled.replicas))
 
 
 def known_lanes(wiring: Wiring, wanted: str) -> KnownLanes:

@@ -13,7 +13,7 @@ from drorch.cli.chosen import Pair
 from drorch.cli.failures import explain
 from drorch.cli.output import Output
 from drorch.cli.progress import Silent, observer
-from drorch.errors import DrorchError, SourceUnreachable, StoreError, StoreUnavailable
+from drorch.errors import DrorchError, SourceUnreachable, StoreError, StoreMissing, StoreUnavailable
 from drorch.operations import contacts
 from drorch.operations.at_once import Place
 from drorch.operations.back_up import QUIET_STEPS, BackupReport, Steps
@@ -22,6 +22,7 @@ from drorch.operations.hooks import HookFrame
 from drorch.operations.interruption import Interruption
 from drorch.operations.protect import Machine, Protection, Protector, digest_of_text
 from drorch.operations.room import require_room
+from drorch.operations.spool import current_outage, prepare
 from drorch.operations.together import GROUP_ID_BYTES, Member, Together
 from drorch.policy.discovery import server_of
 from drorch.policy.explain import policy_text
@@ -65,6 +66,7 @@ class Runner:
         self._lock = threading.RLock()
         self._machine: Machine = this_machine()
         self._protectors: dict[tuple[str, ...], Protector] = {}
+        self._is_spool_ready = False
         self._texts: dict[str, str] = {}
         self._silences = _Silences()
         self._failed: set[str] = set()
@@ -203,6 +205,8 @@ class Runner:
         wiring = self._wiring
         repository = self._repository(policy)
         key = (policy.name, *(replica.name for replica in repository.replicas))
+        spool = wiring.spool()
+        is_spooled = spool is not None and repository.replicas[0].name == spool.name
         if key not in self._protectors:
             self._protectors[key] = Protector(
                 repository=repository,
@@ -214,17 +218,30 @@ class Runner:
                 base_limit_bytes=wiring.settings.limits.cache_bytes,
                 clock=wiring.clock,
                 random_bytes=wiring.random_bytes,
+                outage=current_outage(repository.replicas[0], wiring.random_bytes) if is_spooled else "",
             )
         return self._protectors[key]
 
     def _repository(self, policy: Policy) -> Repository:
-        """Open the stores of ``policy``; that none answers is remembered of each."""
+        """Open the stores of ``policy``, or the spool when none answers, which is remembered of each."""
         wiring = self._wiring
         try:
-            return wiring.repository(policy.stores)
+            opened = wiring.repository(policy.stores)
         except StoreError as error:
-            contacts.note(wiring.catalog(), wiring.clock, answered=(), failed=dict.fromkeys(policy.stores, error))
-            raise
+            silent = dict.fromkeys(policy.stores, error)
+            contacts.note(wiring.catalog(), wiring.clock, answered=(), failed=silent)
+            waiting = wiring.spool_repository() if isinstance(error, StoreUnavailable | StoreMissing) else None
+            if waiting is None:
+                raise
+            return replace(waiting, unusable=silent)
+        self._prepare_spool(opened)
+        return opened
+
+    def _prepare_spool(self, opened: Repository) -> None:
+        spool = None if self._is_spool_ready else self._wiring.spool()
+        self._is_spool_ready = True
+        if spool is not None:
+            prepare(spool, opened)
 
     def _leave_out_silent_stores(self, report: BackupReport) -> None:
         with self._lock:

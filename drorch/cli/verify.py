@@ -56,7 +56,7 @@ def command(
     everything that is read is decoded as for a restore, and compared with what was captured.
     """
     with invocation.wiring(invocation.settings_or_bare()) as wiring:
-        opened = repository(wiring, where, invocation.output)
+        opened = repository(wiring, where, invocation.output, with_spool=False)
         recipients = () if key_path is None else (read_recipient(key_path, passphrase_file),)
         request = VerifyRequest(
             wanted=wanted,

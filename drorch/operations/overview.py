@@ -290,6 +290,10 @@ def _judge(policy: Policy, promise: SourcePromise, known: _Known, now: datetime)
     absent = [store for store in policy.stores if store not in known.copies.get(good.snapshot, frozenset())]
     if absent:
         held = len(policy.stores) - len(absent)
+        elsewhere = sorted(known.copies.get(good.snapshot, frozenset()).difference(policy.stores))
+        if not held and elsewhere:
+            text = f"{good.snapshot[:8]} waits in {', '.join(elsewhere)} only, which is no copy"
+            return Standing.PARTIAL, Trouble(text=text, remedy=f"drorch copy --to {absent[0]}")
         text = f"{good.snapshot[:8]} is in {held} of {len(policy.stores)} stores, not in {', '.join(absent)}"
         return Standing.PARTIAL, Trouble(text=text, remedy=f"drorch backup {address}")
     return Standing.OK, None

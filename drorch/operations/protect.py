@@ -35,6 +35,7 @@ from drorch.operations.framing import Frame
 from drorch.operations.interruption import Interruption
 from drorch.operations.ownership import Ownership, Standing
 from drorch.operations.run_log import RunLog, error_lines
+from drorch.operations.spool import spooled
 from drorch.quantities import format_duration, format_size
 from drorch.repository.beginning import RunMaterial, begin_run
 from drorch.repository.deltas import BaseRoom
@@ -96,8 +97,11 @@ class Protector:
         base_limit_bytes: int = 0,
         clock: Clock,
         random_bytes: Callable[[int], bytes],
+        outage: str = "",
     ) -> None:
+        """``outage`` is the id of the outage when the repository is that of the spool."""
         self._repository = repository
+        self._outage = outage
         self._host_key = host_key
         self._catalog = catalog
         self._machine = machine
@@ -263,7 +267,7 @@ class Protector:
             material = begin_run(
                 self._repository,
                 self._host_key,
-                standing.place,
+                spooled(standing.place, self._outage) if self._outage else standing.place,
                 run=run,
                 cache=self._cache,
                 clock=self._clock,
@@ -301,7 +305,8 @@ class Protector:
         try:
             self._ownership.require_unused(standing, protection.address, sequence=material.head.sequence)
             self._remember_heads(material)
-            self._remember_source(protection, material, standing)
+            if not self._outage:  # the lane of the source is another, and goes on when the stores are back
+                self._remember_source(protection, material, standing)
         except BaseException:
             with closing(writer):
                 raise

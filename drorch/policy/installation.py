@@ -68,12 +68,13 @@ class S3Store:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryStore:
-    """A directory of this machine, such as a mounted disk."""
+    """A directory of this machine, such as a mounted disk; with ``spool_bytes`` the place where snapshots wait while all stores are away."""
 
     name: str
     directory: Path
     site: Site | None
     bandwidth: Bandwidth | None = None
+    spool_bytes: int | None = None
 
     @property
     def address(self) -> str:

@@ -50,7 +50,7 @@ from drorch.policy.locks import LONGEST_UNACCEPTED, LockMode
 from drorch.policy.nodes import Section
 from drorch.policy.problems import Problems
 
-_OF_ANY_STORE = frozenset({"s3", "directory", "site", "bandwidth"})
+_OF_ANY_STORE = frozenset({"s3", "directory", "site", "bandwidth", "spool"})
 _ROLES = ("backup", "drill", "maintenance")
 
 
@@ -61,6 +61,10 @@ def _is_given(value: object) -> bool:
 def _check_store(values: Mapping[str, Any], node: Section, problems: Problems) -> None:
     if _is_given(values["s3"]) == _is_given(values["directory"]):
         problems.add(node.place, "a store is either `s3: s3://BUCKET/PREFIX` or `directory: PATH`")
+    elif _is_given(values["s3"]) and _is_given(values["spool_bytes"]):
+        problems.add(
+            node.keys["spool"], "a spool is a directory of this machine: a bucket may be away when it is needed"
+        )
     elif _is_given(values["directory"]):
         for key in node.entries:
             if key not in _OF_ANY_STORE and any(field.key == key for field in _STORE_FIELDS):
@@ -82,11 +86,16 @@ def _check_store(values: Mapping[str, Any], node: Section, problems: Problems) -
 
 
 def _build_store(
-    s3: tuple[str, str] | None, directory: Path | None, site: Site | None, bandwidth: Bandwidth | None, **rest: Any
+    s3: tuple[str, str] | None,
+    directory: Path | None,
+    site: Site | None,
+    bandwidth: Bandwidth | None,
+    spool_bytes: int | None,
+    **rest: Any,
 ) -> Store:
     if s3 is None:
         assert directory is not None
-        return DirectoryStore(name="", directory=directory, site=site, bandwidth=bandwidth)
+        return DirectoryStore(name="", directory=directory, site=site, bandwidth=bandwidth, spool_bytes=spool_bytes)
     return S3Store(name="", bucket=s3[0], prefix=s3[1], site=site, bandwidth=bandwidth, **rest)
 
 
@@ -172,6 +181,12 @@ _STORE_FIELDS = (
         key="object_lock",
         kind=OBJECT_LOCK,
         summary="How long everything that a snapshot needs stays locked; leave out if the bucket has no object lock",
+    ),
+    Field(
+        key="spool",
+        attribute="spool_bytes",
+        kind=size("1MB"),
+        summary="This directory is no copy: snapshots wait here, up to so much, while every store is away",
     ),
     Field(
         key="bandwidth",

@@ -86,6 +86,23 @@ class CopyReport:
     problems: tuple[CopyProblem, ...]
     swept: tuple[ChainLink, ...] = ()
 
+    @classmethod
+    def of_nothing(cls) -> CopyReport:
+        """Return what no copy did."""
+        return cls(snapshots=(), voided=(), heads={}, objects=0, bytes=0, problems=())
+
+    def plus(self, other: CopyReport) -> CopyReport:
+        """Return what both copies did together."""
+        return CopyReport(
+            snapshots=self.snapshots + other.snapshots,
+            voided=self.voided + other.voided,
+            heads={**self.heads, **other.heads},
+            objects=self.objects + other.objects,
+            bytes=self.bytes + other.bytes,
+            problems=self.problems + other.problems,
+            swept=self.swept + other.swept,
+        )
+
 
 @dataclass(slots=True)
 class _Done:

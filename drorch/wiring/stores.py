@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ class Stores(Keys):
         super().__init__(settings, clock)
         self._repositories: dict[tuple[tuple[str, ...], bytes | None], Repository | DrorchError] = {}
         self._silent: dict[str, DrorchError] = {}
+        self._spool: Replica | None = None
 
     def replica(self, name: str) -> Replica:
         """Return the store that drorch.yaml calls ``name``; raise ``UsageInvalid`` when it calls none so."""
@@ -56,7 +58,13 @@ class Stores(Keys):
         ``trust`` takes the place of the trust root in drorch.yaml. A store that is not there is left out (``unusable``) as long as another is good. Opened once for a command, failures
         included: a store that does not answer is waited for once, not for each of four hundred sources.
         """
-        wanted = tuple(names or self.settings.stores), trust or self.settings.keys.trust
+        stores = {name: store for name, store in self.settings.stores.items() if not _is_spool(store)}
+        for name in names:
+            if name in self.settings.stores and name not in stores:
+                raise UsageInvalid(
+                    f"{name} is the spool, and no store for copies", expected=", ".join(stores), found=name
+                )
+        wanted = tuple(names or stores), trust or self.settings.keys.trust
         if wanted not in self._repositories:
             try:
                 self._repositories[wanted] = self._open_repository(*wanted)
@@ -70,6 +78,28 @@ class Stores(Keys):
             return opened
         silent = {replica.name: self._silent[replica.name] for replica in opened.replicas if replica not in answering}
         return replace(opened, replicas=answering, unusable={**opened.unusable, **silent})
+
+    def spool(self) -> Replica | None:
+        """Return the place where snapshots wait while every store is away; ``None`` when drorch.yaml names none, or it is not there."""
+        name = next((name for name, store in self.settings.stores.items() if _is_spool(store)), None)
+        if self._spool is None and name is not None:
+            with suppress(StoreMissing):
+                self._spool = self.replica(name)
+        return self._spool
+
+    def is_spool(self, name: str) -> bool:
+        """Say whether the store called ``name`` is the spool, which counts for no copy."""
+        return name in self.settings.stores and _is_spool(self.settings.stores[name])
+
+    def spool_repository(self) -> Repository | None:
+        """Open the repository in the spool; ``None`` when there is none, or no store has answered since it was set up."""
+        from drorch.repository.opening import open_repository
+
+        spool, trust = self.spool(), self.settings.keys.trust
+        try:
+            return None if spool is None or trust is None else open_repository([spool], trust)
+        except StoreError:
+            return None
 
     def leave_out(self, name: str, reason: DrorchError) -> None:
         """Open no further repository in the store called ``name``, which stopped answering, as long as there is another."""
@@ -121,7 +151,7 @@ class Stores(Keys):
 
     def _store(self, store: Store) -> ObjectStore:
         if isinstance(store, DirectoryStore):
-            return self._directory(store.directory)
+            return self._bounded(self._directory(store.directory), store.spool_bytes)
         assert isinstance(store, S3Store)
         return self._retrying(
             _s3(
@@ -208,6 +238,13 @@ class Stores(Keys):
             store, clock=self.clock, random_fraction=random_fraction, deadline_seconds=patience_seconds
         )
 
+    def _bounded(self, store: ObjectStore, limit_bytes: int | None) -> ObjectStore:
+        if limit_bytes is None:
+            return store
+        from drorch.storage.bounded import BoundedStore
+
+        return BoundedStore(store, limit_bytes=limit_bytes)
+
     def _throttled(self, store: ObjectStore, bandwidth: Bandwidth | None) -> ObjectStore:
         """Return the store behind its caps; around the retries, so that waiting for the line is no failure."""
         if bandwidth is None:
@@ -220,6 +257,10 @@ class Stores(Keys):
     def _kept(self, store: ObjectStore) -> ObjectStore:
         self._open.callback(store.close)
         return store
+
+
+def _is_spool(store: Store) -> bool:
+    return isinstance(store, DirectoryStore) and store.spool_bytes is not None
 
 
 def _s3(
