@@ -73,9 +73,12 @@ class Province:
         """Start what this machine has, and yield the systems; say what is left out for want of a program."""
         place, places = place_for_server(self._directory), self._places
         kinds: tuple[tuple[str, Callable[[], Iterator[System]]], ...] = (
-            ("land-register, tax-codes, dossiers, dossier-files", lambda: self._on_postgresql(servers, place)),
+            (
+                "land-register, tax-codes, signatures, dossiers, dossier-files",
+                lambda: self._on_postgresql(servers, place),
+            ),
             ("civil-register, island-books, land-scans", lambda: in_files(places)),
-            ("births", lambda: self._on_mariadb(servers, place)),
+            ("births, accounts", lambda: self._on_mariadb(servers, place)),
             ("ledger", lambda: on_firebird(places)),
         )
         for names, make in kinds:

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from drorch.cli.demo_show import in_yaml, script
+from drorch.operations.demonstration_accounts import accounts
 from drorch.operations.demonstration_births import births_register
 from drorch.operations.demonstration_civil import civil_register
 from drorch.operations.demonstration_dossiers import dossier_files, dossiers
@@ -15,6 +16,7 @@ from drorch.operations.demonstration_island import island_books
 from drorch.operations.demonstration_land import land_register_sql
 from drorch.operations.demonstration_ledger import ledger
 from drorch.operations.demonstration_scans import scans
+from drorch.operations.demonstration_signatures import signature_register
 from drorch.operations.demonstration_taxes import CREATE, tax_codes
 from drorch.sandbox.interface import ThrowAwayMariadb, ThrowAwayServer, TreeEntry
 from drorch.wiring import fill_sqlite, make_firebird, write_tree
@@ -42,7 +44,7 @@ class Places:
 
 
 def on_postgresql(server: ThrowAwayServer, places: Places) -> Iterator[System]:
-    """Fill three databases and yield them: the land register, tax codes in SQL_ASCII, and dossiers with their files."""
+    """Fill four databases and yield them: the land register, tax codes in SQL_ASCII, signatures, and dossiers with their files."""
     at = f"host: {in_yaml(server.directory)}, port: {server.port}, user: postgres"
 
     def system(
@@ -57,18 +59,23 @@ def on_postgresql(server: ThrowAwayServer, places: Places) -> Iterator[System]:
 
     yield system("land-register", "PostgreSQL", script(land_register_sql(places.thousands * 1_000)))
     yield system("tax-codes", "PostgreSQL, SQL_ASCII", tax_codes(places.thousands * 200), create=CREATE)
+    yield system("signatures", "PostgreSQL", signature_register(places.thousands * 60))
     scale = places.thousands * 150
     yield system("dossiers", "PostgreSQL, jsonb", dossiers(scale), more="group: one-stop\n")
     yield _tree("dossier-files", dossier_files(scale), places, more="group: one-stop\nafter: [dossiers]\n")
 
 
 def on_mariadb(server: ThrowAwayMariadb, places: Places) -> Iterator[System]:
-    """Fill the province's civil register and yield it."""
-    server.execute("mysql", ["CREATE DATABASE births CHARACTER SET utf8mb4;\n"])
-    server.execute("births", births_register(places.thousands * 300))
-    policy = _policy("births", f"mariadb: {{socket: {in_yaml(server.socket)}, database: births, user: root}}")
-    urls = server.url("births"), server.url("births_copy")
-    yield System(name="births", engine="MariaDB", policy=policy, target=urls[1], question=("mariadb", *urls))
+    """Fill the province's civil register and its accounts, and yield them."""
+    for name, sql in (
+        ("births", births_register(places.thousands * 300)),
+        ("accounts", accounts(places.thousands * 100)),
+    ):
+        server.execute("mysql", [f"CREATE DATABASE {name} CHARACTER SET utf8mb4;\n"])
+        server.execute(name, sql)
+        policy = _policy(name, f"mariadb: {{socket: {in_yaml(server.socket)}, database: {name}, user: root}}")
+        urls = server.url(name), server.url(f"{name}_copy")
+        yield System(name=name, engine="MariaDB", policy=policy, target=urls[1], question=("mariadb", *urls))
 
 
 def in_files(places: Places) -> Iterator[System]:

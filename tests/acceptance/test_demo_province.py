@@ -1,4 +1,4 @@
-"""``drorch demo --province``: nine systems on five engines come back equal; what a machine lacks is said, never passed over."""
+"""``drorch demo --province``: eleven systems on five engines come back equal; what a machine lacks is said, never passed over."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.installations import BARE, COMMAND, Answer, run
 
 SYSTEMS = {
     "land-register", "tax-codes", "dossiers", "dossier-files", "civil-register", "island-books", "land-scans",
-    "births", "ledger",
+    "births", "ledger", "signatures", "accounts",
 }  # fmt: skip
 LACKING = """
 import shutil
@@ -68,8 +68,8 @@ def lacking(tmp_path: Path) -> dict[str, str]:
 def test_what_is_not_installed_is_left_out_and_said(lacking: dict[str, str], tmp_path: Path) -> None:
     answer = demo(tmp_path / "demo", expect=3, env=lacking)
     assert answer.out.count("LEFT OUT") == 4, "when it is left out, and below the table"
-    assert verdicts(answer.out) == dict.fromkeys(SYSTEMS - {"births", "ledger"}, "equal")
-    answer.told("LEFT OUT births: ", "apt-get install mariadb-server")
+    assert verdicts(answer.out) == dict.fromkeys(SYSTEMS - {"births", "accounts", "ledger"}, "equal")
+    answer.told("LEFT OUT births, accounts: ", "apt-get install mariadb-server")
     answer.told("LEFT OUT ledger: ", "apt-get install firebird3.0-server-core", "PARTIAL what could be tried")
     assert "OK  everything" not in answer.out
     answer.fits()
