@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from drorch.cli import keys_trust
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import wrapped
 from drorch.cli.private_keys import key_options, new_passphrase, open_seed, text_of
@@ -212,3 +213,6 @@ def _write_new(path: Path, text: str, *, secret: bool) -> Path:
     except OSError as error:
         raise TargetRefused(f"{path} cannot be written", found=error.strerror or "") from error
     return path
+
+
+command.add_command(keys_trust.command, "trust")

@@ -16,7 +16,7 @@ from drorch.wiring.machine import (
     random_bytes,
     this_machine,
 )
-from drorch.wiring.shipped import bucket_policy, help_files, independent_comparer
+from drorch.wiring.shipped import bucket_policy, evidence_helpers, help_files, independent_comparer
 from drorch.wiring.throw_away import (
     fill_sqlite,
     make_firebird,
@@ -29,6 +29,7 @@ __all__ = [
     "Wiring",
     "bucket_policy",
     "claim_lives",
+    "evidence_helpers",
     "fill_sqlite",
     "help_files",
     "host_name",

@@ -36,3 +36,12 @@ def help_files() -> Mapping[str, bytes]:
     if packaged.is_dir():
         return {name: (packaged / name).read_bytes() for name in _HELP_FILES}
     return {name: (_CHECKOUT / path).read_bytes() for name, path in _HELP_FILES.items()}
+
+
+def evidence_helpers() -> Mapping[str, bytes]:
+    """Return what goes into every bundle of evidence: a verifier that needs only python3 and cryptography, and words on it."""
+    packaged = resources.files("drorch") / "help"
+    sources = {"verify_evidence.py": "tools/verify_evidence.py", "README.txt": "docs/help/EVIDENCE.txt"}
+    if packaged.is_dir():
+        return {name: (packaged / Path(path).name).read_bytes() for name, path in sources.items()}
+    return {name: (_CHECKOUT / path).read_bytes() for name, path in sources.items()}

@@ -16,6 +16,10 @@ import pytest
 from click.testing import CliRunner
 
 from drorch.cli.main import COMMANDS, root
+from drorch.operations.proof import recording
+from drorch.settings import load_settings
+from drorch.wiring import Wiring
+from tests.support.evidence import undrawn
 from tests.support.installations import (
     COMMAND,
     LONGEST_SECONDS,
@@ -29,6 +33,7 @@ from tests.support.installations import (
     new_name,
     run,
 )
+from tests.support.statements import passing_report
 
 SCHEMAS = {path.name.removesuffix(".schema.json"): path for path in (ROOT / "docs/json").glob("*.schema.json")}
 ON_REQUEST = {"log", "authenticated"}  # keys that an option adds
@@ -59,6 +64,21 @@ def init(installation: Installation, _town: Town, place: Path) -> Answer:
     (place / "pass").write_text(ROOT_PASSPHRASE)
     words = ("init", str(place / "new"), "--store", "disk=disk", "--root-passphrase-file", str(place / "pass"))
     return run([*COMMAND, *words, "--recipient", str(installation.custodian.public), "--json"])
+
+
+def drilled(installation: Installation) -> str:
+    """Keep a drill's evidence as ``drill run`` does, and return its id."""
+    with Wiring(load_settings(installation.settings, {})) as wiring:
+        recording.run(undrawn(passing_report()), wiring.ledger_writer())
+    return passing_report().drill
+
+
+def verified(installation: Installation, _town: Town, _place: Path) -> Answer:
+    return installation.drorch("evidence", "verify", drilled(installation), "--json")
+
+
+def exported(installation: Installation, _town: Town, place: Path) -> Answer:
+    return installation.drorch("evidence", "export", drilled(installation), "--to", str(place / "x.zip"), "--json")
 
 
 def restore(installation: Installation, _town: Town, place: Path) -> Answer:
@@ -274,6 +294,9 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "catalog upgrade": ("catalog upgrade", "catalog-upgrade", asked("catalog", "upgrade")),
     "completion": ("completion", "completion", asked("completion", "bash")),
     "evidence log": ("evidence log", "evidence-log", asked("evidence", "log")),
+    "evidence verify": ("evidence verify", "evidence-verify", verified),
+    "evidence export": ("evidence export", "evidence-export", exported),
+    "keys trust": ("keys trust", "keys-trust", asked("keys", "trust", "list")),
     "an error": ("backup", "error", asked("backup", "nobody", expect=14)),
     "wrong usage": ("backup", "error", asked("backup", "--no-such-option", expect=2)),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from drorch.cli.evidence import log
+from drorch.cli.evidence import export, log, verify
 
 
 @click.group(epilog="Example: drorch evidence log")
@@ -15,4 +15,6 @@ def command() -> None:
     """
 
 
+command.add_command(verify.command, "verify")
+command.add_command(export.command, "export")
 command.add_command(log.command, "log")

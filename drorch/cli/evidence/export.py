@@ -1,0 +1,66 @@
+"""``drorch evidence export``: one file for somebody who has neither drorch nor the stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from drorch.cli.evidence.places import dossier_of
+from drorch.cli.invocation import Invocation, common_options
+from drorch.cli.output import wrapped
+from drorch.errors import TargetRefused
+from drorch.evidence.bundle import encode_bundle
+from drorch.operations.proof import exporting
+from drorch.wiring import evidence_helpers
+
+
+@click.command(
+    epilog="Example: drorch evidence export 01KB3W0T --to drill.zip",
+    short_help="Bundle a drill or a month for somebody.",
+)
+@click.argument("wanted", metavar="ID|YYYY-MM")
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The bundle; WANTED.zip by default.",
+)
+@click.option("--store", metavar="URL|NAME", help="Read the evidence from this store.")
+@common_options
+def command(wanted: str, target: Path | None, store: str | None, invocation: Invocation) -> int:
+    """Put a drill, or all of a month, with the whole ledger and a verifier into one ZIP file.
+
+    The verifier in it needs python3 and the package `cryptography`, and nothing else. Whom to trust is not in the bundle: the reader must know.
+    """
+    with invocation.wiring(invocation.settings_or_bare()) as wiring:
+        bundle = exporting.run(dossier_of(wiring, store), wanted, evidence_helpers())
+    raw = encode_bundle(bundle)
+    path = target or Path(f"{bundle.wanted}.zip")
+    _write(path, raw)
+    if invocation.output.as_json:
+        content = {
+            "ok": True,
+            "wanted": bundle.wanted,
+            "file": str(path),
+            "files": len(bundle.files),
+            "bytes": len(raw),
+        }
+        invocation.output.document("drorch.evidence-export/1", content)
+    elif not invocation.output.quiet:
+        lines = [f"OK  {path}, {len(bundle.files):,} files, {len(raw):,} bytes"]
+        lines += wrapped(f"  check it: drorch evidence verify {path} --trust FILE|DIGEST", 4)
+        lines += wrapped("  without drorch: unpack it, and python3 verify_evidence.py . --trust FILE|DIGEST", 4)
+        invocation.output.lines(lines)
+    return 0
+
+
+def _write(path: Path, raw: bytes) -> None:
+    try:
+        with path.open("xb") as file:
+            file.write(raw)
+    except FileExistsError as error:
+        raise TargetRefused(f"{path} is there already", expected="a new file", hint="--to another") from error
+    except OSError as error:
+        raise TargetRefused(f"{path} cannot be written", found=error.strerror or "") from error
