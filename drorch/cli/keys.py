@@ -162,7 +162,7 @@ def combine(
     name: str, share_files: tuple[Path, ...], directory: Path, passphrase_file: Path | None, invocation: Invocation
 ) -> int:
     """Make the private key NAME.key again out of enough shares; the words may be typed in or read from files."""
-    shares = [_words_of(path) for path in share_files] if share_files else _asked_shares()
+    shares = [words_of_share(path) for path in share_files] if share_files else _asked_shares()
     seed = combine_shares(shares)
     text = seal_key_file(
         kind=KeyKind.RECIPIENT,
@@ -186,7 +186,7 @@ def _tell_combined(path: Path, name: str, identity: KeyId, invocation: Invocatio
         )
 
 
-def _words_of(path: Path) -> str:
+def words_of_share(path: Path) -> str:
     """Return the words of a share file: bare words, or a share sheet, whose table rows begin with a number."""
     lines = text_of(path).splitlines()
     numbered = [line.split() for line in lines if line.split() and line.split()[0].isdigit()]

@@ -102,6 +102,8 @@ def _wiped(directory: Path, before: WipeProof) -> WipeProof:
     shutil.rmtree(directory, onerror=lambda _call, path, error: troubles.append(f"file {path}: {error[1]}"))
     if not directory.exists():
         troubles.clear()  # what was gone by itself is no trouble
+    elif not troubles:
+        troubles.append(f"directory {directory}")
     sockets = [f"socket {path}" for path in sockets_below(directory)]
     return WipeProof(
         processes=before.processes + ended,

@@ -85,6 +85,18 @@ class Drills(Proof, Sandboxes, Catalogs):
             passphrase = ask(key_file.label)
         return RecipientKey.from_seed(key_file.open(passphrase), key_file.label)
 
+    def drill_key_as_carried(self) -> tuple[str, str | None]:
+        """Return the text of the key file that `keys: {drill_key: ...}` names, and its passphrase if that is written down.
+
+        Raises ``KeyMissing`` or ``SecretUnavailable``.
+        """
+        keys = self.settings.keys
+        if keys.drill_key is None:
+            raise KeyMissing("a cold start needs a private key", expected="--key FILE or --share FILE", found="none")
+        text = self.settings.reveal(keys.drill_key).content().decode(errors="replace")
+        passphrase = None if keys.drill_passphrase is None else self.settings.reveal(keys.drill_passphrase).text()
+        return text, passphrase
+
     def database_proof(self, engine: str) -> DatabaseProof:
         """Return what understands the captures of an engine; raise ``SourceUnsupported``."""
         if engine == "postgresql":

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
+from functools import partial
 
 from drorch.cli.chosen import choose_sources
+from drorch.cli.drill.key_in_hand import KeyInHand
 from drorch.cli.drill.told import Told, drilled_document, ending_lines, piped_line
 from drorch.cli.output import Output
-from drorch.cli.private_keys import ask_hidden, read_recipient
 from drorch.cli.progress import Silent
-from drorch.errors import KeyMissing, UsageInvalid
+from drorch.errors import UsageInvalid
 from drorch.evidence.drill_report import Draw, People, Verdict
 from drorch.evidence.lots import Lot
-from drorch.format.keys import RecipientKey
 from drorch.operations.drills.books import earlier_of, last_store, new_drill_id
 from drorch.operations.drills.due import coverage
 from drorch.operations.drills.lottery import Drawn
+from drorch.operations.drills.place import DrillPlace
 from drorch.operations.drills.request import DrillRequest, Means, Site
 from drorch.operations.drills.sampling import Ballot, ballot
-from drorch.operations.drills.scenarios.cold_start import Belongings, cold_start
+from drorch.operations.drills.scenarios.cold_start import cold_start
 from drorch.operations.drills.scenarios.reached import Asked, Reached
 from drorch.operations.drills.session import Drilled, DrillSession
 from drorch.operations.drills.staging import Stage, reach
@@ -31,7 +32,9 @@ from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.explain import policy_text
 from drorch.policy.model import Policy, SourcePromise
 from drorch.policy.restore_tests.loading import LoadedTests
-from drorch.policy.restore_tests.model import RestoreTest
+from drorch.policy.restore_tests.model import RestoreTest, Scenario
+from drorch.sandbox.interface import SandboxLimits
+from drorch.sources.interface import Json
 from drorch.wiring import Wiring
 
 
@@ -57,16 +60,15 @@ class DrillDesk:
     policies: LoadedPolicies
     tests: LoadedTests
     output: Output
-    key_path: Path | None
-    passphrase_file: Path | None
-    _recipient: RecipientKey | None = None
+    key: KeyInHand
 
     def carry_out(self, order: Order) -> list[Drilled]:
         """Drill every source that the order is about, tell each, and return what came of them."""
         self._require_people(order)
         test = order.test
+        self.key.require_for(test.scenario)
         if test.sample is not None:
-            self.recipient()  # nobody draws a lot that he cannot drill
+            self.key.recipient()  # nobody draws a lot that he cannot drill
         policy = self.policies.find(test.policy)[0]
         drawn, promises = self._sources(order, policy)
         session = self._session()
@@ -79,15 +81,6 @@ class DrillDesk:
     def tell_killed(self) -> list[Drilled]:
         """Record drills of this machine that were killed."""
         return list(self._session().tell_killed(self.wiring.drill_machine()))
-
-    def recipient(self) -> RecipientKey:
-        """Return the key, opened once; raises ``KeyMissing``, ``KeyWrong`` or ``SecretUnavailable``."""
-        if self._recipient is None:
-            if self.key_path is not None:
-                self._recipient = read_recipient(self.key_path, self.passphrase_file)
-            else:
-                self._recipient = self.wiring.drill_key(lambda label: ask_hidden(f"Passphrase of {label}"))
-        return self._recipient
 
     # -- who and what
 
@@ -164,7 +157,11 @@ class DrillDesk:
             policy_digest=str(digest_of_text(policy_text(policy))),
             promise=promise,
             people=People(
-                operator=operator, verifier=verifier, observers=test.people.observers, custodians=(), quorum=None
+                operator=operator,
+                verifier=verifier,
+                observers=test.people.observers,
+                custodians=(),
+                quorum=self._quorum(),
             ),
             trigger=order.trigger,
             scheduled_for=order.slot,
@@ -179,9 +176,9 @@ class DrillDesk:
             clock=wiring.clock,
             random_bytes=wiring.random_bytes,
             machine=wiring.drill_machine(),
-            recipient=self.recipient,
-            reach=lambda asked: reach(asked, self._stage(request, order)),
-            place=wiring.sandbox,
+            recipient=self.key.recipient,
+            reach=lambda asked: self._reach(asked, order),
+            place=partial(self._place, request.test),
             proof=wiring.database_proof,
             tree=wiring.tree_proof(),
             opener=wiring.document_opener(),
@@ -210,22 +207,29 @@ class DrillDesk:
     def _lot_of_snapshots(self, name: str, listed: Ballot, request: DrillRequest) -> Drawn:
         return self.wiring.lottery().draw(name, listed, subject=request.drill, slot=request.scheduled_for)
 
+    def _quorum(self) -> int | None:
+        """Return how many custodians brought their shares."""
+        return len(self.key.share_files) or None
+
+    def _reach(self, request: DrillRequest, order: Order) -> Reached:
+        reached = reach(request, self._stage(request, order))
+        told = () if self.key.combined is None else (self.key.combined.told,)
+        return replace(reached, told=(*told, *reached.told))
+
+    def _place(
+        self, test: RestoreTest, facts: Mapping[str, Json], limits: SandboxLimits, promise: SourcePromise
+    ) -> AbstractContextManager[DrillPlace]:
+        """Open the sandbox; a process that knows no policy knows no restore command: then a command's bytes go into a file."""
+        known = None if test.scenario is Scenario.COLD_START else promise
+        return self.wiring.sandbox(facts, limits, known, named=test.sandbox)
+
     def _cold_start(self, asked: Asked, timeout_seconds: float) -> Reached:
-        """Restore by a process that has the store, the key file and the trust root, and nothing else."""
-        if self.key_path is None or self.passphrase_file is None:
-            raise KeyMissing(
-                "a cold start needs the key as somebody carries it",
-                expected="--key FILE and --passphrase-file FILE",
-                found="none",
-            )
-        store = asked.store or next(iter(self.wiring.settings.stores))
-        belongings = Belongings(
-            store=self.wiring.store_belongings(store),
-            trust=asked.repository.trust.root_digest.raw,
-            passphrase=lambda: _text(self.passphrase_file),
-            key=_text(self.key_path),
-        )
-        return cold_start(asked, belongings, self.wiring.run_afresh(), timeout_seconds=timeout_seconds)
+        """Restore by a process that has the store, the key or its shares, and the trust root, and nothing else."""
+        wiring = self.wiring
+        store = asked.store or next(iter(wiring.settings.stores))
+        trust = wiring.settings.keys.trust or asked.repository.trust.root_digest.raw
+        belongings = self.key.belongings(store, trust)
+        return cold_start(asked, belongings, wiring.run_afresh(), timeout_seconds=timeout_seconds)
 
     def _tell(self, drilled: Drilled, zone: str) -> None:
         if self.output.as_json or (self.output.quiet and drilled.report.verdict is Verdict.PASS):
@@ -259,9 +263,3 @@ def names_of_killed(drilled: Sequence[Drilled]) -> list[str]:
 def _site(store: object) -> Site:
     site = getattr(store, "site", None)
     return Site(name=None if site is None else site.name, lock_seconds=getattr(store, "object_lock_seconds", None))
-
-
-def _text(path: Path | None) -> str:
-    from drorch.cli.private_keys import text_of
-
-    return "" if path is None else text_of(path).rstrip("\r\n")

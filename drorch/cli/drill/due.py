@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from drorch.cli.drill.carrying_out import DrillDesk, Order, answer, names_of_killed
+from drorch.cli.drill.key_in_hand import KeyInHand
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import local_time
 from drorch.cli.private_keys import key_options
@@ -47,7 +48,7 @@ def command(only_plan: bool, key_path: Path | None, passphrase_file: Path | None
             if not output.quiet:
                 output.message("Nothing is due.")
             return 0
-        desk = DrillDesk(wiring, policies, tests, output, key_path, passphrase_file)
+        desk = DrillDesk(wiring, policies, tests, output, KeyInHand(wiring, key_path, passphrase_file))
         for line in names_of_killed(desk.tell_killed()):
             output.message(line)
         drilled: list[Drilled] = []

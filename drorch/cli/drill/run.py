@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from drorch.cli.drill.carrying_out import DrillDesk, Order, answer, names_of_killed
+from drorch.cli.drill.key_in_hand import KeyInHand
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.private_keys import key_options
 from drorch.errors import DrorchError, PolicyUnknown
@@ -36,6 +37,14 @@ def _complete(context: click.Context, _parameter: click.Parameter, incomplete: s
 @click.option("--verifier", metavar="PERSON", help="Who verifies; another person.")
 @click.option("--snapshot", metavar="ID|latest|random", help="This snapshot instead of what the test says.")
 @click.option("--store", metavar="NAME", help="Read from this store instead of what the test says.")
+@click.option(
+    "--share",
+    "share_files",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The words of one custodian's share, instead of a key (repeatable).",
+)
 @key_options
 @common_options
 def command(
@@ -44,6 +53,7 @@ def command(
     verifier: str | None,
     snapshot: str | None,
     store: str | None,
+    share_files: tuple[Path, ...],
     key_path: Path | None,
     passphrase_file: Path | None,
     invocation: Invocation,
@@ -61,7 +71,9 @@ def command(
     if store is not None:
         test = replace(test, store=store)
     with invocation.wiring(settings) as wiring:
-        desk = DrillDesk(wiring, policies, tests, invocation.output, key_path, passphrase_file)
+        desk = DrillDesk(
+            wiring, policies, tests, invocation.output, KeyInHand(wiring, key_path, passphrase_file, share_files)
+        )
         for line in names_of_killed(desk.tell_killed()):
             invocation.output.message(line)
         order = Order(test=test, operator=operator, verifier=verifier, snapshot=snapshot)

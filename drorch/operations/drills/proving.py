@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from drorch.errors import DrorchError
+from drorch.errors import DrorchError, SourceUnsupported
 from drorch.evidence.drill_checks import Check, CheckResult, Outcome
 from drorch.operations.content import SnapshotContent
 from drorch.operations.drills import asking, definitions, traps, trees
@@ -92,8 +93,8 @@ class Proving:
                 raise error
 
             result = timed(self.means.clock, check, title, fail)
-            is_first = check is Check.CONTENT
-            yield replace(result, outcome=Outcome.FAIL if is_first else Outcome.INCONCLUSIVE)
+            is_damage = check is Check.CONTENT and not isinstance(error, SourceUnsupported)  # a tool that is missing
+            yield replace(result, outcome=Outcome.FAIL if is_damage else Outcome.INCONCLUSIVE)
 
     def _probes(self, capture: Capture) -> CheckResult:
         answered = self.reader.body.closing_facts.get("probes")
@@ -121,12 +122,14 @@ class Proving:
 
     def _command(self) -> Iterator[CheckResult]:
         url = self.place.sandbox.url
-        yield self._check(
-            Check.CONTENT,
-            lambda: trees.compare_command(self.content, self.means.verify(url, self.request.promise)),
-        )
+        yield self._check(Check.CONTENT, lambda: self._compare_command(url))
         others = (Check.PROBES, Check.SCHEMA, Check.CONSTRAINTS, Check.ENCODING, Check.QUERIES, Check.FILES)
         yield from (self._no_database(check, "only its own product can look inside") for check in others)
+
+    def _compare_command(self, url: str) -> CheckResult:
+        if url.startswith("file:"):  # no restore command was there: its bytes are what came back
+            return trees.compare_file(self.content, Path(url.removeprefix("file:")))
+        return trees.compare_command(self.content, self.means.verify(url, self.request.promise))
 
     def _no_database(self, check: Check, why: str = _NO_DATABASE) -> CheckResult:
         if check is Check.QUERIES and self.request.test.queries:

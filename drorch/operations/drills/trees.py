@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from drorch.evidence.drill_checks import Check, CheckResult, Compared, Difference, Outcome
+from drorch.format.digests import StreamDigest
+from drorch.format.entries import ROW_FORMAT_NONE
 from drorch.operations.drills.checking import of_differences
 from drorch.operations.drills.content import TITLE
 from drorch.sources.interface import Content, FileDifference, OpensFiles, ProgramEnd, TreeProof
 
 FILES = "files open"
 NOTHING_OF_THE_KIND = "nothing of the kind"
+_PIECE_BYTES = 1 << 20
 
 
 def directory_of(url: str) -> bytes:
@@ -91,6 +95,33 @@ def compare_command(content: Content, verified: ProgramEnd | None) -> CheckResul
         differences=tuple(
             Difference(name="verify", expected="0", found=one) for one in told if outcome is Outcome.FAIL
         ),
+        told=told,
+    )
+
+
+def compare_file(content: Content, file: Path) -> CheckResult:
+    """Tell whether the file that a command's bytes went to holds what was captured, byte by byte."""
+    size = sum(stream.size_bytes for stream in content.streams())
+    digests = ", ".join(stream.bytes_digest.hex() for stream in content.streams())
+    counted = StreamDigest(ROW_FORMAT_NONE, {}, None)
+    with file.open("rb") as opened:
+        while piece := opened.read(_PIECE_BYTES):
+            counted.feed(piece)
+    there = counted.finish()
+    expected, found = (
+        f"{size:,} bytes, digest {digests}",
+        f"{there.size_bytes:,} bytes, digest {there.bytes_digest.hex()}",
+    )
+    outcome = Outcome.OK if expected == found else Outcome.FAIL
+    told = () if outcome is Outcome.OK else (f"the file is not what was captured: expected {expected}, found {found}",)
+    return CheckResult(
+        check=Check.CONTENT,
+        title=TITLE,
+        outcome=outcome if size else Outcome.INCONCLUSIVE,
+        expected=expected,
+        found=found,
+        note=f"{size:,} bytes",
+        differences=() if not told else (Difference(name="file", expected=expected, found=found),),
         told=told,
     )
 
