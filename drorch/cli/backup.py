@@ -8,6 +8,7 @@ from datetime import datetime
 import click
 
 from drorch.cli.addresses import complete_source
+from drorch.cli.backup_profile import profile_lines, slowest_part
 from drorch.cli.chosen import Chosen, Pair, choose_sources
 from drorch.cli.fan_out import Results, failure_line, run_many, summary_lines
 from drorch.cli.invocation import Invocation, common_options
@@ -31,9 +32,12 @@ _LONGEST_ANSWER = 200
 @click.argument("addresses", nargs=-1, metavar="POLICY[/NAME]...", shell_complete=complete_source)
 @click.option("--failed", is_flag=True, help="Only sources without a good last occurrence.")
 @click.option("--new", "only_new", is_flag=True, help="Only databases that nobody tried to back up yet.")
+@click.option("--profile", is_flag=True, help="Also show where the time went, stage by stage.")
 @click.option("--slot", type=int, hidden=True, help="The occurrence that the daemon runs: milliseconds since 1970.")
 @common_options
-def command(addresses: tuple[str, ...], failed: bool, only_new: bool, slot: int | None, invocation: Invocation) -> int:
+def command(
+    addresses: tuple[str, ...], failed: bool, only_new: bool, profile: bool, slot: int | None, invocation: Invocation
+) -> int:
     """Back up every source of the policies named, now.
 
     A snapshot exists when it is committed in at least one store of its policy; one that reached only some of
@@ -58,6 +62,8 @@ def command(addresses: tuple[str, ...], failed: bool, only_new: bool, slot: int 
             _run_one(wiring, runner, chosen.pairs[0], results, invocation.output)
         else:
             _run_many(wiring, runner, chosen, results, asked, invocation.output)
+        if profile and not invocation.output.as_json:
+            invocation.output.lines([line for report in results.reports for line in profile_lines(report)])
         if invocation.output.as_json:
             invocation.output.document("drorch.backup/1", _document(results))
     return _exit_code(results)
@@ -164,11 +170,7 @@ def _report_lines(report: BackupReport, wiring: Wiring, *, alone: bool) -> list[
     for name, error in report.dropped.items():
         lines += _row(name, f"FAILED: {error.message}")
         lines += _row("", f"hint: {error.hint}") if error.hint else []
-    lines += _row(
-        "database busy" if report.tables and report.counted == "tables" else "source busy",
-        f"{report.source_busy:.0%} of the time was spent waiting for it",
-    )
-    return lines
+    return [*lines, *_row("slowest part", slowest_part(report))]
 
 
 def _why_incomplete(report: BackupReport) -> list[str]:
@@ -256,6 +258,16 @@ def _snapshot(report: BackupReport) -> dict[str, object]:
             "delta_stored": snapshot.totals.delta_stored_bytes,
             "larger_cache_would_make_deltas": snapshot.totals.missed_bytes,
         },
+        "busy": {part.value: round(share, 3) for part, share in report.busy.items()},
+        "stages": [
+            {
+                "stage": one.stage.label,
+                "part": one.stage.part.value,
+                "seconds": round(one.seconds, 3),
+                "threads": one.threads,
+            }
+            for one in report.stage_times
+        ],
         "copies": [
             {"store": name, "state": "complete", "locked_until": _date_or_none(snapshot.locked_until.get(name))}
             for name in snapshot.copies

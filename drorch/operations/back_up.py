@@ -19,6 +19,7 @@ from drorch.operations.interruption import Interruption
 from drorch.operations.left_out import LeftOut, left_out
 from drorch.operations.probes import ask_probes
 from drorch.quantities import format_size
+from drorch.repository.busy import IN_POOL, Part, Stage, StageTime, busiest
 from drorch.repository.writer import CommittedSnapshot, RunSummary, RunWriter, StreamToStore
 from drorch.sources.interface import (
     Bytes,
@@ -83,13 +84,18 @@ class BackupReport:
     incomplete: tuple[str, ...]
     warnings: tuple[str, ...]
     group: Json
-    source_busy: float
+    stage_times: tuple[StageTime, ...]
     dropped: Mapping[str, DrorchError]
 
     @property
     def complete(self) -> bool:
         """Whether the snapshot holds all that was asked for, and every store of the policy has it."""
         return not self.dropped and not self.incomplete and not self.warnings
+
+    @property
+    def busy(self) -> Mapping[Part, float]:
+        """How busy source, processor and network were, between 0 and 1, the busiest first: the limit."""
+        return busiest(self.stage_times, self.duration_seconds)
 
     @property
     def counted(self) -> str:
@@ -276,7 +282,8 @@ def run(
                 summary=summary,
                 duration_seconds=clock.monotonic_seconds() - started,
                 frame=frame,
-                waiting_seconds=reader.counted.waiting_seconds / parallel,
+                waiting_seconds=reader.counted.waiting_seconds,
+                parallel=parallel,
             )
             keep(report)
             kept.append(report)
@@ -293,6 +300,7 @@ def _report(
     duration_seconds: float,
     frame: Frame,
     waiting_seconds: float,
+    parallel: int,
 ) -> BackupReport:
     facts, closing_facts = summary.facts, summary.closing_facts
     return BackupReport(
@@ -312,7 +320,7 @@ def _report(
         incomplete=_incomplete(closing_facts),
         warnings=frame.warnings,
         group=frame.facts().get("group"),
-        source_busy=min(1.0, waiting_seconds / max(duration_seconds, 1e-9)),
+        stage_times=tuple(_stage_times(snapshot, waiting_seconds, parallel)),
         dropped=snapshot.dropped,
     )
 
@@ -362,6 +370,14 @@ def _read(summary: RunSummary, counted: _Counted) -> Iterator[str]:
         yield f"  {name}: {format_size(size_bytes)}" + ("" if rows is None else f", {rows:,} rows")
     if len(counted.streams) > _LARGEST:
         yield f"  and {len(counted.streams) - _LARGEST:,} smaller"
+
+
+def _stage_times(snapshot: CommittedSnapshot, waiting_seconds: float, parallel: int) -> Iterator[StageTime]:
+    """Yield the times of all stages; those that work stream by stream do so in ``parallel`` threads."""
+    for one in snapshot.stage_times:
+        seconds = waiting_seconds if one.stage is Stage.READ else one.seconds
+        in_streams = one.stage not in IN_POOL and one.stage is not Stage.UPLOAD
+        yield StageTime(one.stage, seconds, parallel if in_streams else one.threads)
 
 
 def _tables(streams: Sequence[StreamSpec], closing_facts: Mapping[str, Json]) -> int:

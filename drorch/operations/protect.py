@@ -300,6 +300,7 @@ class Protector:
             random_bytes=self._random_bytes,
             compression_level=COMPRESSION_LEVEL,
             seal_threads=SEAL_THREADS,
+            is_level_fixed=False,
             base_room=self._base_room if protection.keeps_bases else None,
         )
         try:

@@ -20,6 +20,7 @@ from drorch.format.objects import digest_of
 from drorch.format.pack import PackBuilder
 from drorch.format.tree import Place
 from drorch.ids import LaneId, RepositoryId, RunId
+from drorch.repository.busy import BusyTimes, Stage
 from drorch.repository.replicas import Replicas
 
 PACK_TARGET_BYTES = 16 * 2**20
@@ -56,7 +57,6 @@ class ShipperTotals:
 
     packs: int = 0
     bytes: int = 0
-    busy_seconds: float = 0.0
 
 
 class Shipper:
@@ -68,13 +68,13 @@ class Shipper:
         replicas: Replicas,
         *,
         on_shipped: Callable[[ShippedPack], None],
-        monotonic_seconds: Callable[[], float],
+        busy: BusyTimes,
         make_padding: Callable[[int], bytes],
     ) -> None:
         self._identity = identity
         self._replicas = replicas
         self._on_shipped = on_shipped
-        self._monotonic_seconds = monotonic_seconds
+        self._busy = busy
         self._make_padding = make_padding
         self._pool = ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload")
         self._room = threading.Semaphore(UPLOADS + 1)
@@ -105,9 +105,8 @@ class Shipper:
 
     def ship(self, ordinal: int, builder: PackBuilder, entries: tuple[IndexEntry, ...]) -> None:
         """Upload a full pack in the background; waits while too many are on their way, raises what an earlier one raised."""
-        while not self._room.acquire(timeout=LOOK_SECONDS):
-            with self._lock:
-                self._raise_when_over()
+        with self._busy.at(Stage.AWAIT_ROOM):
+            self._await_room()
         try:
             with self._lock:
                 self._raise_when_over()
@@ -115,6 +114,19 @@ class Shipper:
         except BaseException:
             self._room.release()
             raise
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether as many packs are on their way as may be: the network is slower than what comes before it."""
+        if self._room.acquire(blocking=False):
+            self._room.release()
+            return False
+        return True
+
+    def _await_room(self) -> None:
+        while not self._room.acquire(timeout=LOOK_SECONDS):
+            with self._lock:
+                self._raise_when_over()
 
     def finish(self) -> None:
         """Wait until every pack is acknowledged; raise what an upload raised."""
@@ -156,13 +168,11 @@ class Shipper:
         try:
             content = builder.finish(self._make_padding)
             digest = digest_of(content)
-            started = self._monotonic_seconds()
-            self._replicas.put_pack(names.pack(self._identity.lane, digest), content)
-            elapsed = self._monotonic_seconds() - started
+            with self._busy.at(Stage.UPLOAD):
+                self._replicas.put_pack(names.pack(self._identity.lane, digest), content)
             with self._lock:
                 self.totals.packs += 1
                 self.totals.bytes += len(content)
-                self.totals.busy_seconds += elapsed
             pack = IndexPack(ordinal=ordinal, digest=digest, size_bytes=len(content))
             self._on_shipped(ShippedPack(pack, entries))
         finally:

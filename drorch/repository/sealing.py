@@ -12,6 +12,7 @@ from drorch.ids import ChunkId
 from drorch.storage.interface import Bytes
 
 SALT_BYTES = 32
+DELTA_LEVEL = 1  # a delta is small already
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,7 @@ class Sealer:
     run_key: bytes = field(repr=False)
     chunk_id_key: bytes = field(repr=False)
     context: RecordContext
-    compression_level: int
+    compression_level: Callable[[], int]  # asked for each chunk
     random_bytes: Callable[[int], bytes]
 
     def seal(self, kind: int, chunk: ChunkId, plain: Bytes, ordinal: int, offset: int) -> bytes:
@@ -48,9 +49,9 @@ class Sealer:
         """
         base_id, base_plain = (NO_CHUNK, None) if base is None else base
         if base_plain is None:
-            codec, content = encode_chunk(plain, self.compression_level)
+            codec, content = encode_chunk(plain, self.compression_level())
         else:
-            codec, content = CODEC_DELTA, compress(plain, self.compression_level, base_plain)
+            codec, content = CODEC_DELTA, compress(plain, DELTA_LEVEL, base_plain)
         header = RecordHeader(
             kind=kind,
             codec=codec,

@@ -17,6 +17,7 @@ from drorch.format.index import IndexEntry
 from drorch.format.record import KIND_CHUNK, RecordHeader, chunk_id
 from drorch.format.tree import ChunkPlace, LeafEntry, Reference
 from drorch.ids import ChunkId, RunId
+from drorch.repository.busy import BusyTimes, Stage
 from drorch.repository.deltas import Deltas, Plan
 from drorch.repository.index import Known, LaneIndex
 from drorch.repository.needs import NeedsCollector
@@ -86,6 +87,7 @@ class StreamSink:
     nodes: NodeStore
     pool: Executor
     deltas: Deltas | None
+    busy: BusyTimes
     take_line: Callable[[], PackLine]
     chunker_seed: int = field(repr=False)
 
@@ -118,7 +120,9 @@ class TreeWriter:
 
     def write(self, piece: Bytes) -> None:
         """Take the next bytes of the stream; ``piece`` may be reused by the caller afterwards."""
-        self._take(self._chunker.feed(piece))
+        with self._sink.busy.at(Stage.CUT):
+            chunks = self._chunker.feed(piece)
+        self._take(chunks)
 
     def finish(self) -> Reference:
         """Store what is left and return the reference to the tree; the stream had at least one byte."""
@@ -135,8 +139,9 @@ class TreeWriter:
 
     def _begin(self, plain: Bytes) -> _Slot:
         sink = self._sink
-        identity = chunk_id(sink.sealer.chunk_id_key, KIND_CHUNK, plain)
-        known = sink.index.find(identity)
+        with sink.busy.at(Stage.CUT):
+            identity = chunk_id(sink.sealer.chunk_id_key, KIND_CHUNK, plain)
+            known = sink.index.find(identity)
         if known is not None and not self._may_reuse(known):
             known = None
         slot = _Slot(identity, len(plain), known=known)
@@ -156,9 +161,17 @@ class TreeWriter:
 
     def _seal(self, identity: ChunkId, plain: Bytes, offset: int) -> _Sealed:
         """Encode and seal a chunk: in full, or as a delta where that takes less than half as much."""
-        sealer, deltas = self._sink.sealer, self._sink.deltas
-        plan = NO_PLAN if deltas is None or self.line.copies > 1 else deltas.plan(plain)
-        encode = partial(sealer.encode, KIND_CHUNK, identity, plain, self._ordinal, offset)
+        sealer, deltas, busy = self._sink.sealer, self._sink.deltas, self._sink.busy
+        with busy.at(Stage.LIKENESS):
+            plan = NO_PLAN if deltas is None or self.line.copies > 1 else deltas.plan(plain)
+        with busy.at(Stage.COMPRESS):
+            plan, header, content = self._encode(plan, identity, plain, offset)
+        with busy.at(Stage.SEAL):
+            records = tuple(sealer.seal_encoded(header, content) for _ in range(self.line.copies))
+        return _Sealed(records, header, content, plan)
+
+    def _encode(self, plan: Plan, identity: ChunkId, plain: Bytes, offset: int) -> tuple[Plan, RecordHeader, Bytes]:
+        encode = partial(self._sink.sealer.encode, KIND_CHUNK, identity, plain, self._ordinal, offset)
         if plan.base is None:
             header, content = encode()
         else:
@@ -166,14 +179,15 @@ class TreeWriter:
             if len(content) > plan.base.most_bytes:
                 plan = plan.without_base()
                 header, content = encode()
-        records = tuple(sealer.seal_encoded(header, content) for _ in range(self.line.copies))
-        return _Sealed(records, header, content, plan)
+        return plan, header, content
 
     def _settle(self, slot: _Slot) -> None:
         """Place the chunk if it is new, and append it to the tree."""
         known = slot.same_as.known if slot.same_as is not None else slot.known
         if slot.sealed is not None:
-            known = slot.known = self._place(slot, slot.sealed.result())
+            with self._sink.busy.at(Stage.AWAIT_CHUNK):
+                sealed = slot.sealed.result()
+            known = slot.known = self._place(slot, sealed)
         else:
             self.totals.known_chunks += 1
             self.totals.known_bytes += slot.plain_length
@@ -194,10 +208,11 @@ class TreeWriter:
         entry = line.keep(
             sealed.records, partial(IndexEntry, slot.identity, KIND_CHUNK, slot.plain_length, base=base_id)
         )
-        self._sink.index.add_fresh(entry, self._sink.run)
-        del self._sealing[slot.identity.raw]
-        if self._sink.deltas is not None:
-            self._sink.deltas.stored(sealed.plan, sealed.header, sealed.content)
+        with self._sink.busy.at(Stage.PLACE):
+            self._sink.index.add_fresh(entry, self._sink.run)
+            del self._sealing[slot.identity.raw]
+            if self._sink.deltas is not None:
+                self._sink.deltas.stored(sealed.plan, sealed.header, sealed.content)
         self._count(slot, sealed)
         return Known(self._sink.run, entry.place, entry.twin, () if base is None else base.places)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -27,12 +27,13 @@ from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.aside import Aside, Slip
 from drorch.repository.base_cache import CacheKeys
 from drorch.repository.beginning import NO_PACK, RunMaterial, places, store_time
+from drorch.repository.busy import IN_POOL, BusyTimes, Stage, StageTime
 from drorch.repository.carrying import Carrying
 from drorch.repository.containers import SMALL_STREAM_BYTES, ContainerWriter
 from drorch.repository.deltas import BaseRoom, Deltas, open_deltas
 from drorch.repository.lane import SecondCopy
 from drorch.repository.needs import NeedsCollector
-from drorch.repository.packing import PackIdentity, PackLine, ShippedPack, Shipper
+from drorch.repository.packing import UPLOADS, PackIdentity, PackLine, ShippedPack, Shipper
 from drorch.repository.row_workers import RowWorkers
 from drorch.repository.sealing import SALT_BYTES, Sealer
 from drorch.repository.segments import SegmentWriter
@@ -43,6 +44,7 @@ from drorch.storage.interface import Bytes
 
 CONTAINER_ORDINAL = 2**31
 ENTRIES_ORDINAL = 2**32 - 1
+SLOW_NETWORK_LEVEL = 6  # 68 MB/s a core: as much as goes through a line of 400 Mbit/s
 NO_RUN = RunId(bytes(16))  # a base outlives the run that kept it
 
 
@@ -102,7 +104,7 @@ class CommittedSnapshot:
     bytes_stored: int
     objects_stored: int
     totals: StreamTotals
-    upload_seconds: float
+    stage_times: tuple[StageTime, ...]
     copies: tuple[str, ...]
     dropped: Mapping[str, DrorchError]
     locked_until: Mapping[str, datetime] = field(default_factory=dict)
@@ -128,13 +130,20 @@ class RunWriter:
         random_bytes: Callable[[int], bytes],
         compression_level: int,
         seal_threads: int,
+        is_level_fixed: bool = True,
         base_room: BaseRoom | None = None,
     ) -> None:
-        """``base_room`` is where bases are kept that new chunks may be deltas against; without it all chunks are stored in full."""
+        """``base_room`` is where bases are kept that new chunks may be deltas against; without it all chunks are stored in full.
+
+        Unless ``is_level_fixed`` chunks are compressed harder while the stores are slower than what comes before them.
+        """
         self._material = material
         self._clock = clock
         self._random_bytes = random_bytes
         self._lock = threading.Lock()
+        self._busy = BusyTimes(clock.monotonic_seconds)
+        self._seal_threads = seal_threads
+        self._compression_level, self._is_level_fixed = compression_level, is_level_fixed
         self._entries: dict[int, tuple[Entry, Slip | None]] = {}
         self._aside = Aside()
         self._row_workers = RowWorkers()
@@ -147,7 +156,7 @@ class RunWriter:
         self._needs = NeedsCollector(material.run)
         self._carrying = Carrying(material.index, self._needs)
         self._pool = ThreadPoolExecutor(seal_threads, thread_name_prefix="seal")
-        self._sealer = self._make_sealer(compression_level)
+        self._sealer = self._make_sealer()
         self._shipper = self._make_shipper()
         self._twin_lines = TwinLines(self._shipper)
         self._deltas = None if base_room is None else self._open_deltas(base_room)
@@ -250,7 +259,7 @@ class RunWriter:
             + decided.size_bytes,
             objects_stored=totals.packs + small_objects,
             totals=self._totals,
-            upload_seconds=totals.busy_seconds,
+            stage_times=tuple(self._stage_times()),
             copies=tuple(replica.name for replica in material.replicas.alive),
             dropped=material.replicas.dropped,
             locked_until={
@@ -346,7 +355,8 @@ class RunWriter:
         held = bytearray()
         tree: TreeWriter | None = None
         for piece in pieces:
-            digest.feed(piece)
+            with self._busy.at(Stage.DIGEST):
+                digest.feed(piece)
             if tree is not None:
                 tree.write(piece)
                 continue
@@ -468,13 +478,24 @@ class RunWriter:
             random_bytes=self._random_bytes,
         )
 
-    def _make_sealer(self, compression_level: int) -> Sealer:
+    def _level(self) -> int:
+        """Return how hard the next chunk is compressed: where the network is the limit there is time for more."""
+        is_higher = not self._is_level_fixed and self._shipper.is_behind
+        return SLOW_NETWORK_LEVEL if is_higher else self._compression_level
+
+    def _stage_times(self) -> Iterator[StageTime]:
+        """Yield the times of the stages here; of those of streams for one thread, since who calls knows how many there are."""
+        for stage in Stage:
+            threads = self._seal_threads if stage in IN_POOL else UPLOADS if stage is Stage.UPLOAD else 1
+            yield StageTime(stage, self._busy.seconds(stage), threads)
+
+    def _make_sealer(self) -> Sealer:
         material = self._material
         return Sealer(
             run_key=material.run_keys.run_key,
             chunk_id_key=material.lane_keys.chunk_id_key,
             context=material.context,
-            compression_level=compression_level,
+            compression_level=self._level,
             random_bytes=self._random_bytes,
         )
 
@@ -490,7 +511,7 @@ class RunWriter:
             identity,
             material.replicas,
             on_shipped=self._on_shipped,
-            monotonic_seconds=self._clock.monotonic_seconds,
+            busy=self._busy,
             make_padding=self._sealer.padding,
         )
 
@@ -511,6 +532,7 @@ class RunWriter:
             nodes=nodes,
             pool=self._pool,
             deltas=self._deltas,
+            busy=self._busy,
             take_line=self._take_delta_line,
             chunker_seed=material.lane_keys.chunker_seed,
         )

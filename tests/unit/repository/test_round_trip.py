@@ -6,11 +6,17 @@ import random
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from drorch.format.compression import encode_chunk
 from drorch.ids import RunId
 from drorch.repository.beginning import RunPlace, begin_run
+from drorch.repository.busy import Stage
 from drorch.repository.containers import MOST_WAITING_BYTES
+from drorch.repository.packing import Shipper
 from drorch.repository.reader import SnapshotReader
 from drorch.repository.writer import RunWriter, StreamToStore
+from drorch.storage.interface import Bytes
 from drorch.storage.memory import MemoryStore
 from tests.support.repositories import Household, ManualClock, back_up, counting_random, read_back, snapshots, summary
 
@@ -94,3 +100,33 @@ def test_small_streams_do_not_pile_up_behind_one_that_is_slow() -> None:
     assert waited < MOST_WAITING_BYTES + 200_000
     assert any(entry.tree is not None for entry in entries)
     assert read_back(repository, snapshot) == contents
+
+
+@pytest.mark.parametrize(("is_fixed", "is_behind"), [(True, True), (False, False), (False, True)])
+def test_chunks_are_compressed_harder_only_while_the_stores_are_behind(
+    monkeypatch: pytest.MonkeyPatch, *, is_fixed: bool, is_behind: bool
+) -> None:
+    asked: list[int] = []
+
+    def encode(plain: Bytes, level: int) -> tuple[int, Bytes]:
+        asked.append(level)
+        return encode_chunk(plain, level)
+
+    monkeypatch.setattr("drorch.repository.sealing.encode_chunk", encode)
+    monkeypatch.setattr(Shipper, "is_behind", is_behind)
+    repository, clock, random_bytes = Household().create(MemoryStore(ManualClock())), ManualClock(), counting_random()
+    material = begin_run(
+        repository, Household().host, RunPlace(source="land"), run=RunId(random_bytes(16)), cache=None, clock=clock,
+        random_bytes=random_bytes,
+    )  # fmt: skip
+    writer = RunWriter(
+        material, clock=clock, random_bytes=random_bytes, compression_level=1, seal_threads=1, is_level_fixed=is_fixed
+    )
+    table = _streams()["table/a"]
+    with closing(writer):
+        stream = StreamToStore(ordinal=0, name="table/a", kind=2, row_format=0, canonical_columns={}, attributes={})
+        writer.store(stream, [table])
+        committed = writer.commit(summary())
+    assert set(asked) == {6 if is_behind and not is_fixed else 1}
+    assert read_back(repository, snapshots(repository)[0]) == {"table/a": table}
+    assert [one.seconds >= 0 for one in committed.stage_times] == [True] * len(Stage)
