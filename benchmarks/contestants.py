@@ -58,24 +58,56 @@ class Bench:
 
 
 class Contestant(Protocol):
-    """Something that backs up database ``land`` into a bucket of its own, and restores it."""
+    """Something that backs up database ``land`` into a place of its own, and restores it. ``rows`` are those it can take part in."""
 
     name: str
-    bucket: str
+    rows: frozenset[str]
 
     def back_up(self) -> Measured:
         """Back up once."""
         ...
 
-    def restore(self, database: str) -> Measured:
-        """Restore the newest backup into an empty or absent database."""
+    def restore(self, database: str, table: str | None = None) -> Measured:
+        """Restore the newest backup, or one table of it, into an empty or absent database."""
+        ...
+
+    def address(self, database: str) -> str:
+        """Return where what was restored is to be looked at."""
+        ...
+
+    def stored(self) -> tuple[int, int]:
+        """Return how many bytes and objects it keeps."""
+        ...
+
+    def forget(self, database: str) -> None:
+        """Remove what was restored."""
         ...
 
 
-class Drorch:
+BACKUP_ROWS = ("full", "unchanged", "scattered", "appended", "generations")
+DUMP_ROWS = frozenset((*BACKUP_ROWS, "restore", "one-table"))
+SMALL_TABLE = "unit"
+
+
+class _InPostgresql:
+    """What contestants that restore into the one server have in common."""
+
+    _bench: Bench
+
+    def address(self, database: str) -> str:
+        """See ``Contestant``."""
+        return self._bench.postgresql.url(database)
+
+    def forget(self, database: str) -> None:
+        """See ``Contestant``."""
+        self._bench.postgresql.execute("postgres", [f"drop database {database};"])
+
+
+class Drorch(_InPostgresql):
     """``drorch backup`` and ``drorch restore``, everything on by default."""
 
     name = "drorch"
+    rows = DUMP_ROWS
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
@@ -107,15 +139,19 @@ class Drorch:
         """See ``Contestant``."""
         return timed(self._command("backup", "land"), self._environment())
 
-    def restore(self, database: str) -> Measured:
+    def restore(self, database: str, table: str | None = None) -> Measured:
         """See ``Contestant``."""
         return timed(
             self._command(
                 "restore", "latest:land", "--key", str(self._key), "--passphrase-file", str(self._passphrase),
-                "--to", self._bench.postgresql.url(database),
+                "--to", self._bench.postgresql.url(database), *(["--table", f"public.{table}"] if table else []),
             ),
             self._environment(),
         )  # fmt: skip
+
+    def stored(self) -> tuple[int, int]:
+        """See ``Contestant``."""
+        return self._bench.stored(self.bucket)
 
     def _command(self, *arguments: str) -> list[str]:
         return [str(Path(sys.executable).parent / "drorch"), *arguments]
@@ -127,8 +163,10 @@ class Drorch:
         timed(self._command(*arguments), self._bench.environment())
 
 
-class Restic:
+class Restic(_InPostgresql):
     """``pg_dump -Fc -Z0 | restic backup --stdin`` and ``restic dump | pg_restore``; ``compression`` is restic's option."""
+
+    rows = DUMP_ROWS
 
     def __init__(self, bench: Bench, program: str, compression: str) -> None:
         self._bench = bench
@@ -151,12 +189,17 @@ class Restic:
             f"{self._program} -q -r {self._repository} --compression {self._compression} backup --stdin --stdin-filename land.dump"
         )
 
-    def restore(self, database: str) -> Measured:
+    def restore(self, database: str, table: str | None = None) -> Measured:
         """See ``Contestant``; the database is created untimed."""
         self._bench.postgresql.execute("postgres", [f"create database {database} template template0;"])
+        only = f"-t {table}" if table else ""
         return self._shell(
-            f"set -o pipefail; {self._program} -q -r {self._repository} dump latest land.dump | pg_restore -d {database}"
+            f"set -o pipefail; {self._program} -q -r {self._repository} dump latest land.dump | pg_restore {only} -d {database}"
         )
+
+    def stored(self) -> tuple[int, int]:
+        """See ``Contestant``."""
+        return self._bench.stored(self.bucket)
 
     def _shell(self, script: str) -> Measured:
         return timed(["/bin/bash", "-c", script], self._environment())
@@ -170,7 +213,7 @@ class DumpOnly:
     """``pg_dump -Fc -Z0`` to /dev/null: what reading the database costs by itself."""
 
     name = "pg_dump only"
-    bucket = ""
+    rows = frozenset(("full", "unchanged"))
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
@@ -179,9 +222,20 @@ class DumpOnly:
         """See ``Contestant``."""
         return timed(["/bin/bash", "-c", "exec pg_dump -Fc -Z0 land >/dev/null"], self._bench.environment())
 
-    def restore(self, database: str) -> Measured:
+    def restore(self, database: str, table: str | None = None) -> Measured:
         """It stores nothing."""
-        raise RuntimeError(f"{self.name} stores nothing to restore into {database}")
+        raise RuntimeError(f"{self.name} stores nothing to restore {table or ''} into {database}")
+
+    def address(self, database: str) -> str:
+        """It restores nothing."""
+        raise RuntimeError(f"{self.name} restores no {database}")
+
+    def stored(self) -> tuple[int, int]:
+        """Nothing."""
+        return 0, 0
+
+    def forget(self, database: str) -> None:
+        """There is nothing."""
 
 
 def drop_caches() -> bool:
