@@ -27,8 +27,9 @@ def command() -> None:
 @click.option(
     "--store", "stores", multiple=True, metavar="STORE", shell_complete=complete_store, help="Only in this store."
 )
+@click.option("--ask", "asks", is_flag=True, help="Ask the store of every object: once after object_lock was written.")
 @common_options
-def extend(plan_only: bool, stores: tuple[str, ...], invocation: Invocation) -> int:
+def extend(plan_only: bool, stores: tuple[str, ...], asks: bool, invocation: Invocation) -> int:
     """Extend locks that would end too early.
 
     It adds 60 days at once: run it daily, most days there is nothing to do.
@@ -43,7 +44,7 @@ def extend(plan_only: bool, stores: tuple[str, ...], invocation: Invocation) -> 
             raise UsageInvalid(f"no store is called {name}", expected=", ".join(settings.stores), found=name)
     with invocation.wiring(settings) as wiring:
         key = None if plan_only else wiring.maintenance_key()
-        report = extend_locks.run(wiring.repository(), key=key, clock=wiring.clock, stores=stores or None)
+        report = extend_locks.run(wiring.repository(), key=key, clock=wiring.clock, stores=stores or None, asks=asks)
     output = invocation.output
     if output.as_json:
         output.document("drorch.lock-extend/1", _document(report, planned=plan_only))

@@ -50,9 +50,14 @@ class LockReport:
 
 
 def run(
-    repository: Repository, *, key: SigningKey | None, clock: Clock, stores: Collection[str] | None = None
+    repository: Repository,
+    *,
+    key: SigningKey | None,
+    clock: Clock,
+    stores: Collection[str] | None = None,
+    asks: bool = False,
 ) -> LockReport:
-    """Extend what is due in ``stores`` (``None``: all); without ``key`` only count it."""
+    """Extend what is due in ``stores`` (``None``: all); without ``key`` only count it. With ``asks`` the store is asked of every object."""
     wanted = [one for one in repository.replicas if stores is None or one.name in stores]
     problems = [
         LockProblem(store=name, lane=None, error=error)
@@ -63,7 +68,7 @@ def run(
     for replica in wanted:
         if replica.lock is None:
             continue
-        one, found = _extend(replica, repository, key, clock)
+        one, found = _extend(replica, repository, key, clock, asks=asks)
         done.append(one)
         problems += found
     return LockReport(
@@ -74,17 +79,17 @@ def run(
 
 
 def _extend(
-    replica: Replica, repository: Repository, key: SigningKey | None, clock: Clock
+    replica: Replica, repository: Repository, key: SigningKey | None, clock: Clock, *, asks: bool
 ) -> tuple[StoreLocks, list[LockProblem]]:
     assert replica.lock is not None
     extended: list[ExtendedLane] = []
     problems: list[LockProblem] = []
     try:
         now = agreed_time(replica, clock, otherwise="no lock is extended there")
-        extended.append(extend_beside_lanes(replica, now=now, only_count=key is None))
+        extended.append(extend_beside_lanes(replica, now=now, only_count=key is None, asks=asks))
         for lane in lanes_of(replica.store):
             try:
-                extended.append(extend_lane(replica, repository.trust, lane, key=key, clock=clock, now=now))
+                extended.append(extend_lane(replica, repository.trust, lane, key=key, clock=clock, now=now, asks=asks))
             except (IntegrityError, StoreError) as error:
                 problems.append(LockProblem(store=replica.name, lane=lane, error=error))
     except StoreError as error:

@@ -161,7 +161,7 @@ class _Checker:
         try:
             for name, until in short_locks(replica, objects, replica.store.server_time()):
                 end = "it has no lock" if until is None else f"its lock ends on {until:%d/%m/%Y}"
-                text = f"{end}, before what object_lock promises; `drorch lock extend` on the maintenance machine"
+                text = f"{end}, before what object_lock promises; `drorch lock extend --ask` on the maintenance machine"
                 self._add(Kind.LOCK, replica.name, name, text)
         except StoreDenied:
             text = "this credential may not see locks: whether they are long enough is not known"

@@ -102,18 +102,28 @@ class LaneLocks:
 
 
 def extend_lane(
-    replica: Replica, trust: TrustChain, lane: LaneId, *, key: SigningKey | None, clock: Clock, now: datetime
+    replica: Replica,
+    trust: TrustChain,
+    lane: LaneId,
+    *,
+    key: SigningKey | None,
+    clock: Clock,
+    now: datetime,
+    asks: bool = False,
 ) -> ExtendedLane:
     """Extend the locks of a lane that are due, oldest objects first, and say so in a list signed by ``key``; ``None``: only count.
 
-    ``now`` is the store's clock. Everything as old as the newest object that is due is extended with it, so that one date says it all. Raises what the store
+    What is due is known by dates; with ``asks`` the store is asked of every object, which may have come before the store locked. ``now`` is the store's clock. Everything as old as the newest object that is due is extended with it, so that one date says it all. Raises what the store
     raises; what was extended till then stays so, and the next time goes on.
     """
     rule = replica.lock
     assert rule is not None
     locks = LaneLocks(replica, trust, lane)
     said = locks.retirement.extensions
-    due = (stat.stored_at for stat in locks.objects() if rule.is_due(known_end(rule, stat.stored_at, said), now))
+    if asks:
+        due = (stat.stored_at for stat in _asked(replica, locks.objects(), now))
+    else:
+        due = (stat.stored_at for stat in locks.objects() if rule.is_due(known_end(rule, stat.stored_at, said), now))
     covers = max(due, default=None)
     if covers is None:
         return ExtendedLane(objects=0)
@@ -126,19 +136,30 @@ def extend_lane(
     return ExtendedLane(objects=count, until=until, number=number)
 
 
-def extend_beside_lanes(replica: Replica, *, now: datetime, only_count: bool) -> ExtendedLane:
-    """Extend the locks of what lies beside the lanes; of each that could be due the store is asked: there are few."""
+def extend_beside_lanes(replica: Replica, *, now: datetime, only_count: bool, asks: bool = False) -> ExtendedLane:
+    """Extend the locks of what lies beside the lanes; of each that could be due the store is asked: there are few. With ``asks`` of all."""
     rule = replica.lock
     assert rule is not None
-    due = [
-        stat.name
-        for prefix in BESIDE_LANES
-        for stat in replica.store.list_objects(prefix)
-        if rule.is_due(rule.at_put(stat.stored_at), now) and rule.is_due(replica.store.locked_until(stat.name), now)
-    ]
+    listed = (stat for prefix in BESIDE_LANES for stat in replica.store.list_objects(prefix))
+    old = (stat for stat in listed if asks or rule.is_due(rule.at_put(stat.stored_at), now))
+    due = [stat.name for stat in _asked(replica, old, now)]
     until = rule.at_put(now)
     count = len(due) if only_count else _extend_all(replica, due, until)
     return ExtendedLane(objects=count, until=until if count else None)
+
+
+def _asked(replica: Replica, objects: Iterable[ObjectStat], now: datetime) -> Iterator[ObjectStat]:
+    """Yield the objects whose lock is due, as the store itself says."""
+    rule = replica.lock
+    assert rule is not None
+
+    def ask(stat: ObjectStat) -> ObjectStat | None:
+        try:
+            return stat if rule.is_due(replica.store.locked_until(stat.name), now) else None
+        except ObjectMissing:
+            return None
+
+    yield from (one for one in _at_once(ask, objects) if one is not None)
 
 
 def short_locks(
