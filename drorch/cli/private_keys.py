@@ -12,6 +12,7 @@ import click
 from drorch.errors import KeyMissing, KeyWrong, SecretUnavailable
 from drorch.format.keyfile import KeyFile, KeyKind, read_key_file
 from drorch.format.keys import RecipientKey
+from drorch.format.signing import SigningKey
 from drorch.ids import grouped
 from drorch.wiring import is_terminal
 
@@ -54,6 +55,32 @@ def open_seed(path: Path | None, passphrase_file: Path | None) -> tuple[KeyFile,
             found="none",
             hint="the key of one of the recipients; hosts that make backups keep none",
         )
+    key_file = _closed(path)
+    if key_file.kind is not KeyKind.RECIPIENT:
+        raise KeyWrong(
+            f"{path} holds a key that reads nothing", expected="a recipient's key", found=f"a {key_file.kind.value} key"
+        )
+    return key_file, key_file.open(_passphrase(path, key_file, passphrase_file))
+
+
+def read_signer(path: Path | None, passphrase_file: Path | None, role: str) -> SigningKey:
+    """Return the signing key of a person with that role; raises ``KeyMissing`` or ``KeyWrong`` as ``read_recipient`` does."""
+    if path is None:
+        raise KeyMissing(
+            "a person signs with a key of their own",
+            expected="--key FILE",
+            found="none",
+            hint=f"`drorch keys generate NAME --role {role}` makes one",
+        )
+    key_file = _closed(path)
+    if key_file.kind.value != role:
+        raise KeyWrong(
+            f"{path} is not a {role}'s key", expected=f"a key of kind {role}", found=f"a {key_file.kind.value} key"
+        )
+    return SigningKey.from_seed(key_file.open(_passphrase(path, key_file, passphrase_file)))
+
+
+def _closed(path: Path) -> KeyFile:
     text = text_of(path)
     if text.startswith("drorch-"):
         raise KeyWrong(
@@ -62,12 +89,7 @@ def open_seed(path: Path | None, passphrase_file: Path | None) -> tuple[KeyFile,
             found=f"a file that begins with {text.split(maxsplit=1)[0]}",
             hint=f"the private half is kept by the custodian as {path.stem}.key",
         )
-    key_file = read_key_file(text)
-    if key_file.kind is not KeyKind.RECIPIENT:
-        raise KeyWrong(
-            f"{path} holds a key that reads nothing", expected="a recipient's key", found=f"a {key_file.kind.value} key"
-        )
-    return key_file, key_file.open(_passphrase(path, key_file, passphrase_file))
+    return read_key_file(text)
 
 
 def _passphrase(path: Path, key_file: KeyFile, passphrase_file: Path | None) -> str:

@@ -73,6 +73,27 @@ def drilled(installation: Installation) -> str:
     return passing_report().drill
 
 
+def with_person(installation: Installation, place: Path) -> list[str]:
+    """Give drorch.yaml an operator, and return what opens the operator's key."""
+    words = ("keys", "generate", "operator1", "--role", "operator", "--directory", str(place))
+    opens = ["--passphrase-file", str(installation.custodian.passphrase)]
+    run([*COMMAND, *words, *opens])
+    person = f"{{name: Operator, role: operator, key: {place / 'operator1.pub'}}}"
+    installation.settings.write_text(f"{installation.settings.read_text()}\npeople:\n  operator1: {person}\n")
+    return ["--key", str(place / "operator1.key"), *opens]
+
+
+def signed_drill(installation: Installation, _town: Town, place: Path) -> Answer:
+    opens = with_person(installation, place)
+    return installation.drorch("drill", "sign", drilled(installation), "--as", "operator1", *opens, "--json")
+
+
+def superseded(installation: Installation, _town: Town, place: Path) -> Answer:
+    with_person(installation, place)
+    words = ("--reason", "x", "--as", "operator1", "--json")
+    return installation.drorch("drill", "supersede", drilled(installation), *words)
+
+
 def verified(installation: Installation, _town: Town, _place: Path) -> Answer:
     return installation.drorch("evidence", "verify", drilled(installation), "--json")
 
@@ -296,6 +317,8 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "evidence log": ("evidence log", "evidence-log", asked("evidence", "log")),
     "evidence verify": ("evidence verify", "evidence-verify", verified),
     "evidence export": ("evidence export", "evidence-export", exported),
+    "drill sign": ("drill sign", "drill-sign", signed_drill),
+    "drill supersede": ("drill supersede", "drill-supersede", superseded),
     "keys trust": ("keys trust", "keys-trust", asked("keys", "trust", "list")),
     "an error": ("backup", "error", asked("backup", "nobody", expect=14)),
     "wrong usage": ("backup", "error", asked("backup", "--no-such-option", expect=2)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from drorch.cli.drill import coverage, due, listing, run, show
+from drorch.cli.drill import coverage, due, listing, run, show, sign, supersede
 
 
 @click.group(epilog="Example: drorch drill run lamdong-land --operator operator1 --verifier verifier1")
@@ -17,3 +17,5 @@ command.add_command(due.command, "due")
 command.add_command(listing.command, "list")
 command.add_command(show.command, "show")
 command.add_command(coverage.command, "coverage")
+command.add_command(sign.command, "sign")
+command.add_command(supersede.command, "supersede")

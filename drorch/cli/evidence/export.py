@@ -49,7 +49,7 @@ def command(wanted: str, target: Path | None, store: str | None, invocation: Inv
         }
         invocation.output.document("drorch.evidence-export/1", content)
     elif not invocation.output.quiet:
-        lines = [f"OK  {path}, {len(bundle.files):,} files, {len(raw):,} bytes"]
+        lines = wrapped(f"OK  {path}  {len(bundle.files):,} files, {len(raw):,} bytes", 4)
         lines += wrapped(f"  check it: drorch evidence verify {path} --trust FILE|DIGEST", 4)
         lines += wrapped("  without drorch: unpack it, and python3 verify_evidence.py . --trust FILE|DIGEST", 4)
         invocation.output.lines(lines)

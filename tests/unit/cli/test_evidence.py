@@ -1,0 +1,142 @@
+"""Evidence at the command line: sign, verify, export, trust, supersede, and what each refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drorch.format.keyfile import KeyKind, ScryptCost, encode_public, public_of, seal_key_file
+from drorch.operations.proof import recording
+from drorch.settings import load_settings
+from drorch.wiring import Wiring
+from tests.support.desk import Desk
+from tests.support.evidence import undrawn
+from tests.support.repositories import counting_random, seed
+from tests.support.statements import passing_report
+
+DRILL = passing_report().drill
+
+
+def give_key(desk: Desk, name: str, kind: KeyKind) -> None:
+    own = seed(name)
+    text = seal_key_file(
+        kind=kind,
+        seed=own,
+        label=name,
+        passphrase="right",
+        random_bytes=counting_random(name),
+        cost=ScryptCost(n=2, r=1, p=1),
+    )
+    (desk.base / f"{name}.key").write_text(text, encoding="utf-8")
+    (desk.base / f"{name}.pub").write_text(encode_public(public_of(kind, own, name)), encoding="utf-8")
+
+
+@pytest.fixture
+def drilled(desk: Desk) -> Desk:
+    people = "people:\n"
+    for name, kind in (("operator1", KeyKind.OPERATOR), ("verifier1", KeyKind.VERIFIER)):
+        give_key(desk, name, kind)
+        people += f"  {name}: {{name: Cán bộ {name}, role: {kind.value}, key: {name}.pub}}\n"
+    file = desk.base / "drorch.yaml"
+    file.write_text(f"{file.read_text()}\n{people}", encoding="utf-8")
+    with Wiring(load_settings(file, {})) as wiring:
+        recording.run(undrawn(passing_report()), wiring.ledger_writer())
+    return desk
+
+
+def sign(desk: Desk, person: str, *words: str, expect: int = 0, key: str = "") -> str:
+    opens = ["--key", str(desk.base / f"{key or person}.key"), "--passphrase-file", str(desk.base / "passphrase")]
+    answer = desk.drorch("drill", "sign", "01KB3W0T", "--as", person, *opens, *words, expect=expect)
+    return " ".join(f"{answer.out} {answer.err}".split())
+
+
+def test_two_people_sign_and_an_auditor_verifies_by_a_file_of_his_own(drilled: Desk, tmp_path: Path) -> None:
+    assert "operator operator1 stands for drill 01KB3W0T (verdict pass)" in sign(drilled, "operator1")
+    sign(drilled, "verifier1", "--object", "--comment", "sai máy chủ")
+    verified = drilled.drorch("evidence", "verify", "01KB3W0T")
+    verified.says("OK the evidence of 1 drill holds", "operator1 (Cán bộ operator1) agrees", "OBJECTS")
+    bundle, trust = tmp_path / "drill.zip", tmp_path / "auditor.txt"
+    drilled.drorch("evidence", "export", "01KB3W0T", "--to", str(bundle))
+    for name in ("operator1", "verifier1"):
+        drilled.drorch("keys", "trust", "add", str(drilled.base / f"{name}.pub"), "--file", str(trust))
+    root = drilled.drorch("recovery-sheet", "--json").json()["trust"]
+    trust.write_text(f"{trust.read_text()}root {root}\n")
+    drilled.drorch("evidence", "verify", str(bundle), "--trust", str(trust))
+    drilled.drorch(
+        "keys",
+        "trust",
+        "revoke",
+        _key(drilled, "verifier1"),
+        "--reason",
+        "lost",
+        "--since",
+        "2020-01-01",
+        "--file",
+        str(trust),
+    )
+    drilled.drorch("evidence", "verify", str(bundle), "--trust", str(trust), expect=60).says("revoked: lost")
+    drilled.drorch("keys", "trust", "list", "--file", str(trust)).says("root", "operator1", "since 01/01/2020: lost")
+
+
+def _key(desk: Desk, name: str) -> str:
+    return str(public_of(KeyKind.VERIFIER, seed(name), name).key_id)[:12]
+
+
+def test_who_trusts_another_root_is_told_that_the_signer_is_unknown(drilled: Desk, tmp_path: Path) -> None:
+    other = "0000-0000-0000-0000-0000-0000-0000-0001"
+    drilled.drorch("evidence", "verify", "01KB3W0T", "--trust", other, expect=61).says("signer unknown")
+    bundle = tmp_path / "drill.zip"
+    drilled.drorch("evidence", "export", "01KB3W0T", "--to", str(bundle))
+    (tmp_path / "bare").mkdir()
+    answer = drilled.call("evidence", "verify", str(bundle), "--config", str(drilled.base / "drorch.yaml"))
+    assert answer.code == 0
+    altered = bytearray(bundle.read_bytes())
+    altered[len(altered) // 2] ^= 1
+    bundle.write_bytes(bytes(altered))
+    drilled.drorch("evidence", "verify", str(bundle), expect=60)
+
+
+@pytest.mark.parametrize(
+    ("person", "key", "code", "words"),
+    [
+        ("verifier1", "operator1", 44, "is not a verifier's key"),
+        ("somebody", "operator1", 2, "nobody is called somebody"),
+        ("operator1", "custodian", 44, "is not a operator's key"),
+    ],
+)
+def test_nobody_signs_with_anothers_key(drilled: Desk, person: str, key: str, code: int, words: str) -> None:
+    assert words in sign(drilled, person, key=key, expect=code)
+
+
+def test_one_word_of_each_person(drilled: Desk) -> None:
+    sign(drilled, "operator1")
+    assert "signed drill" in sign(drilled, "operator1", expect=64)
+    assert "needs a reason" in sign(drilled, "verifier1", "--object", expect=2)
+
+
+def test_a_superseded_drill_stays(drilled: Desk) -> None:
+    words = ("drill", "supersede", "01KB3W0T", "--reason", "wrong server", "--as", "operator1")
+    drilled.drorch(*words).says("is superseded: ledger entry 2 in disk, vault")
+    drilled.drorch("evidence", "verify", DRILL).says("superseded", "wrong server", "OK")
+
+
+def test_a_head_that_was_written_down_is_found_again_until_it_is_cut(drilled: Desk) -> None:
+    drilled.drorch("evidence", "log").says("drill", "OK 1 entries, whole in disk and vault")
+    sign(drilled, "operator1")
+    head = drilled.drorch("evidence", "log", "--json").json()["heads"][0]["digest"]
+    drilled.drorch("evidence", "log", "--expect", head[:16]).says("the expected head among them")
+    last = [max(drilled.base.glob(f"{store}/ledger/*/*")) for store in ("disk", "vault")]
+    last[0].unlink()
+    drilled.drorch("evidence", "log", expect=3).says("disk: lacks the last 1 segments")
+    drilled.drorch("evidence", "log", "--expect", head, expect=60).says("disk does not hold the head")
+    last[1].unlink()
+    drilled.drorch("evidence", "log")
+    drilled.drorch("evidence", "log", "--expect", head, expect=60).says("no store holds the head")
+    drilled.drorch("evidence", "log", "--expect", "zz", expect=2)
+
+
+def test_what_does_not_exist_is_told(drilled: Desk) -> None:
+    drilled.drorch("evidence", "verify", "01KZZZZZ", expect=66).says("the ledger has no drill 01KZZZZZ")
+    drilled.drorch("evidence", "export", "2019-01", expect=66)
+    drilled.drorch("keys", "trust", "add", "nothing.pub", expect=43)
