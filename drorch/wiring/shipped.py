@@ -11,6 +11,9 @@ _HELP_FILES = {
     "README.txt": "docs/help/README.txt",
     "FORMAT.md": "docs/FORMAT.md",
     "recover.py": "tools/recover.py",
+    "recover_format.py": "tools/recover_format.py",
+    "recover_content.py": "tools/recover_content.py",
+    "recover_lanes.py": "tools/recover_lanes.py",
     "rebuild.py": "tools/rebuild.py",
     "salvage.py": "tools/salvage.py",
 }

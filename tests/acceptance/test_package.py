@@ -107,6 +107,7 @@ def test_the_archive_holds_what_somebody_without_network_needs(archive: Path) ->
         f"drorch-{VERSION}/samples/cron.d/drorch",
         f"drorch-{VERSION}/samples/systemd/README.txt",
         "drorch/help/recover.py",
+        "drorch/help/recover_lanes.py",
         "drorch/storage/bucket_policies/writer.json",
     ):
         assert wanted in names
