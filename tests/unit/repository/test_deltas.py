@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from drorch.format.manifest import ordinals_of
+from drorch.format.record import RecordHeader
 from drorch.format.tree import LeafEntry
+from drorch.repository.anchors import CANDIDATES, Anchor, Anchors
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.data_checker import Depth
 from drorch.repository.opening import Repository
 from drorch.repository.reader import SnapshotReader
+from drorch.repository.sealing import Sealer
 from drorch.repository.walking import leaf_entries
 from drorch.repository.writer import CommittedSnapshot
+from drorch.storage.interface import Bytes
 from drorch.storage.memory import MemoryStore
 from tests.support.register import Register
 from tests.support.repositories import (
@@ -258,6 +263,39 @@ def test_a_small_cache_makes_some_deltas_and_says_what_more_would_save(tmp_path:
 def test_streams_that_are_like_nothing_or_like_everything(days: Days, content: bytes) -> None:
     for more in (b"", b"y", b"z" * 500_000):
         days.back_up(content + more)
+    assert days.read() == days.made
+
+
+def test_data_that_make_every_chunk_like_every_other_cost_one_trial_a_chunk(
+    days: Days, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of every chunk is the same, the rest is noise: each is like all before it, and no delta is worth its base."""
+    dice = random.Random(4)
+    same = dice.randbytes(300_000)
+    first, content = (b"".join(same + dice.randbytes(300_000) for _ in range(40)) for _ in range(2))
+    days.back_up(first)
+    candidates: list[int] = []
+    trials: list[bool] = []
+
+    def similar(anchors: Anchors, sketch: Sequence[int]) -> tuple[Anchor, ...]:
+        found = ask(anchors, sketch)
+        candidates.append(len(found))
+        return found
+
+    def encode(sealer: Sealer, *told: Any, **named: Any) -> tuple[RecordHeader, Bytes]:
+        trials.append(bool(told[5:] and told[5]))
+        return seal(sealer, *told, **named)
+
+    ask, seal = Anchors.similar, Sealer.encode
+    monkeypatch.setattr(Anchors, "similar", similar)
+    monkeypatch.setattr(Sealer, "encode", encode)
+    made = days.back_up(content)
+    chunks = len(candidates)
+    assert chunks > 10
+    assert sum(map(bool, candidates)) > chunks // 3, "they are alike"
+    assert max(candidates) <= CANDIDATES
+    assert sum(trials) <= chunks, "at most one trial a chunk"
+    assert made.pack_bytes < len(content) * 1.1
     assert days.read() == days.made
 
 
