@@ -131,6 +131,31 @@ def found(districts: Province) -> Iterator[Province]:
         west.run("alter database merged rename to land_d002")
 
 
+def test_a_group_across_two_servers_shares_an_id_and_says_how_far_apart_it_was(districts: Province) -> None:
+    installation, sides = districts.installation, {"west": districts.west, "east": districts.east}
+    for side, server in sides.items():
+        name = districts.names[0] if side == "west" else districts.names[-1]
+        source = f"host: 127.0.0.1, port: {server.port}, database: land_{name}, user: province_backup"
+        more = f"password: file:secrets/districts, tls_authority: {server.authority}"
+        text = f"name: land-{side}\nsource: {{postgresql: {{{source}, {more}}}}}\n"
+        installation.policy(f"land-{side}", text + 'schedule: "0 1 * * *"\ngroup: {name: sides, max_skew: 10m}\n')
+    try:
+        answer = installation.drorch("backup", "land-west", "--json").json()
+        one, other = (each["group"] for each in answer["snapshots"])
+        assert one == other
+        assert (one["members"], one["together"], one["exact"]) == (["land-east", "land-west"], True, False)
+        districts.east.stop()
+        try:
+            answer = installation.drorch("backup", "land-west", "--json", expect=3).json()
+        finally:
+            districts.east.start()
+        assert [each["source"] for each in answer["failures"]] == ["land-east"]
+        assert [each["group"]["together"] for each in answer["snapshots"]] == [False]
+    finally:
+        for side in sides:
+            (installation.base / f"policies/land-{side}.yaml").unlink()
+
+
 def test_the_server_is_asked_and_all_of_it_is_restored_under_its_own_names(found: Province) -> None:
     installation, east = found.installation, found.east
     document = installation.drorch("backup", "found", "--json").json()

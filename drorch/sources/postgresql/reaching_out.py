@@ -52,12 +52,16 @@ class Reach:
 
 
 def switched_off(entry: Entry) -> str:
-    """Return what is told of a definition that comes back switched off or without its secret; empty if it does not."""
+    """Return what is told of a definition that comes back switched off or without its secret, or that acts by itself; else empty."""
     if entry.kind == "SUBSCRIPTION":
         return (
             f"subscription {entry.name}: disabled, without slot and password: ALTER SUBSCRIPTION ... CONNECTION, "
             "SET (slot_name = ...), ENABLE"
         )
+    if entry.kind == "EVENT TRIGGER" and " DISABLE" not in entry.sql:
+        return f"event trigger {entry.name}: on as at backup, runs when a definition changes: ALTER EVENT TRIGGER ... DISABLE"
+    if entry.kind == "EXTENSION" and entry.name == "pg_cron":
+        return "jobs of pg_cron: on as at backup, run where its settings name this database: UPDATE cron.job SET active"
     if MARKER not in entry.sql:
         return ""
     if entry.kind == "USER MAPPING":
