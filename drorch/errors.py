@@ -31,6 +31,7 @@
     ├── TargetError                70-79
     │   ├── DecisionNeeded         70   ├── TargetUnreachable   71   ├── TargetRefused      72
     │   └── RestoreDiffers         73   └── TargetFull          74
+    ├── NotificationFailed*        80
     ├── Interrupted               130
     └── Terminated                143
 
@@ -543,6 +544,14 @@ class TargetFull(TargetError):
 
     exit_code = 74
     slug = "target-full"
+
+
+class NotificationFailed(DrorchError):
+    """A message was not taken by whoever should carry it, or no answer came in time."""
+
+    exit_code = 80
+    slug = "notification-failed"
+    retryable = True
 
 
 class Interrupted(DrorchError):

@@ -15,6 +15,7 @@ pytest_plugins: list[str] = [
     "tests.support.postgresql",
     "tests.support.mariadb",
     "tests.support.installations",
+    "tests.support.watched",
 ]
 
 # A setting of the developer's machine must neither help nor hurt a test, nor may a test reach a real account.

@@ -20,6 +20,7 @@ MODULES = {
 HOMES: dict[str, tuple[str, ...]] = {
     # libraries
     "alembic": ("drorch.catalog",),
+    "apprise": ("drorch.notify",),
     "apscheduler": ("drorch.daemon.timetable",),
     "blake3": ("drorch.format", "drorch.operations.content"),
     "boto3": ("drorch.storage.s3",),

@@ -22,6 +22,8 @@ from datetime import datetime
 from typing import Protocol
 
 from drorch.catalog.records import (
+    AlertBook,
+    AlertRecord,
     CopyRecord,
     CopyState,
     DaemonRecord,
@@ -31,6 +33,7 @@ from drorch.catalog.records import (
     EventRecord,
     LaneHead,
     LogLine,
+    MessageRecord,
     OccurrenceRecord,
     PolicyText,
     RunOutcome,
@@ -49,6 +52,8 @@ from drorch.policy.occurrences.states import OccurrenceState
 
 __all__ = [
     "LOG_LINES_KEPT",
+    "AlertBook",
+    "AlertRecord",
     "Catalog",
     "CopyRecord",
     "CopyState",
@@ -60,6 +65,7 @@ __all__ = [
     "IsAlive",
     "LaneHead",
     "LogLine",
+    "MessageRecord",
     "OccurrenceRecord",
     "OccurrenceState",
     "PolicyText",
@@ -199,8 +205,12 @@ class Listing(Protocol):
         """Return the newest complete snapshot with a complete copy somewhere, its restore point not after ``before``."""
         ...
 
-    def newest_good_by_source(self) -> Mapping[str, SnapshotRecord]:
-        """Return ``newest_good`` of every source that has one."""
+    def newest_good_by_source(self, *, skip: int = 0) -> Mapping[str, SnapshotRecord]:
+        """Return ``newest_good`` of every source that has one; with ``skip`` the one so many good ones before it."""
+        ...
+
+    def last_contact_by_store(self) -> Mapping[str, datetime]:
+        """Return for every store when a snapshot was last stored there whole."""
         ...
 
     def replace_listing(
@@ -389,7 +399,49 @@ class Drills(Protocol):
         ...
 
 
-class Catalog(Drills, History, Listing, Occurrences, Sources, Protocol):
+class Alerts(Protocol):
+    """What is wrong, who was told of it, and the messages that are still to be sent."""
+
+    def alert_book(self) -> AlertBook:
+        """Return every open alert, by code and subject, and the edition of the book."""
+        ...
+
+    def change_alerts(
+        self,
+        edition: int,
+        alerts: Sequence[AlertRecord],
+        messages: Sequence[MessageRecord],
+        events: Sequence[EventRecord] = (),
+    ) -> bool:
+        """Make ``alerts`` the open ones and put messages and events, in one step.
+
+        Returns ``False``, with nothing changed, when the book was written since ``edition`` was read. A message whose id is
+        known is not put again.
+        """
+        ...
+
+    def waiting_messages(self) -> tuple[MessageRecord, ...]:
+        """Return the messages that have not ended, the oldest first."""
+        ...
+
+    def message(self, message: str) -> MessageRecord | None:
+        """Return the message of that id, or ``None``."""
+        ...
+
+    def claim_message(self, message: str, *, until: datetime, now: datetime) -> bool:
+        """Take a message that waits for one try; ``False`` when somebody else has it or it has ended. A claim that ran out counts no more."""
+        ...
+
+    def put_message(self, record: MessageRecord) -> None:
+        """Record how a try ended, in place of what was known."""
+        ...
+
+    def purge_messages(self, before: datetime) -> int:
+        """Forget messages that ended before then; return how many."""
+        ...
+
+
+class Catalog(Alerts, Drills, History, Listing, Occurrences, Sources, Protocol):
     """Everything. See the module's promises."""
 
     @property

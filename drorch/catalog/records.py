@@ -362,3 +362,46 @@ class DrillSignature:
     person: str
     role: str
     signed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRecord:
+    """Something that is wrong since ``opened_at``. ``told`` says when each notification was told of it (by name, as text)."""
+
+    code: str
+    subject: str
+    policy: str
+    severity: Severity
+    text: str
+    opened_at: datetime
+    told: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from all others."""
+        return self.code, self.subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertBook:
+    """Every alert that is open, and how often the book was written: what is written next must know the number."""
+
+    edition: int
+    alerts: tuple[AlertRecord, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRecord:
+    """A message to one notification. It stays to be sent until ``ended_at``; ``trouble`` is why the last try failed."""
+
+    message: str  # its id: the same message is never put twice
+    target: str
+    created_at: datetime
+    title: str
+    body: str
+    not_before: datetime
+    attempts: int = 0
+    trouble: str = ""
+    is_delivered: bool = False
+    ended_at: datetime | None = None
+    claimed_until: datetime | None = None

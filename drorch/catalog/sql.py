@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drorch.catalog.sql_alerts import SqlAlerts
 from drorch.catalog.sql_contacts import SqlContacts
 from drorch.catalog.sql_drills import SqlDrills
 from drorch.catalog.sql_history import SqlHistory
@@ -10,5 +11,5 @@ from drorch.catalog.sql_occurrences import SqlOccurrences
 from drorch.catalog.sql_sources import SqlSources
 
 
-class SqlCatalog(SqlContacts, SqlDrills, SqlHistory, SqlListing, SqlOccurrences, SqlSources):
+class SqlCatalog(SqlAlerts, SqlContacts, SqlDrills, SqlHistory, SqlListing, SqlOccurrences, SqlSources):
     """See ``catalog.interface.Catalog``."""

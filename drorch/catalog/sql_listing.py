@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, exists, select
+from sqlalchemy import ColumnElement, Select, delete, exists, func, select
 
 from drorch.catalog import tables
 from drorch.catalog.database import Database
@@ -78,7 +78,7 @@ class SqlListing(Database):
             found = records(connection, SnapshotRecord, query)
         return found[0] if found else None
 
-    def newest_good_by_source(self) -> Mapping[str, SnapshotRecord]:
+    def newest_good_by_source(self, *, skip: int = 0) -> Mapping[str, SnapshotRecord]:
         """See ``Listing``."""
         snapshots = tables.snapshots
         each = select(snapshots.alias().c.source).distinct().subquery()
@@ -86,6 +86,7 @@ class SqlListing(Database):
             _newest_first(select(snapshots.c.snapshot))
             .where(snapshots.c.source == each.c.source, _is_good())
             .limit(1)
+            .offset(skip)
             .correlate(each)
             .scalar_subquery()
         )
@@ -93,6 +94,13 @@ class SqlListing(Database):
             query = _snapshots().where(snapshots.c.snapshot.in_(select(newest).select_from(each)))
             found = records(connection, SnapshotRecord, query)
         return {snapshot.source: snapshot for snapshot in found}
+
+    def last_contact_by_store(self) -> Mapping[str, datetime]:
+        """See ``Listing``."""
+        copies = tables.copies.c
+        query = select(copies.store, func.max(copies.stored_at)).group_by(copies.store)
+        with self.reading() as connection:
+            return {store: at for store, at in connection.execute(query) if at is not None}
 
     def replace_listing(
         self,

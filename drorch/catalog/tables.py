@@ -5,13 +5,13 @@ A column's key is the field of the record (``drorch.catalog.records``); its name
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
 
 from drorch.catalog.columns import BigNumber, Choice, JsonText, Moment, NormalText
 from drorch.catalog.records import CopyState, RunState, Severity, SnapshotResult, SourceState
 from drorch.policy.occurrences.states import OccurrenceState
 
-HEAD = "0005"  # the newest migration; a catalog of another revision is migrated, or refused when newer
+HEAD = "0006"  # the newest migration; a catalog of another revision is migrated, or refused when newer
 VERSION_TABLE = "catalog_version"
 
 metadata = MetaData(
@@ -291,3 +291,40 @@ drill_signatures = Table(
     Column("role", Text, primary_key=True),
     Column("signed_at_ms", Moment, key="signed_at", nullable=False),
 )
+
+
+alerts = Table(  # those that are open
+    "alerts",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("subject", NormalText, primary_key=True),
+    Column("policy", NormalText, nullable=False),
+    Column("severity", Choice(Severity), nullable=False),
+    Column("text", NormalText, nullable=False),
+    Column("opened_at_ms", Moment, key="opened_at", nullable=False),
+    Column("told", JsonText, nullable=False),
+)
+
+alert_editions = Table(  # one row: whoever writes the alerts must have read the last edition
+    "alert_editions",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("edition", BigNumber, nullable=False),
+)
+
+messages = Table(  # what is to be sent, and what was
+    "messages",
+    metadata,
+    Column("message", NormalText, primary_key=True),
+    Column("target", NormalText, nullable=False),
+    Column("created_at_ms", Moment, key="created_at", nullable=False),
+    Column("title", NormalText, nullable=False),
+    Column("body", NormalText, nullable=False),
+    Column("not_before_ms", Moment, key="not_before", nullable=False),
+    Column("attempts", BigNumber, nullable=False),
+    Column("trouble", NormalText, nullable=False),
+    Column("is_delivered", Boolean, nullable=False),
+    Column("ended_at_ms", Moment, key="ended_at"),
+    Column("claimed_until_ms", Moment, key="claimed_until"),
+)
+Index(None, messages.c.ended_at)

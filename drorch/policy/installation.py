@@ -105,6 +105,16 @@ class Notification:
     url: SecretReference
     when: tuple[str, ...]
     after_seconds: int
+    owners: tuple[str, ...] = ()  # patterns; none: whoever owns it
+    digest_minute: int | None = None  # of the day, in the installation's zone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """A dead man's switch: pinged as long as all goes well."""
+
+    url: SecretReference
+    every_seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +199,7 @@ class Installation:
     keys: Keys
     defaults: Section | None
     notifications: Mapping[str, Notification]
+    heartbeat: Heartbeat | None
     roles: tuple[Role, ...]
     catalog: Catalog
     directories: Directories

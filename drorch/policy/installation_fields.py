@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from drorch.policy.alert_words import WHEN_WORDS
 from drorch.policy.bandwidth import Bandwidth, BandwidthInvalid, parse_bandwidth
 from drorch.policy.fields import Field, ListOf, OneOf, ScalarOr, Table
 from drorch.policy.installation import (
     Catalog,
     Directories,
     DirectoryStore,
+    Heartbeat,
     Installation,
     Keys,
     Limits,
@@ -32,6 +34,7 @@ from drorch.policy.installation_kinds import (
     VersionKind,
     ZoneKind,
     parse_bucket,
+    parse_minute,
     parse_percent,
     parse_trust,
 )
@@ -253,13 +256,49 @@ NOTIFICATION = Table(
     build=lambda **values: Notification(name="", **values),
     fields=(
         Field(key="url", kind=SecretKind(), summary="Where the address lies", required=True),
-        Field(key="when", kind=ListOf(item=Text(longest=63)), summary="Which events", default=()),
+        Field(
+            key="when",
+            kind=ListOf(item=Choice(options=WHEN_WORDS)),
+            summary="Which alerts: codes, or error, warning, info; left out: errors and warnings",
+            default=(),
+        ),
         Field(
             key="after",
             attribute="after_seconds",
             kind=duration("0s", "365d"),
             summary="Only when it lasts so long",
             absent=0,
+        ),
+        Field(
+            key="owners",
+            kind=ListOf(item=Text(longest=200)),
+            summary="Only of sources of these owners; `*` stands for anything",
+            default=(),
+        ),
+        Field(
+            key="digest",
+            attribute="digest_minute",
+            kind=Parsed(
+                parse=parse_minute,
+                errors=(ValueError,),
+                meaning="a time of day; write it as `07:00`",
+                schema_pattern=r"^\s*([01][0-9]|2[0-3]):[0-5][0-9]\s*$",
+            ),
+            summary="A summary once a day at this time",
+        ),
+    ),
+)
+
+HEARTBEAT = Table(
+    build=Heartbeat,
+    fields=(
+        Field(key="url", kind=SecretKind(), summary="Where the address lies that is pinged", required=True),
+        Field(
+            key="every",
+            attribute="every_seconds",
+            kind=duration("1m", "1d"),
+            summary="How often the daemon pings it",
+            default="5m",
         ),
     ),
 )
@@ -466,8 +505,8 @@ INSTALLATION = Table(
             kind=NamedKind(item=NOTIFICATION),
             summary="Whom to tell",
             default={},
-            is_acted_on=False,
         ),
+        Field(key="heartbeat", kind=HEARTBEAT, summary="A dead man's switch that is pinged while all goes well"),
         Field(
             key="roles",
             kind=ListOf(item=Choice(options=_ROLES), least=1),

@@ -137,3 +137,11 @@ def parse_percent(text: str) -> int:
     if match is None:
         raise ValueError(text)
     return int(match[1])
+
+
+def parse_minute(text: str) -> int:
+    """Return the minute of the day that ``07:00`` spells; raise ``ValueError``."""
+    match = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])", text.strip())
+    if match is None:
+        raise ValueError(text)
+    return int(match[1]) * 60 + int(match[2])

@@ -1,0 +1,1 @@
+"""What needs a person, who hears about it, and how well what was promised is kept."""

@@ -1,0 +1,108 @@
+"""What the watch looks at beside the sources: drills, sizes, disks, stores, daemons, messages. Gathered at once, then judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from drorch.catalog.interface import Catalog, DaemonRecord, DrillRecord, MessageRecord, SnapshotRecord
+from drorch.operations.room import Disk, disk_of
+
+PROVEN = ("pass", "pass_with_findings")  # words of ``evidence.drill_report.Verdict``
+VERIFIER = "verifier"
+A_WEEK_OF_SNAPSHOTS = 6
+SIGNED_WITHIN = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryRoom:
+    """A directory of drorch and the disk that it lies on; ``disk`` is ``None`` when it cannot be asked."""
+
+    label: str
+    path: Path
+    disk: Disk | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostProof:
+    """Something that proves less than it must, as whoever looks after it found it. ``subject`` is a drill, a lane or a store."""
+
+    subject: str
+    text: str
+    remedy: str
+    since: datetime
+    policy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything that is judged beside ``overview``; of one moment."""
+
+    now: datetime
+    host: str
+    passed_drills: Mapping[str, DrillRecord]  # by source: the newest that proved it
+    last_drills: Mapping[str, DrillRecord]  # by source: the newest, whatever it proved
+    first_used: Mapping[str, datetime]
+    before: Mapping[str, SnapshotRecord]  # by source: the good snapshot before the newest
+    week_before: Mapping[str, SnapshotRecord]
+    last_contact: Mapping[str, datetime]
+    rooms: tuple[DirectoryRoom, ...]
+    keep_free_percent: int
+    daemon: DaemonRecord | None  # that of this host
+    waiting: tuple[MessageRecord, ...]
+    unsigned: tuple[LostProof, ...] = ()
+    short_locks: tuple[LostProof, ...] = ()
+    withheld: tuple[LostProof, ...] = ()
+
+
+def gather(
+    catalog: Catalog,
+    *,
+    now: datetime,
+    host: str,
+    directories: Mapping[str, Path],
+    keep_free_percent: int,
+) -> Facts:
+    """Return the facts that the catalog and this machine know; asks no store and no server."""
+    last_drills = catalog.newest_drill_by_source()
+    return Facts(
+        now=now,
+        host=host,
+        passed_drills=catalog.newest_drill_by_source(verdicts=PROVEN),
+        last_drills=last_drills,
+        first_used={record.address: record.first_used_at for record in catalog.sources()},
+        before=catalog.newest_good_by_source(skip=1),
+        week_before=catalog.newest_good_by_source(skip=A_WEEK_OF_SNAPSHOTS),
+        last_contact=catalog.last_contact_by_store(),
+        rooms=tuple(_room(label, path) for label, path in directories.items()),
+        keep_free_percent=keep_free_percent,
+        daemon=next((daemon for daemon in catalog.daemons() if daemon.host == host), None),
+        waiting=catalog.waiting_messages(),
+        unsigned=_unsigned(catalog, last_drills.values(), now),
+    )
+
+
+def _unsigned(catalog: Catalog, drills: Iterable[DrillRecord], now: datetime) -> tuple[LostProof, ...]:
+    """Return the drills for which somebody was named to verify them, and who has not signed for longer than allowed."""
+    waiting = {one.drill: one for one in drills if one.verifier and now - one.ended_at > SIGNED_WITHIN}
+    signed = {one.drill for one in catalog.drill_signatures(waiting) if one.role == VERIFIER}
+    return tuple(
+        LostProof(
+            subject=one.source,
+            text=f"drill {one.drill[:8]} is not signed by {one.verifier} after {(now - one.ended_at).days} days",
+            remedy=f"drorch drill sign {one.drill[:8]} --as {one.verifier}",
+            since=one.ended_at,
+            policy=one.policy,
+        )
+        for one in waiting.values()
+        if one.drill not in signed
+    )
+
+
+def _room(label: str, path: Path) -> DirectoryRoom:
+    try:
+        return DirectoryRoom(label=label, path=path, disk=disk_of(path))
+    except OSError:
+        return DirectoryRoom(label=label, path=path, disk=None)
