@@ -15,6 +15,7 @@ pytest_plugins: list[str] = [
     "tests.support.postgresql",
     "tests.support.mariadb",
     "tests.support.installations",
+    "tests.support.listener",
     "tests.support.watched",
 ]
 

@@ -21,7 +21,7 @@ from drorch.operations.causes import common_code
 from drorch.operations.interruption import Interruption
 from drorch.policy.assembly import LoadedPolicies
 from drorch.quantities import format_duration, format_size
-from drorch.settings import load_policies
+from drorch.settings import Settings, load_policies
 from drorch.wiring import Wiring
 
 PARTIAL = 3
@@ -34,9 +34,16 @@ _LONGEST_ANSWER = 200
 @click.option("--new", "only_new", is_flag=True, help="Only databases that nobody tried to back up yet.")
 @click.option("--profile", is_flag=True, help="Also show where the time went, stage by stage.")
 @click.option("--slot", type=int, hidden=True, help="The occurrence that the daemon runs: milliseconds since 1970.")
+@click.option("--notify", is_flag=True, help="Tell people afterwards what is wrong; for cron, without a daemon.")
 @common_options
 def command(
-    addresses: tuple[str, ...], failed: bool, only_new: bool, profile: bool, slot: int | None, invocation: Invocation
+    addresses: tuple[str, ...],
+    failed: bool,
+    only_new: bool,
+    profile: bool,
+    slot: int | None,
+    notify: bool,
+    invocation: Invocation,
 ) -> int:
     """Back up every source of the policies named, now.
 
@@ -47,6 +54,24 @@ def command(
     """
     settings = invocation.settings()
     settings.require_role("backup", "back up")
+    if notify:
+        from drorch.cli.watch.looking import told_afterwards
+
+        with told_afterwards(invocation, settings, " ".join(("drorch backup", *addresses)), addresses) as ended:
+            ended.code = _back_up(addresses, failed, only_new, profile, slot, invocation, settings)
+        return ended.code
+    return _back_up(addresses, failed, only_new, profile, slot, invocation, settings)
+
+
+def _back_up(
+    addresses: tuple[str, ...],
+    failed: bool,
+    only_new: bool,
+    profile: bool,
+    slot: int | None,
+    invocation: Invocation,
+    settings: Settings,
+) -> int:
     loaded = load_policies(settings)
     loaded.require_those(addresses)
     if not addresses and not failed and not only_new:

@@ -9,17 +9,19 @@ from collections.abc import Sequence
 import click
 
 from drorch import __version__
+from drorch.catalog.interface import Severity
 from drorch.cli.addresses import complete_source
 from drorch.cli.daemon_line import daemon_document
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import utc_time
 from drorch.cli.status_view import View
-from drorch.clock import SystemClock
+from drorch.cli.watch.looking import alert_fields, look
 from drorch.errors import PolicyUnknown
-from drorch.operations.occurrences.standing import DaemonStanding, standing
-from drorch.operations.overview import Overview, SourceStanding, overview
+from drorch.operations.overview import Overview, SourceStanding
+from drorch.operations.watch.alert import Alert
+from drorch.operations.watch.decide import alerts
+from drorch.operations.watch.facts import Facts
 from drorch.settings import Settings, load_policies
-from drorch.wiring import claim_lives, host_name, liveness
 
 PARTIAL = 3
 
@@ -37,18 +39,19 @@ def command(source: str | None, show_all: bool, check: bool, invocation: Invocat
     settings = invocation.settings()
     loaded = load_policies(settings)
     with invocation.wiring(settings) as wiring:
-        catalog, now = wiring.catalog(), SystemClock().now()
-        found = overview(loaded.policies, loaded.problems, catalog, now=now, is_running=claim_lives())
-        daemon = standing(catalog, host=host_name(), is_alive=liveness(), now=now)
+        found, facts = look(wiring, loaded)
+    present = alerts(found, loaded.policies, facts)
     if source is not None:
+        present = tuple(alert for alert in present if source in (alert.policy, alert.subject))
         found = _only(found, source, [policy.name for policy in loaded.policies])
+    is_well = found.is_well and all(alert.severity is Severity.INFO for alert in present)
     if invocation.output.as_json:
-        invocation.output.document("drorch.status/1", _document(found, daemon, settings))
-    elif not (invocation.output.quiet and found.is_well):
+        invocation.output.document("drorch.status/1", _document(found, present, facts, settings))
+    elif not (invocation.output.quiet and is_well):
         height = None if show_all else shutil.get_terminal_size().lines - 1  # the prompt has a line too
-        view = View(found, daemon, settings, socket.gethostname(), most_lines=height)
+        view = View(found, facts.daemon, settings, socket.gethostname(), most_lines=height, alerts=present, facts=facts)
         invocation.output.lines(view.lines(only=source))
-    return PARTIAL if check and not found.is_well else 0
+    return PARTIAL if check and not is_well else 0
 
 
 def _only(found: Overview, source: str, policies: Sequence[str]) -> Overview:
@@ -59,15 +62,16 @@ def _only(found: Overview, source: str, policies: Sequence[str]) -> Overview:
     return Overview(at=found.at, sources=chosen, policy_problems=found.policy_problems, alarms=alarms)
 
 
-def _document(found: Overview, daemon: DaemonStanding, settings: Settings) -> dict[str, object]:
+def _document(found: Overview, present: Sequence[Alert], facts: Facts, settings: Settings) -> dict[str, object]:
     return {
         "at": utc_time(found.at),
-        "ok": found.is_well,
+        "ok": found.is_well and all(alert.severity is Severity.INFO for alert in present),
         "version": __version__,
         "host": socket.gethostname(),
         "settings": str(settings.file),
-        "daemon": daemon_document(daemon),
-        "sources": [_source(one) for one in found.sources],
+        "daemon": daemon_document(facts.daemon),
+        "sources": [_source(one, facts) for one in found.sources],
+        "alerts": [alert_fields(alert) for alert in present],
         "alarms": [
             {
                 "kind": one.kind.value,
@@ -87,7 +91,19 @@ def _document(found: Overview, daemon: DaemonStanding, settings: Settings) -> di
     }
 
 
-def _source(one: SourceStanding) -> dict[str, object]:
+def _drill(one: SourceStanding, facts: Facts) -> dict[str, object] | None:
+    drill = facts.last_drills.get(one.address)
+    if drill is None:
+        return None
+    return {
+        "id": drill.drill,
+        "verdict": drill.verdict,
+        "objectives": drill.objectives,
+        "age_s": round((facts.now - drill.ended_at).total_seconds()),
+    }
+
+
+def _source(one: SourceStanding, facts: Facts) -> dict[str, object]:
     good, last, trouble = one.newest_good, one.last_run, one.trouble
     return {
         "source": one.address,
@@ -101,7 +117,7 @@ def _source(one: SourceStanding) -> dict[str, object]:
         "last_run": None
         if last is None
         else {"run": last.run_id, "state": last.state.value, "started_at": utc_time(last.started_at)},
-        "last_drill": None,
+        "last_drill": _drill(one, facts),
         "next_due": None if one.due_at is None else utc_time(one.due_at),
         "running": one.is_running,
         "last_seen": None if one.last_seen_at is None else utc_time(one.last_seen_at),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from drorch import __version__
 from drorch.cli.daemon_line import daemon_words
@@ -12,8 +12,11 @@ from drorch.operations.alarms import Alarm, AlarmKind
 from drorch.operations.causes import Failure, cause_of
 from drorch.operations.occurrences.standing import DaemonStanding, DaemonState
 from drorch.operations.overview import Overview, SourceStanding, Standing, Trouble
+from drorch.operations.watch.alert import Alert, AlertCode
+from drorch.operations.watch.decide import SHOWN_BY_OVERVIEW
+from drorch.operations.watch.facts import PROVEN, Facts
 from drorch.policy.problems import Problem
-from drorch.quantities import format_promise
+from drorch.quantities import format_promise, format_size
 from drorch.settings import Settings
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -32,6 +35,21 @@ _ALARM_WORDS = {
     AlarmKind.OPEN: "OPEN",
     AlarmKind.TWICE: "note",
 }
+_ALERT_WORDS = {
+    AlertCode.SNAPSHOT_WITHHELD: "HIDDEN",
+    AlertCode.DAEMON_DOWN: "DAEMON",
+    AlertCode.DISK_FULL: "FULL",
+    AlertCode.SIZE_COLLAPSED: "SHRUNK",
+    AlertCode.DRILL_FAILED: "DRILL",
+    AlertCode.RTO_MISSED: "DRILL",
+    AlertCode.DRILL_OVERDUE: "DRILL",
+    AlertCode.EVIDENCE_UNSIGNED: "UNSIGNED",
+    AlertCode.LOCK_SHORT: "LOCK",
+    AlertCode.STORE_AWAY: "AWAY",
+    AlertCode.NOTIFICATION_FAILED: "NOTIFY",
+}
+_ABOVE_SOURCES = (AlertCode.SNAPSHOT_WITHHELD, AlertCode.DAEMON_DOWN, AlertCode.DISK_FULL)
+_PROVEN_WITHIN = timedelta(days=90)
 _LEAST_PROBLEM_LINES = 6
 _NAMES_LENGTH = 55  # a line of details, and how many more there are
 _ALL = "drorch status --all"
@@ -41,10 +59,20 @@ class View:
     """Lines for people. ``most_lines`` is what fits on their screen, ``None`` for everything."""
 
     def __init__(
-        self, found: Overview, daemon: DaemonStanding, settings: Settings, host: str, *, most_lines: int | None
+        self,
+        found: Overview,
+        daemon: DaemonStanding,
+        settings: Settings,
+        host: str,
+        *,
+        most_lines: int | None,
+        alerts: Sequence[Alert] = (),
+        facts: Facts | None = None,
     ) -> None:
         self._found = found
         self._daemon = daemon
+        self._alerts = [alert for alert in alerts if alert.code not in SHOWN_BY_OVERVIEW]
+        self._facts = facts
         self._settings = settings
         self._host = host
         self._zone = str(settings.time_zone)
@@ -80,12 +108,14 @@ class View:
         if self._found.policy_problems:
             yield list(_policy_problem_lines(self._found.policy_problems))
         notes = [alarm for alarm in self._found.alarms if alarm.kind.is_only_a_note]
+        yield from _alert_blocks(alert for alert in self._alerts if alert.code in _ABOVE_SOURCES)
         yield from (_alarm_lines(alarm) for alarm in self._found.alarms if alarm.kind is AlarmKind.UNASKED)
         for group in _rolled_up(one for one in self._found.sources if one.trouble is not None):
             yield self._single(group[0]) if len(group) == 1 else self._many(group)
         for alarm in self._found.alarms:
             if alarm.kind in (AlarmKind.COUNT, AlarmKind.OPEN):
                 yield _alarm_lines(alarm)
+        yield from _alert_blocks(alert for alert in self._alerts if alert.code not in _ABOVE_SOURCES)
         yield from (_alarm_lines(alarm) for alarm in notes)
 
     def _single(self, one: SourceStanding) -> list[str]:
@@ -150,9 +180,43 @@ class View:
             self._moment(max(good)) if good else "never",
             f"{promise} {'ok' if inside == len(sources) else 'LATE'}",
             f"{worst.copies_complete} of {worst.copies_promised}",
-            "never",
+            self._drill(sources),
             self._due(min(due)) if due else "",
         )
+
+    def _drill(self, sources: Sequence[SourceStanding]) -> str:
+        """Return the newest drill of any source of a policy: its verdict and its age."""
+        drills = {} if self._facts is None else self._facts.last_drills
+        own = [drills[one.address] for one in sources if one.address in drills]
+        if not own:
+            return "never"
+        newest = max(own, key=lambda drill: drill.ended_at)
+        word = "pass" if newest.verdict in PROVEN else newest.verdict
+        return f"{word} {(self._found.at - newest.ended_at).days:>3}d"
+
+    def _proven_line(self, promised: Sequence[SourceStanding]) -> str:
+        passed = {} if self._facts is None else self._facts.passed_drills
+        since = self._found.at - _PROVEN_WITHIN
+        proven = sum(one.address in passed and passed[one.address].ended_at >= since for one in promised)
+        return f"Proven     {proven} of {len(promised)} were restored by a drill in the last {_PROVEN_WITHIN.days} days"
+
+    def _copies_line(self, promised: Sequence[SourceStanding]) -> str:
+        complete = sum(one.copies_complete == one.copies_promised > 0 for one in promised)
+        away = [alert for alert in self._alerts if alert.code is AlertCode.STORE_AWAY]
+        told = "; ".join(f"{alert.subject}: {alert.text.partition(';')[0]}" for alert in away)
+        line = f"Copies     {complete} of {len(promised)} are in every store of their policy"
+        return f"{line}; {told}" if told else line
+
+    def _delta_lines(self) -> list[str]:
+        """Return how much of what was read did not have to be stored again, in words; nothing where nothing was read."""
+        good = [one.newest_good for one in self._found.protected if one.newest_good is not None]
+        read, stored = sum(one.bytes_read for one in good), sum(one.bytes_stored for one in good)
+        if not read:
+            return []
+        share = 100 * stored / read
+        return [
+            f"Stored     {format_size(stored)} for {format_size(read)} read by the newest snapshots ({share:.1f} %)"
+        ]
 
     def _by_source(self) -> list[list[str]]:
         rows = [("SOURCE", "SNAPSHOT", "LAST GOOD", "RPO", "COPIES", "LAST RUN", self._next())]
@@ -195,15 +259,15 @@ class View:
     def _sums(self) -> list[str]:
         promised = self._found.protected
         total = len(promised)
-        complete = sum(one.copies_complete == one.copies_promised > 0 for one in promised)
         running = [one.address for one in self._found.sources if one.is_running]
         daemon = daemon_words(self._daemon, self._settings.time_zone)
         daemon += f"; running now: {_some(running, _NAMES_LENGTH)}" if running else ""
         lines = []
         if total:
             lines.append(_protected_line(promised))
-            lines.append(f"Proven     0 of {total} were restored by a drill: this version has no drills yet")
-            lines.append(f"Copies     {complete} of {total} are in every store of their policy")
+            lines.append(self._proven_line(promised))
+            lines += wrapped(self._copies_line(promised), 11)
+            lines += self._delta_lines()
         return [*lines, *wrapped(f"Daemon     {daemon}", 11)]
 
 
@@ -255,6 +319,20 @@ def _policy_problem_lines(problems: Sequence[Problem]) -> Iterator[str]:
     yield from wrapped(f"  FAILED  {subject}   not loaded: {count}", 10)
     yield from wrapped(f"          {first.location}  {first.message}", 10)
     yield "          try: drorch policy validate"
+
+
+def _alert_blocks(alerts: Iterable[Alert]) -> Iterator[list[str]]:
+    """Yield the lines of each alert; many of one policy and one kind are one problem."""
+    groups: dict[tuple[AlertCode, str], list[Alert]] = {}
+    for alert in alerts:
+        groups.setdefault((alert.code, alert.policy or alert.subject), []).append(alert)
+    for (code, _), group in groups.items():
+        first, word = group[0], _ALERT_WORDS.get(code, "note")
+        if len(group) == 1:
+            yield _problem_lines(word, first.subject, printable(first.text), printable(first.details), first.remedy)
+            continue
+        names = _some((one.subject.removeprefix(f"{first.policy}/") for one in group), _NAMES_LENGTH)
+        yield _problem_lines(word, first.policy, f"{len(group)} sources: {first.text}", names, first.remedy)
 
 
 def _alarm_lines(alarm: Alarm) -> list[str]:

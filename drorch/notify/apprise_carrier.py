@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
+import warnings
 from typing import Any
 
 from drorch.errors import NotificationFailed
@@ -11,7 +13,8 @@ from drorch.notify.interface import Message
 from drorch.policy.secret import Secret
 
 _ANSWER = re.compile(r"error[ =:]+(\d{3})\b")
-_SILENT = logging.CRITICAL + 1
+_TALKATIVE = ("apprise", "requests", "urllib3")  # they log addresses
+_LOADING = threading.Lock()  # warnings are filtered for all threads
 
 
 class AppriseCarrier:
@@ -19,11 +22,11 @@ class AppriseCarrier:
 
     def send(self, address: Secret, message: Message, *, timeout_seconds: float) -> None:
         """See ``Carrier``."""
-        import apprise
-
+        apprise = _library()
         words = _Words()
         logger = logging.getLogger("apprise")
-        logger.propagate = False
+        for name in _TALKATIVE:
+            logging.getLogger(name).propagate = False
         logger.addHandler(words)
         try:
             carrier = apprise.Apprise()
@@ -38,6 +41,16 @@ class AppriseCarrier:
             logger.removeHandler(words)
         if not is_delivered:
             raise NotificationFailed("the message was not taken", found=words.answer())
+
+
+def _library() -> Any:
+    """Import apprise; what it says about Python's own modules while it loads its plugins is nobody's business here."""
+    with _LOADING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import apprise
+
+        apprise.Apprise.instantiate("json://localhost")  # loads every plugin
+    return apprise
 
 
 def _notify(carrier: Any, message: Message) -> bool:

@@ -21,6 +21,7 @@ class HttpSwitch:
             with urllib.request.urlopen(text, timeout=timeout_seconds) as answer:  # noqa: S310 - checked above
                 answer.read(1)
         except urllib.error.HTTPError as error:
+            error.close()
             raise NotificationFailed("the heartbeat was not taken", found=f"answer {error.code}") from None
         except (OSError, ValueError) as error:  # its text may hold the address
             raise NotificationFailed("the heartbeat was not taken", found=type(error).__name__) from None

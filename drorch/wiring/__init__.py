@@ -16,6 +16,7 @@ from drorch.wiring.machine import (
     random_bytes,
     this_machine,
 )
+from drorch.wiring.messages import Messages
 from drorch.wiring.shipped import bucket_policy, evidence_helpers, help_files, independent_comparer
 from drorch.wiring.throw_away import (
     fill_sqlite,
@@ -46,5 +47,5 @@ __all__ = [
 ]
 
 
-class Wiring(Drills):
+class Wiring(Drills, Messages):
     """Everything that one command uses, made on demand and closed at the end (it is a context manager)."""

@@ -152,6 +152,20 @@ def due(installation: Installation, town: Town, place: Path) -> Answer:
     return installation.drorch("history", "--occurrences", "--json")
 
 
+def notify_test(installation: Installation, _town: Town, _place: Path) -> Answer:
+    installation.secret("nobody.url", "json://127.0.0.1:1/")
+    with installation.settings.open("a") as file:
+        file.write("notifications: {nobody: {url: file:secrets/nobody.url}}\n")
+    return installation.drorch("notify", "test", "--json", expect=80)
+
+
+def notify_run(installation: Installation, _town: Town, _place: Path) -> Answer:
+    installation.policy("fresh", civil_policy(installation.base / "none.db", "fresh"))
+    answer = installation.drorch("notify", "run", "--json")
+    assert [alert["code"] for alert in answer.json()["alerts"]] == ["rpo_missed"]
+    return answer
+
+
 def failing_history(installation: Installation, town: Town, place: Path) -> Answer:
     failed_backup(installation, town, place)
     return installation.drorch("history", "--json")
@@ -293,6 +307,8 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "restore plan that stops": ("restore", "restore-plan", stopped_plan),
     "verify": ("verify", "verify", asked("verify", "--read-data", "100")),
     "verify with damage": ("verify", "verify", damaged_verify),
+    "notify test": ("notify test", "notify-test", notify_test),
+    "notify run": ("notify run", "notify-run", notify_run),
     "store validate": ("store validate", "store-validate", asked("store", "validate", "disk")),
     "store bucket-policy": ("store bucket-policy", "bucket-policy", asked("store", "bucket-policy", "writer")),
     "keys generate": ("keys generate", "key", generate),

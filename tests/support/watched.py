@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.support.catalogs import START, a_copy, a_drill, a_run, a_snapshot, an
 from tests.support.policies import POSTGRESQL, load
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 
 
 @pytest.fixture
@@ -50,7 +52,9 @@ def backed_up(
 
 def drilled(catalog: Catalog, at: datetime, *, source: str = "land", **changes: object) -> str:
     """Record a restore drill and how it ended; it passed, unless told otherwise."""
-    drill = a_drill(source=source, policy=source.partition("/")[0], declared_at=at, ended_at=at, **changes)
+    drill = a_drill(
+        source=source, policy=source.partition("/")[0], drill=an_id(), declared_at=at, ended_at=at, **changes
+    )
     catalog.record_drill(drill)
     return drill.drill
 
@@ -59,7 +63,14 @@ def facts_of(
     catalog: Catalog, now: datetime, *, directories: Mapping[str, Path] | None = None, keep_free_percent: int = 0
 ) -> Facts:
     """Return the facts of a machine called backup1."""
-    return gather(catalog, now=now, host="backup1", directories=directories or {}, keep_free_percent=keep_free_percent)
+    return gather(
+        catalog,
+        now=now,
+        host="backup1",
+        is_alive=lambda _pid, _started: True,
+        directories=directories or {},
+        keep_free_percent=keep_free_percent,
+    )
 
 
 def alerts_of(catalog: Catalog, now: datetime, *texts: str, facts: Facts | None = None) -> tuple[Alert, ...]:

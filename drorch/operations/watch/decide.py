@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from drorch.catalog.interface import SnapshotRecord
 from drorch.operations.alarms import Alarm, AlarmKind
+from drorch.operations.occurrences.standing import DaemonState
 from drorch.operations.overview import Overview, SourceStanding, Standing
 from drorch.operations.watch.alert import Alert, AlertCode
 from drorch.operations.watch.facts import PROVEN, Facts, LostProof
@@ -218,15 +219,16 @@ def _of_disks(facts: Facts) -> Iterator[Alert]:
 
 
 def _of_daemon(facts: Facts) -> Iterator[Alert]:
-    daemon = facts.daemon
+    daemon = facts.daemon.record
     if daemon is None:
         return
-    if daemon.stopped_at is None and facts.now - daemon.heartbeat_at <= HEARTBEAT_PATIENCE:
+    is_silent = facts.now - daemon.heartbeat_at > HEARTBEAT_PATIENCE
+    if facts.daemon.state is DaemonState.RUNNING and not is_silent:
         if daemon.trouble:
             yield Alert(
                 code=AlertCode.POLICY_INVALID,
                 subject="daemon",
-                text="runs on with its earlier configuration",
+                text="not all of its configuration is in force",
                 details=daemon.trouble,
                 remedy="drorch policy validate",
             )
@@ -235,7 +237,7 @@ def _of_daemon(facts: Facts) -> Iterator[Alert]:
     since = daemon.stopped_at or daemon.heartbeat_at
     yield Alert(
         code=AlertCode.DAEMON_DOWN,
-        subject=f"daemon on {facts.host}",
+        subject=f"daemon on {daemon.host}",
         text=f"{what} since {since:%Y-%m-%d %H:%M} UTC: nothing runs on schedule",
         remedy="systemctl status drorch",
     )

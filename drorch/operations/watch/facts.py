@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from drorch.catalog.interface import Catalog, DaemonRecord, DrillRecord, MessageRecord, SnapshotRecord
+from drorch.catalog.interface import Catalog, DrillRecord, IsAlive, MessageRecord, SnapshotRecord
+from drorch.operations.occurrences.standing import DaemonStanding, standing
 from drorch.operations.room import Disk, disk_of
 
 PROVEN = ("pass", "pass_with_findings")  # words of ``evidence.drill_report.Verdict``
@@ -50,7 +51,7 @@ class Facts:
     last_contact: Mapping[str, datetime]
     rooms: tuple[DirectoryRoom, ...]
     keep_free_percent: int
-    daemon: DaemonRecord | None  # that of this host
+    daemon: DaemonStanding
     waiting: tuple[MessageRecord, ...]
     unsigned: tuple[LostProof, ...] = ()
     short_locks: tuple[LostProof, ...] = ()
@@ -62,6 +63,7 @@ def gather(
     *,
     now: datetime,
     host: str,
+    is_alive: IsAlive,
     directories: Mapping[str, Path],
     keep_free_percent: int,
 ) -> Facts:
@@ -75,13 +77,23 @@ def gather(
         first_used={record.address: record.first_used_at for record in catalog.sources()},
         before=catalog.newest_good_by_source(skip=1),
         week_before=catalog.newest_good_by_source(skip=A_WEEK_OF_SNAPSHOTS),
-        last_contact=catalog.last_contact_by_store(),
+        last_contact=_last_contacts(catalog),
         rooms=tuple(_room(label, path) for label, path in directories.items()),
         keep_free_percent=keep_free_percent,
-        daemon=next((daemon for daemon in catalog.daemons() if daemon.host == host), None),
+        daemon=standing(catalog, host=host, is_alive=is_alive, now=now),
         waiting=catalog.waiting_messages(),
         unsigned=_unsigned(catalog, last_drills.values(), now),
     )
+
+
+def _last_contacts(catalog: Catalog) -> Mapping[str, datetime]:
+    """Return when each store last answered, or last took a snapshot."""
+    answered = {one.store: one.answered_at for one in catalog.contacts() if one.answered_at is not None}
+    stored = catalog.last_contact_by_store()
+    return {
+        store: max(moment for moment in (answered.get(store), stored.get(store)) if moment is not None)
+        for store in {*answered, *stored}
+    }
 
 
 def _unsigned(catalog: Catalog, drills: Iterable[DrillRecord], now: datetime) -> tuple[LostProof, ...]:

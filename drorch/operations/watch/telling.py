@@ -22,7 +22,7 @@ class Notice:
 
     severity: Severity
     text: str
-    policy: str = ""
+    subject: str = ""  # a source or policy: nothing is said when an alert is about it
     told_to: tuple[str, ...] = ()
 
 
@@ -54,10 +54,12 @@ def plan(book: AlertBook, found: Sequence[Alert], occasion: Occasion) -> Plan:
     over = [record for key, record in before.items() if key not in present]
     records = {key: _record(alert, before.get(key), occasion.now) for key, alert in present.items()}
     messages: list[MessageRecord] = []
+    spoken_of = {name for alert in found for name in (alert.subject, alert.policy)}
+    unheard = [notice for notice in occasion.notices if not notice.subject or notice.subject not in spoken_of]
     for target in occasion.targets:
         fresh = [alert for key, alert in present.items() if _is_news(alert, records[key], target, occasion.now)]
         solved = [record for record in over if target.name in record.told]
-        notices = [notice for notice in occasion.notices if _concerns_notice(notice, target)]
+        notices = [notice for notice in unheard if _concerns_notice(notice, target)]
         if fresh or solved or notices:
             title, body = message_text(occasion.host, fresh, solved, notices)
             messages.append(_message(f"{book.edition + 1}-{target.name}", target.name, title, body, occasion.now))

@@ -174,7 +174,7 @@ def test_a_disk_below_keep_free(watched: Catalog, tmp_path: Path) -> None:
         ({"heartbeat_at": NOW - timedelta(minutes=11)}, ["daemon_down"]),
         ({"stopped_at": NOW - timedelta(minutes=1)}, ["daemon_down"]),
         ({"trouble": "policies/a.yaml: unknown key"}, ["policy_invalid"]),
-        ({"host": "backup2", "heartbeat_at": START - DAY}, []),  # its own watch tells
+        ({"host": "backup2", "heartbeat_at": START - DAY}, ["daemon_down"]),  # one catalog of both
     ],
 )
 def test_a_daemon_that_is_not_there(watched: Catalog, changes: dict[str, object], expected: list[str]) -> None:
