@@ -15,7 +15,7 @@ from drorch.settings import load_policies
 from drorch.wiring import host_name
 
 
-@click.group()
+@click.group(epilog="Example: drorch notify test")
 def command() -> None:
     """Tell people what is wrong, and try whether they hear it."""
 
