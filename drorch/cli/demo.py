@@ -62,7 +62,7 @@ def command(directory: Path | None, scale: int, province: bool, alter_one_cell: 
     """Back up, change, back up again, restore and prove, with invented data of a district.
 
     A throw-away PostgreSQL (land register) and a SQLite file (civil register) are the legacy databases, a directory
-    is the store. The proof is made by a comparer that shares no code with drorch. Takes less than a minute.
+    is the store. The proof is made by a comparer that shares no code with drorch, and a restore drill ends it. Takes less than a minute.
     """
     if invocation.output.as_json:
         raise UsageInvalid("a demo shows, it does not answer", hint="`drorch status --json` is for programs")
@@ -110,6 +110,7 @@ class _Demonstration:
             self._server.execute("land_copy", [ALTERATION])
             self._show.text("", "One cell of the restored land register was altered on purpose.")
         self._prove()
+        self._drill()
 
     def _fill(self) -> None:
         show = self._show
@@ -176,6 +177,15 @@ class _Demonstration:
             show.text(f"  {name:<15}  {words.strip()}")
         show.text("  (it counts a materialized view among the tables)")
 
+    def _drill(self) -> None:
+        show = self._show
+        show.title("7. A restore drill: in a sandbox without network, every check, with evidence")
+        words = ("drill", "run", "land-register", "--key", "custodian.key", "--passphrase-file", "passphrase")
+        if not show.is_quiet:
+            show.drorch(*words)
+        elif not show.answer(*words)["ok"]:
+            raise RestoreDiffers("the restore drill did not pass", expected="ok", found="`drorch drill list` says more")
+
 
 def _end(show: Show, directory: Path) -> None:
     """Say what lies where and what to try next."""
@@ -201,6 +211,8 @@ def _end(show: Show, directory: Path) -> None:
         "  drorch policy show civil-register",
         '  drorch restore latest:civil-register --to "sqlite://$PWD/again.db" \\',
         "    --key custodian.key --passphrase-file passphrase",
+        "  drorch drill run civil-register --key custodian.key \\",
+        "    --passphrase-file passphrase",
         "  drorch verify --read-data 100",
         "  drorch recovery-sheet",
         "and for your own databases: README.md, or",

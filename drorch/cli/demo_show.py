@@ -26,6 +26,11 @@ class Show:
         self._config = directory / "etc" / "drorch.yaml"
         self._directory = directory
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether success is to be silent; then what tells more than that is not shown."""
+        return self._output.quiet
+
     def title(self, text: str) -> None:
         """Write a heading."""
         self.text("", f"== {text}")

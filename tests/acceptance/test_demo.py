@@ -51,7 +51,9 @@ def shown(directory: Path) -> Answer:
 
 def test_it_proves_that_everything_came_back(shown: Answer) -> None:
     shown.told("land register equal:", "civil register equal:", "OK everything came back equal", "BREAKS A RULE")
-    shown.fits()
+    to_read = "\n".join(line for line in shown.out.splitlines() if not line.startswith("land-register "))
+    Answer(code=0, out=to_read, err="").fits()  # what goes into a pipe is one line for each check
+    assert "land-register PASS" in shown.out
     assert shown.err == ""
 
 
@@ -77,7 +79,7 @@ def test_nothing_stays_running_and_everything_lies_where_it_says(shown: Answer, 
 def test_every_command_that_it_shows_is_one_that_a_shell_reads_back(shown: Answer) -> None:
     commands = list(commands_shown(shown.out))
     assert [command.split()[1] for command in commands if command.startswith("drorch")] == [
-        "keys", "init", "policy", "backup", "backup", "snapshots", "restore", "restore",
+        "keys", "init", "policy", "backup", "backup", "snapshots", "restore", "restore", "drill",
     ]  # fmt: skip
     told = subprocess.run(["bash", "-n"], input="\n".join(commands), text=True, capture_output=True, check=True)
     assert told.stderr == ""

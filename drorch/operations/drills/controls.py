@@ -66,7 +66,7 @@ def controls_bite(tried: Tried, *, random_bytes: Callable[[int], bytes], clock: 
         outcome=Outcome.FAIL if toothless else Outcome.OK,
         expected="refused",
         found=", ".join(f"{one.name} was not refused" for one in toothless) or "refused",
-        note=f"{', '.join(refused)}: refused" + "".join(f"; {one.name}: not asked" for one in not_asked),
+        note=f"{', '.join(refused)}: refused" + ("; deletion not asked" if not_asked else ""),
         duration_ms=round((clock.monotonic_seconds() - started) * 1_000),
         differences=tuple(Difference(name=one.name, expected=one.expected, found=one.found) for one in toothless),
         compared=compared,
