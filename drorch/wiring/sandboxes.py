@@ -187,10 +187,11 @@ class Sandboxes(Targets):
         if scheme == "mariadb":
             from drorch.sources.mariadb.location import parse_location as parse_mariadb
             from drorch.sources.mariadb.options import CaptureOptions as MariadbOptions
-            from drorch.sources.mariadb.options import NonTransactional
+            from drorch.sources.mariadb.options import NonTransactional, RolesChoice
             from drorch.sources.mariadb.source import MariadbSource as Mariadb
 
-            options = MariadbOptions(non_transactional=NonTransactional.LOCK)  # nobody else is there
+            # Nobody else is there; and hashes are compared where the snapshot keeps some.
+            options = MariadbOptions(non_transactional=NonTransactional.LOCK, roles=RolesChoice.WITH_PASSWORDS)
             return Mariadb(parse_mariadb(url, password=password), options, self.clock)
         if scheme == "sqlite":
             from drorch.sources.sqlite.database_file import parse_location as parse_sqlite

@@ -80,7 +80,7 @@ class Proving:
             )
             yield self._check(Check.ENCODING, restored.traps.result)
             yield self._check(Check.QUERIES, lambda: asking.ask_questions(capture, self.request.test.queries))
-            yield trees.does_not_apply(Check.FILES, trees.FILES, "it is no tree of files")
+            yield self._nothing_of_it(Check.FILES, "it is no tree of files")
 
     def _opened(self, stack: ExitStack) -> Capture:
         assert self.place.read_back is not None
@@ -114,9 +114,9 @@ class Proving:
     def _tree(self) -> Iterator[CheckResult]:
         url = self.place.sandbox.url
         yield self._check(Check.CONTENT, lambda: trees.compare_tree(self.content, url, self.means.tree))
-        yield from (self._no_database(check) for check in (Check.PROBES, Check.SCHEMA, Check.CONSTRAINTS))
+        yield from (self._nothing_of_it(check) for check in (Check.PROBES, Check.SCHEMA, Check.CONSTRAINTS))
         yield self._check(Check.ENCODING, lambda: traps.look_at_names(self.means.tree.names(self.content)))
-        yield self._no_database(Check.QUERIES)
+        yield self._nothing_of_it(Check.QUERIES)
         opener = self.means.opener
         yield self._check(Check.FILES, lambda: trees.open_files(url, opener, content_is_equal=self._content_is_equal))
 
@@ -124,14 +124,17 @@ class Proving:
         url = self.place.sandbox.url
         yield self._check(Check.CONTENT, lambda: self._compare_command(url))
         others = (Check.PROBES, Check.SCHEMA, Check.CONSTRAINTS, Check.ENCODING, Check.QUERIES, Check.FILES)
-        yield from (self._no_database(check, "only its own product can look inside") for check in others)
+        yield from (self._nothing_of_it(check, "only its own product can look inside") for check in others)
 
     def _compare_command(self, url: str) -> CheckResult:
         if url.startswith("file:"):  # no restore command was there: its bytes are what came back
             return trees.compare_file(self.content, Path(url.removeprefix("file:")))
         return trees.compare_command(self.content, self.means.verify(url, self.request.promise))
 
-    def _no_database(self, check: Check, why: str = _NO_DATABASE) -> CheckResult:
+    def _nothing_of_it(self, check: Check, why: str = _NO_DATABASE) -> CheckResult:
+        return self._check(check, lambda: self._no_database(check, why))
+
+    def _no_database(self, check: Check, why: str) -> CheckResult:
         if check is Check.QUERIES and self.request.test.queries:
             return CheckResult(
                 check=check,

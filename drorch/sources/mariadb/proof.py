@@ -15,7 +15,8 @@ from drorch.sources.mariadb.quoting import identifier, literal
 _AT_ONCE = 50  # foreign keys in one answer: an answer has a limit
 _NULL = 0xFB
 _LENGTH_BYTES = {0xFC: 2, 0xFD: 3, 0xFE: 8}
-_NAMING = ("to", "role", "member", "routine", "name", "columns")
+_NAMING = ("to", "member", "routine", "name", "columns")
+LOGIN = "login"
 _HEAD = ("charset", "collation", "comment")
 
 
@@ -84,14 +85,21 @@ def _shown(value: bytes) -> str:
 
 
 def _accounts(content: bytes) -> Iterator[Defined]:
+    """Yield accounts, memberships and rights; how somebody logs in only where the snapshot keeps hashes, and never to be shown."""
     try:
         for line in content.splitlines():
             document = json.loads(line)
-            name = str(document.get("name", document.get("account", document.get("form", ""))))
-            yield Defined(
-                kind=str(document.get("kind", "account")), name=name, text=json.dumps(document, sort_keys=True)
-            )
-    except (ValueError, AttributeError) as error:
+            kind = str(document["kind"])
+            name = " ".join(str(document[key]) for key in _NAMING if key in document)
+            if kind != "account":
+                yield Defined(kind=kind, name=name, text=json.dumps(document, sort_keys=True))
+                continue
+            yield Defined(kind=kind, name=name, text=str(bool(document["role"])))
+            if document.get("secret") and not document["role"]:
+                secret = json.loads(document["secret"])
+                told = (secret.get("plugin"), secret.get("authentication_string"), document.get("tls"))
+                yield Defined(kind=LOGIN, name=name, text=json.dumps(told))
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise ObjectCorrupt("the stream of accounts cannot be read") from error
 
 
