@@ -216,7 +216,7 @@ def test_the_schedule_is_drilled_once(custodian: Custodian, tmp_path: Path) -> N
     office.installation.policy("civil", civil_policy(tmp_path / "registry.db"))
     office.drorch("backup", "civil")
     tests = office.installation.base / "restore_tests"
-    tests.mkdir()
+    tests.mkdir(exist_ok=True)
     (tests / "daily.yaml").write_text("name: daily\npolicy: civil\nschedule: every 1d\n")
     office.installation.secret("drill.key", custodian.key.read_text())
     office.installation.secret("drill.passphrase", custodian.passphrase.read_text())

@@ -169,7 +169,7 @@ def _tables_more(
     for name in sorted(there.keys() - stored.keys()):
         rows = sum(_digest(restored, spec, None, with_rows=True).rows or 0 for spec in there[name])
         if rows:
-            yield _differs(name, "no rows in the snapshot", f"{rows:,} rows")
+            yield _differs(name, "no rows in the snapshot", _told(rows, ""))
 
 
 def _may_be_printed_otherwise(restored: Restored, table: StoredTable) -> bool:
