@@ -9,7 +9,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 
-from drorch.clock import Clock
+from drorch.clock import Clock, SystemClock
 
 _WAKE = "wake"
 _LONGEST = timedelta(seconds=30)  # a clock that is set and a machine that slept are noticed after that
@@ -31,8 +31,9 @@ class Timetable:
     def set(self, moment: datetime | None) -> None:
         """Wake at ``moment``, but not later than ``_LONGEST`` from now."""
         now = self._clock.now()
-        until = min(now + _LONGEST, now + _LONGEST if moment is None else max(moment, now))
-        self._scheduler.add_job(self._wake, DateTrigger(run_date=until), id=_WAKE, replace_existing=True)
+        pause = _LONGEST if moment is None else min(max(moment - now, timedelta(0)), _LONGEST)
+        date = SystemClock().now() + pause  # the scheduler reads the machine's clock, whatever ours is
+        self._scheduler.add_job(self._wake, DateTrigger(run_date=date), id=_WAKE, replace_existing=True)
 
     def close(self) -> None:
         """Wake nobody any more."""

@@ -42,7 +42,7 @@ def queued(desk: Desk, duty: Duty, slot: datetime, now: datetime) -> OccurrenceR
         state=OccurrenceState.WAITING,
         queued_at=now,
         last_slot=slot,
-        not_before=max(slot, now) + jitter(desk.host, duty.subject),
+        not_before=max(slot + jitter(desk.host, duty.subject), now),
     )
 
 
@@ -66,7 +66,9 @@ def accounted(desk: Desk, duty: Duty, span: Span, now: datetime) -> OccurrenceRe
 
 def started(record: OccurrenceRecord, now: datetime) -> OccurrenceRecord:
     """Return the entry of an occurrence whose run begins."""
-    return replace(record, state=OccurrenceState.RUNNING, started_at=now, attempts=record.attempts + 1, reason="")
+    return replace(
+        record, state=OccurrenceState.RUNNING, started_at=now, attempts=record.attempts + 1, reason="", not_before=None
+    )
 
 
 def gave_way(record: OccurrenceRecord, reason: str, now: datetime) -> OccurrenceRecord:

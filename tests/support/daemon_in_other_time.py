@@ -1,0 +1,177 @@
+"""A real daemon as a process, whose clock is the machine's plus the seconds that stand in a file: nobody waits for 01:30.
+
+The runs that it starts live in the machine's own time. After the file was changed SIGHUP wakes the daemon.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from drorch.catalog.interface import OccurrenceRecord, OccurrenceState
+from drorch.catalog.sqlite import open_sqlite
+from drorch.clock import SystemClock
+from tests.support.installations import BARE, ROOT, Installation
+
+PATIENCE_SECONDS = 90.0
+
+
+class OtherClock(SystemClock):
+    def __init__(self, shift_file: Path) -> None:
+        self._shift_file = shift_file
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=float(self._shift_file.read_text()))
+
+
+@dataclass
+class Daemon:
+    """Starts, kills and asks the daemon of one installation."""
+
+    installation: Installation
+    drain_seconds: float = 60
+    shift: timedelta = timedelta()
+    process: subprocess.Popen[str] | None = None
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def shift_file(self) -> Path:
+        return self.installation.base / "shift"
+
+    @property
+    def log(self) -> Path:
+        return self.installation.base / "daemon.log"
+
+    @property
+    def now(self) -> datetime:
+        return SystemClock().now() + self.shift
+
+    def start(self) -> None:
+        self._write_shift()
+        words = [sys.executable, "-m", __name__, str(self.installation.settings), str(self.shift_file)]
+        with self.log.open("a") as log:  # no pipe: what outlives the daemon would hold it open
+            self.process = subprocess.Popen(
+                [*words, str(self.drain_seconds)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env={**BARE, "PYTHONPATH": str(ROOT)},
+                cwd=ROOT,
+                start_new_session=True,
+            )
+        self.started.append(self.process)
+        pid = self.process.pid
+        self.wait_for(lambda: self._is_listening(pid), "the daemon is up")
+
+    def _is_listening(self, pid: int) -> bool:
+        """Whether it has taken over what is promised: only then a signal is heard as a wish."""
+        if not (self.installation.base / "var/state/catalog.sqlite").exists():
+            return False
+        catalog = open_sqlite(self.installation.base / "var/state/catalog.sqlite")
+        try:
+            return any(one.pid == pid and one.next_at is not None for one in catalog.daemons())
+        finally:
+            catalog.close()
+
+    @property
+    def epoch(self) -> int:
+        """How often its clock was set back far."""
+        catalog = open_sqlite(self.installation.base / "var/state/catalog.sqlite")
+        try:
+            return catalog.daemons()[0].epoch
+        finally:
+            catalog.close()
+
+    def travel(self, moment: datetime) -> None:
+        """Set its clock to ``moment`` and wake it."""
+        self.shift += moment - self.now
+        self._write_shift()
+        self.wake()
+
+    def wake(self) -> None:
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGHUP)
+
+    def _write_shift(self) -> None:
+        new = self.shift_file.with_suffix(".new")
+        new.write_text(str(self.shift.total_seconds()))
+        new.replace(self.shift_file)
+
+    def kill(self) -> None:
+        """As the kernel does when memory is short: the daemon alone, at once."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(PATIENCE_SECONDS)
+
+    def stop(self) -> int:
+        """As systemd does."""
+        assert self.process is not None
+        self.process.terminate()
+        code = self.process.wait(PATIENCE_SECONDS)
+        assert "Traceback" not in self.log.read_text(), self.log.read_text()
+        return code
+
+    def occurrences(self, subject: str | None = None, kind: str = "backup") -> tuple[OccurrenceRecord, ...]:
+        catalog = open_sqlite(self.installation.base / "var/state/catalog.sqlite")
+        try:
+            return catalog.occurrences(subject=subject, kinds=[kind])
+        finally:
+            catalog.close()
+
+    def wait_for_end(self, subject: str, slot: datetime, kind: str = "backup") -> OccurrenceRecord:
+        """Return the occurrence of ``slot`` when it has ended."""
+        return self.wait_for_one(subject, slot, lambda one: one.state.is_final, kind)
+
+    def wait_for_state(self, subject: str, slot: datetime, state: OccurrenceState) -> OccurrenceRecord:
+        return self.wait_for_one(subject, slot, lambda one: one.state is state)
+
+    def wait_for_one(
+        self, subject: str, slot: datetime, fits: Callable[[OccurrenceRecord], bool], kind: str = "backup"
+    ) -> OccurrenceRecord:
+        found: list[OccurrenceRecord] = []
+
+        def look() -> bool:
+            found[:] = [one for one in self.occurrences(subject, kind) if one.slot <= slot <= one.last_slot]
+            return bool(found) and fits(found[0])
+
+        self.wait_for(look, f"{kind} of {subject} at {slot}", found)
+        return found[0]
+
+    def wait_for(self, condition: Callable[[], bool], what: str, seen: object = None) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            assert self.process is not None
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, f"not in time: {what}; found {seen}, all: {self.occurrences()}"
+            time.sleep(0.1)
+
+
+@contextmanager
+def daemon_of(installation: Installation, drain_seconds: float = 60) -> Iterator[Daemon]:
+    """Yield a daemon that is not started yet; whatever is left of it at the end is ended."""
+    daemon = Daemon(installation=installation, drain_seconds=drain_seconds)
+    try:
+        yield daemon
+    finally:
+        for process in daemon.started:
+            if process.poll() is None:
+                process.kill()
+                process.wait(PATIENCE_SECONDS)
+        (installation.base / "go").touch()  # what outlived the daemon ends, too
+
+
+if __name__ == "__main__":
+    from drorch.daemon.starting import keep_schedules
+
+    settings, shift, drain = sys.argv[1:]
+    os.umask(0o077)
+    keep_schedules(Path(settings), dict(os.environ), drain_seconds=float(drain), clock=OtherClock(Path(shift)))
