@@ -57,6 +57,7 @@ class LaneContents:
     lane: LaneId
     links: tuple[ChainLink, ...]
     pack_lists: Mapping[RunId, tuple[Digest, ...]]
+    list_digests: Mapping[RunId, Digest]
     listed_at: Mapping[RunId, datetime]
     present: frozenset[Digest]
     unlisted: tuple[UnlistedPack, ...]
@@ -98,6 +99,7 @@ class SweepPlan:
     segments: Mapping[RunId, tuple[str, ...]]
     announced: Mapping[RunId, bytes] = field(default_factory=dict, repr=False)
     alternates: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    shared: Mapping[str, tuple[tuple[RunId, int], ...]] = field(default_factory=dict, repr=False)
     locked: frozenset[str] = frozenset()
 
     @property
@@ -139,6 +141,7 @@ def read_contents(replica: Replica, trust: TrustChain, lane: LaneId, *, at_least
     dates = _commit_dates(replica, lane)
     links = _all_links(replica, trust, lane, at_least)
     pack_lists: dict[RunId, tuple[Digest, ...]] = {}
+    list_digests: dict[RunId, Digest] = {}
     listed_at: dict[RunId, datetime] = {}
     unknown: set[RunId] = set()
     for stat in store.list_objects(names.pack_list_prefix(lane)):
@@ -147,7 +150,7 @@ def read_contents(replica: Replica, trust: TrustChain, lane: LaneId, *, at_least
             continue
         listed_at[run] = stat.stored_at
         try:
-            pack_lists[run] = _pack_list(replica, trust, lane, run)
+            pack_lists[run], list_digests[run] = _pack_list(replica, trust, lane, run)
         except (IntegrityError, ObjectMissing):
             unknown.add(run)
     listed = {digest for packs in pack_lists.values() for digest in packs}
@@ -169,6 +172,7 @@ def read_contents(replica: Replica, trust: TrustChain, lane: LaneId, *, at_least
         lane=lane,
         links=links,
         pack_lists=pack_lists,
+        list_digests=list_digests,
         listed_at=listed_at,
         present=frozenset(present),
         unlisted=tuple(unlisted),
@@ -195,6 +199,12 @@ def _all_links(replica: Replica, trust: TrustChain, lane: LaneId, at_least: int)
     listed = (names.sequence_of(stat.name) for stat in replica.store.list_objects(names.manifests_prefix(lane)))
     end = max(at_least, max(listed, default=0))
     part = read_good_part(replica.store, trust, lane)
+    last = _last_of_revoked(part.links, trust, lane)
+    if last is not None and len(part.links) >= last:
+        return (
+            *part.links,
+            *_rivals(replica, trust, part.links),
+        )  # what the revoked key signed behind it counts for nothing
     if part.problem is not None:
         raise part.problem
     if len(part.links) < end:
@@ -207,6 +217,12 @@ def _all_links(replica: Replica, trust: TrustChain, lane: LaneId, at_least: int)
     return (*part.links, *_rivals(replica, trust, part.links))
 
 
+def _last_of_revoked(links: Sequence[ChainLink], trust: TrustChain, lane: LaneId) -> int | None:
+    """Return the number of the last manifest that counts, when the lane's writer is revoked."""
+    heads = (trust.last_good(signer, lane) for link in links[:1] for signer in link.manifest.signers)
+    return next((head.sequence for head in heads if head is not None), None)
+
+
 def _rivals(replica: Replica, trust: TrustChain, links: Sequence[ChainLink]) -> Iterator[ChainLink]:
     """Yield the other manifests of a number that is not decided: ``drorch copy`` may be about to make one of them count."""
     for link in links:
@@ -216,11 +232,11 @@ def _rivals(replica: Replica, trust: TrustChain, links: Sequence[ChainLink]) -> 
                     yield replace(link, manifest=manifest, digest=digest_of(raw))
 
 
-def _pack_list(replica: Replica, trust: TrustChain, lane: LaneId, run: RunId) -> tuple[Digest, ...]:
+def _pack_list(replica: Replica, trust: TrustChain, lane: LaneId, run: RunId) -> tuple[tuple[Digest, ...], Digest]:
     raw = replica.store.read(names.pack_list(lane, run), limit_bytes=OBJECT_LIMIT_BYTES)
     allowed = trust.allowed(ObjectType.PACK_LIST, lane)
     verified = PackList.verify(raw, repository=trust.repository, lane=lane, run=run, allowed=allowed)
-    return tuple(pack.digest for pack in verified.packs)
+    return tuple(pack.digest for pack in verified.packs), digest_of(raw)
 
 
 def _unlisted(replica: Replica, stat: ObjectStat) -> list[UnlistedPack]:
@@ -244,10 +260,26 @@ def plan(contents: LaneContents, give_up: Iterable[RunId], *, now: datetime, mar
     with_manifest = {link.manifest.run for link in contents.links}
     packs: dict[RunId, bytes] = {}
     pack_names: dict[RunId, dict[int, str]] = {}
-    for run, digests in contents.pack_lists.items():
+    good_lists, named = _good_lists(contents)
+    of_needed = {
+        good_lists[run][at]
+        for run, bitmap in needed.items()
+        for at in ordinals(bitmap)
+        if at < len(good_lists.get(run, ()))
+    }
+    is_every_list_good = needed.keys() <= good_lists.keys()
+    for run, digests in good_lists.items():
         if run not in with_manifest and contents.listed_at[run] > now - margin:
             continue
-        there = {at: names.pack(contents.lane, one) for at, one in enumerate(digests) if one in contents.present}
+        # A list that no manifest names may be a forger's, and name packs of a run whose own list is not known.
+        if run not in named and not is_every_list_good:
+            continue
+        mine = set(ordinals(needed.get(run, b"")))
+        there = {
+            at: names.pack(contents.lane, one)
+            for at, one in enumerate(digests)
+            if one in contents.present and (one not in of_needed or at in mine)
+        }
         unneeded = without(bitmap_of(there, len(digests)), needed.get(run, b""))
         chosen = {ordinal: there[ordinal] for ordinal in ordinals(unneeded)}
         if chosen:
@@ -263,11 +295,39 @@ def plan(contents: LaneContents, give_up: Iterable[RunId], *, now: datetime, mar
         newly=(given_up - already) & committed,
         packs=packs,
         names=pack_names,
+        shared=_shared(good_lists, pack_names, contents.lane),
         unlisted=unlisted,
         segments=_dead_segments(contents, packs, needed, now - margin),
         announced=contents.retirement.packs,
         alternates=contents.alternates,
     )
+
+
+def _good_lists(contents: LaneContents) -> tuple[dict[RunId, tuple[Digest, ...]], set[RunId]]:
+    """Return the pack lists that are what the manifests say, with those that no manifest names; and the runs that manifests name."""
+    digests: dict[RunId, set[Digest]] = {}
+    for link in contents.links:
+        for need in link.manifest.needs:
+            digests.setdefault(need.run, set()).add(need.pack_list_digest)
+    good = {
+        run: packs
+        for run, packs in contents.pack_lists.items()
+        if run not in digests or contents.list_digests.get(run) in digests[run]
+    }
+    return good, set(digests)
+
+
+def _shared(
+    lists: Mapping[RunId, tuple[Digest, ...]], doomed: Mapping[RunId, Mapping[int, str]], lane: LaneId
+) -> dict[str, tuple[tuple[RunId, int], ...]]:
+    """Return every place of the packs that are to go, where they stand in more lists than one: no writer does that."""
+    wanted = {lists[run][at] for run, every in doomed.items() for at in every}
+    found: dict[Digest, tuple[tuple[RunId, int], ...]] = {}
+    for run, digests in lists.items():
+        for at, digest in enumerate(digests):
+            if digest in wanted:
+                found[digest] = (*found.get(digest, ()), (run, at))
+    return {names.pack(lane, digest): places for digest, places in found.items() if len(places) > 1}
 
 
 def needed_packs(links: Iterable[ChainLink], given_up: frozenset[RunId]) -> dict[RunId, bytes]:
@@ -369,21 +429,26 @@ class _Candidate:
     name: str
     run: RunId
     ordinal: int | None
+    others: tuple[tuple[RunId, int], ...] = ()
 
     def is_needed(self, needed: Mapping[RunId, bytes]) -> bool:
-        bitmap = needed.get(self.run)
-        if bitmap is None:
-            return False
-        if self.ordinal is None:
-            return any(bitmap)
-        return self.ordinal // 8 < len(bitmap) and bool(bitmap[self.ordinal // 8] & 0x80 >> self.ordinal % 8)
+        places = ((self.run, self.ordinal), *self.others)
+        return any(_needs(needed.get(run), ordinal) for run, ordinal in places)
+
+
+def _needs(bitmap: bytes | None, ordinal: int | None) -> bool:
+    if bitmap is None:
+        return False
+    if ordinal is None:
+        return any(bitmap)
+    return ordinal // 8 < len(bitmap) and bool(bitmap[ordinal // 8] & 0x80 >> ordinal % 8)
 
 
 def _candidates(sweep: SweepPlan) -> Sequence[_Candidate]:
     # The index first: no run that begins from now on learns of what is going to be deleted.
     segments = [_Candidate(name, run, None) for run, every in sweep.segments.items() for name in every]
     packs = [
-        _Candidate(copy, run, at)
+        _Candidate(copy, run, at, sweep.shared.get(name, ()))
         for run, every in sweep.names.items()
         for at, name in every.items()
         for copy in (

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from drorch.errors import ChainBroken, StoreDenied, StoreUnavailable
 from drorch.format import names
+from drorch.format.objects import digest_of
+from drorch.format.pack import ListedPack, PackList
 from drorch.format.retire_list import HoldKind, HoldWord
+from drorch.format.trust import Head as TrustHead
+from drorch.format.trust import Revocation
 from drorch.ids import RunId
 from drorch.repository import packing, segments, sweeper
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.findings import Kind
 from drorch.repository.listing import list_lane, list_lanes
-from drorch.repository.opening import Replica, Repository
+from drorch.repository.opening import Replica, Repository, open_repository
 from drorch.repository.retirement import put_list, read_retirement
 from drorch.repository.sweeper import SweepPlan, SweepReport
 from drorch.repository.writer import CommittedSnapshot
@@ -299,3 +304,81 @@ def test_before_every_batch_all_manifests_are_read(lane: Lane) -> None:
     # two manifests, two commits, and the absent pair behind them; before, the retire list that was put and the absent one behind it
     assert requests["read"] == batches * 6 + 2
     assert requests["put"] == 1
+
+
+# -- a forger with the writer's key
+
+
+def forged_list(lane: Lane, run: RunId) -> None:
+    """A list of a run that never was, which names every pack of the lane."""
+    packs = tuple(
+        ListedPack(digest, stat.size_bytes)
+        for stat in lane.store.list_objects(names.packs_prefix(lane.first.lane))
+        if (digest := names.pack_digest(stat.name)) is not None
+    )
+    raw = PackList(run=run, packs=packs).sign(
+        repository=lane.repository.trust.repository,
+        lane=lane.first.lane,
+        made_at=EPOCH,
+        key=HOUSEHOLD.host.signing_key(),
+    )
+    lane.store.put_if_absent(names.pack_list(lane.first.lane, run), raw)
+
+
+def test_a_forged_pack_list_makes_nothing_go_that_a_snapshot_needs(lane: Lane) -> None:
+    forged_list(lane, RunId(b"\x07" * 16))
+    before = lane.names("/p/")
+    assert set(lane.execute(lane.plan()).deleted) == set()
+    assert lane.names("/p/") == before
+    lane.execute(lane.plan(lane.first.run))
+    (second,) = snapshots(lane.repository)
+    assert read_back(lane.repository, second) == {"steady": STEADY, "second": SECOND}
+    assert lane.names("/p/") < before  # what only the first needed went all the same
+
+
+def test_nor_where_the_true_list_is_gone(lane: Lane) -> None:
+    forged_list(lane, RunId(b"\x07" * 16))
+    lane.store.delete([names.pack_list(lane.first.lane, lane.second.run)])
+    before = lane.names("/p/")
+    lane.execute(lane.plan())
+    assert lane.names("/p/") == before
+
+
+def test_a_snapshot_that_comes_meanwhile_keeps_packs_that_a_forged_list_names_too(lane: Lane) -> None:
+    forged_list(lane, RunId(b"\x07" * 16))
+    plan = lane.plan(lane.first.run)  # what the first alone needs stands in two lists
+    late = lane.back_up("late", first=FIRST)
+    report = lane.execute(plan)
+    assert report.kept
+    listed = {one.link.manifest.run: one for one in snapshots(lane.repository)}
+    assert read_back(lane.repository, listed[late.run]) == {"first": FIRST}
+
+
+def revoke(lane: Lane) -> Repository:
+    """The writer's key was stolen; its lane counts up to the second snapshot."""
+    first = lane.repository.trust.last
+    (raw,) = (lane.store.read("trust/0", limit_bytes=2**20),)
+    key_id = HOUSEHOLD.host.signing_key().key_id
+    record = replace(
+        first,
+        number=1,
+        previous=digest_of(raw),
+        signers=tuple(one for one in first.signers if one.public.key_id != key_id),
+        revocations=(
+            Revocation(key_id, {lane.first.lane: TrustHead(lane.second.sequence, lane.second.manifest_digest)}),
+        ),
+    )
+    lane.store.put_if_absent("trust/1", record.sign([HOUSEHOLD.root], EPOCH))
+    return open_repository([Replica(name="store0", store=lane.store)], digest_of(raw).raw)
+
+
+def test_the_lane_of_a_revoked_writer_is_pruned_and_what_the_thief_signed_counts_for_nothing(lane: Lane) -> None:
+    thief = lane.back_up("thief", first=FIRST)  # a manifest behind the last good one, that needs what is to go
+    forged_list(lane, RunId(b"\x07" * 16))
+    lane.repository = revoke(lane)
+    lane.execute(lane.plan(lane.first.run))
+    (second,) = snapshots(lane.repository)
+    assert second.link.manifest.run == lane.second.run != thief.run
+    assert read_back(lane.repository, second) == {"steady": STEADY, "second": SECOND}
+    assert lane.plan(lane.first.run).newly == frozenset()
+    assert not any("/p/" in name for name in lane.plan(lane.first.run).object_names)
