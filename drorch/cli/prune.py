@@ -62,7 +62,12 @@ def command(
     with invocation.wiring(settings) as wiring:
         heads = _heads(wiring)
         request = PruneRequest(
-            policies=policies, wanted=wanted, exempt=_exempt(wiring), stores=stores or None, heads=heads
+            policies=policies,
+            wanted=wanted,
+            exempt=_exempt(wiring),
+            stores=stores or None,
+            heads=heads,
+            only_looks=plan_only,
         )
         repository = wiring.repository()
         key = None if plan_only else wiring.maintenance_key()
@@ -127,6 +132,9 @@ def _plan_lines(plan: PrunePlan, policies: Mapping[str, Policy], zone: str) -> I
         yield from _locked_lines(lane, zone)
     for problem in plan.problems:
         yield from wrapped(printable(f"  FAIL  {problem.store}: {problem.error.message}; nothing goes there"), 8)
+    if any(problem.lane is None for problem in plan.problems) and plan.lanes:
+        text = "while it is away nothing goes in the others either: somebody may hold a snapshot there"
+        yield from wrapped(f"  STOP  {text}; `--store NAME` prunes only that one", 8)
     yield ""
     goes = sum(len(lane.goes) for lane in plan.lanes)
     size = format_size(sum(lane.size_bytes for lane in plan.lanes))

@@ -14,8 +14,10 @@ from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, labelled, local_time, printable, table, utc_time, wrapped
 from drorch.cli.private_keys import key_options, read_recipient
 from drorch.cli.repositories import Where, known_lanes, repository, store_options
+from drorch.operations import held as holding
 from drorch.operations import show as showing
 from drorch.operations.choose import choose
+from drorch.operations.held import HeldReport
 from drorch.operations.listing import list_repository
 from drorch.operations.show import Inside, Part
 from drorch.quantities import format_size
@@ -25,6 +27,7 @@ from drorch.wiring import Wiring
 
 SHOWN_FACTS = ("engine", "server_version", "library_version", "encoding", "size_bytes")
 FETCH_THREADS = 2
+PARTIAL = 3
 
 
 class _ListUnlessTold(click.Group):
@@ -113,6 +116,57 @@ def show(
     else:
         invocation.output.lines(_told(chosen, inside, zone))
     return 0
+
+
+@command.command(epilog="Example: drorch snapshots held", short_help="List what is pinned or held, and why.")
+@common_options
+def held(invocation: Invocation) -> int:
+    """List what is pinned or held, by whose word, and until when.
+
+    It is read from the signed lists in the stores, not from the catalog. Exit 3 when a store could not be asked.
+    """
+    with invocation.wiring(invocation.settings()) as wiring:
+        report = holding.run(wiring.repository(), now=wiring.clock.now())
+        zone = str(wiring.settings.time_zone)
+    if invocation.output.as_json:
+        invocation.output.document("drorch.snapshots-held/1", _held_document(report))
+    else:
+        invocation.output.lines(_held_lines(report, zone))
+    return PARTIAL if report.failures else 0
+
+
+def _held_lines(report: HeldReport, zone: str) -> Iterator[str]:
+    for one in report.held:
+        until = f" until {local_time(one.word.until, zone)[:16]}" if one.word.until else ""
+        of = f" of {one.source}" if one.source else ""
+        why = f": {one.word.reason}" if one.word.reason else ""
+        text = f"{one.run.short}{of}  {one.word.kind.words}{until} in {', '.join(one.stores)}{why}"
+        yield from wrapped(printable(text), 10)
+    if not report.held:
+        yield "nothing is pinned or held"
+    for store, error in report.failures.items():
+        yield from wrapped(printable(f"  FAIL  {store}: {error.message}"), 8)
+
+
+def _held_document(report: HeldReport) -> dict[str, object]:
+    return {
+        "ok": not report.failures,
+        "held": [
+            {
+                "snapshot": str(one.run),
+                "source": one.source,
+                "restore_point": None if one.restore_point is None else utc_time(one.restore_point),
+                "kind": one.word.kind.name.lower(),
+                "reason": one.word.reason,
+                "until": None if one.word.until is None else utc_time(one.word.until),
+                "stores": list(one.stores),
+            }
+            for one in report.held
+        ],
+        "failures": [
+            {"store": store, "error": error.slug, "message": error.message} for store, error in report.failures.items()
+        ],
+    }
 
 
 def _packs(chosen: ListedSnapshot) -> int:

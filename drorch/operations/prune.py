@@ -49,7 +49,7 @@ class PruneRequest:
     """What to prune, and by which rules.
 
     ``wanted``: policies and sources; empty for all. ``exempt`` maps sources of which nothing may go to the reason. ``drilled`` are snapshots that
-    passed a drill. ``stores`` are those to prune, ``None`` for all; of others only the holds are read. ``heads`` is how far lanes were seen to go.
+    passed a drill. ``only_looks``: the plan is for reading, and shows the others also while a store is away. ``stores`` are those to prune, ``None`` for all; of others only the holds are read. ``heads`` is how far lanes were seen to go.
     """
 
     policies: Mapping[str, Policy]
@@ -58,6 +58,7 @@ class PruneRequest:
     drilled: Collection[RunId] = ()
     stores: Collection[str] | None = None
     heads: Mapping[Place, int] = field(default_factory=dict)
+    only_looks: bool = False
     margin: timedelta = sweeper.MARGIN
 
 
@@ -173,7 +174,7 @@ def make_plan(repository: Repository, request: PruneRequest, clock: Clock) -> Pr
     problems += [PruneProblem(store=name, lane=None, error=error) for name, error in repository.unusable.items()]
     chosen = request.stores
     away = [one for one in problems if chosen is None or one.store in chosen]
-    if away and chosen is None:
+    if away and chosen is None and not request.only_looks:
         return PrunePlan(lanes=(), problems=tuple(problems))
     planner = _Planner(repository, request, nows)
     lanes = [one for lane in list_lanes(repository) for one in planner.plans(lane)] if nows else []

@@ -82,6 +82,7 @@ def test_what_is_pinned_or_held_stays_and_a_lost_catalog_loses_neither(busy: tup
     office, made = busy
     office.drorch("pin", made[1][:8], "--reason", "before the cut-over").told("OK", "is pinned in disk")
     office.drorch("hold", made[2][:8], "--reason", "case 12").told("is held in disk")
+    office.drorch("snapshots", "held").told(made[2][:8], "of civil", "held in disk: case 12")
     shutil.rmtree(office.base / "var/state")
     office.drorch("catalog", "rebuild")
     office.drorch("prune", "--plan").told("pinned: before the cut-over", "held: case 12", "0 of 4 snapshots go")

@@ -18,7 +18,7 @@ from drorch.format import names
 from drorch.format.manifest import Result
 from drorch.format.retire_list import HoldKind, HoldWord
 from drorch.ids import RunId
-from drorch.operations import prune
+from drorch.operations import held, prune
 from drorch.operations.choose import choose
 from drorch.operations.listing import rebuild_catalog
 from drorch.operations.prune import PrunePlan, PruneReport, PruneRequest
@@ -230,6 +230,24 @@ def test_a_hold_in_one_store_holds_in_all(week: Office) -> None:
     week.judge(1, 3, 4, 5, 6)
 
 
+def test_what_is_held_is_listed_with_who_says_so(week: Office) -> None:
+    until = week.clock.time + DAY
+    hold(week, week.past.made[1].run, store=1)
+    hold(week, week.past.made[2].run, until=until)
+    report = held.run(week.repository, now=week.clock.time)
+    assert report.failures == {}
+    by_run = {one.run: one for one in report.held}
+    assert by_run.keys() == {week.past.made[1].run, week.past.made[2].run}
+    one = by_run[week.past.made[1].run]
+    assert (one.stores, one.source, one.word.reason) == (("store1",), "land", "case 12")
+    assert by_run[week.past.made[2].run].word.until == until
+    assert len(held.run(week.repository, now=until).held) == 1
+    away = FaultyStore(week.stores[1])
+    away.plan("read", StoreUnavailable("away"), times=10**6)
+    silent = Repository(trust=week.repository.trust, replicas=(Replica(name="store1", store=away),))
+    assert set(held.run(silent, now=until).failures) == {"store1"}
+
+
 def test_while_a_store_is_away_nothing_goes_anywhere(week: Office) -> None:
     """Somebody may hold a snapshot there."""
     away = FaultyStore(week.stores[1])
@@ -239,6 +257,9 @@ def test_while_a_store_is_away_nothing_goes_anywhere(week: Office) -> None:
     assert plan.lanes == ()
     assert [one.store for one in plan.problems] == ["store1"]
     assert not week.run(plan, repository).complete
+    looked = week.plan(repository=repository, only_looks=True)
+    assert going(looked, week) == [0, 1, 2]  # to be read, with the store that is away beside it
+    assert [one.store for one in looked.problems] == ["store1"]
     only = week.plan(repository=repository, stores=["store0"])
     assert going(only, week) == [0, 1, 2]
     assert week.run(only, repository).complete
