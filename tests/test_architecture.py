@@ -39,6 +39,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "shamir_mnemonic": ("drorch.format",),
     "sqlalchemy": ("drorch.catalog",),
     "sqlite3": ("drorch.sources", "drorch.repository", "drorch.catalog", "drorch.sandbox"),
+    "typst": ("drorch.paper.typesetting",),
     "xxhash": ("drorch.format",),
     "zstandard": ("drorch.format.compression",),
     # the world: processes, environment, clock, randomness, terminal

@@ -98,6 +98,10 @@ def verified(installation: Installation, _town: Town, _place: Path) -> Answer:
     return installation.drorch("evidence", "verify", drilled(installation), "--json")
 
 
+def printed(installation: Installation, _town: Town, place: Path) -> Answer:
+    return installation.drorch("evidence", "report", drilled(installation), "--to", str(place), "--json")
+
+
 def exported(installation: Installation, _town: Town, place: Path) -> Answer:
     return installation.drorch("evidence", "export", drilled(installation), "--to", str(place / "x.zip"), "--json")
 
@@ -333,6 +337,7 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "evidence log": ("evidence log", "evidence-log", asked("evidence", "log")),
     "evidence verify": ("evidence verify", "evidence-verify", verified),
     "evidence export": ("evidence export", "evidence-export", exported),
+    "evidence report": ("evidence report", "evidence-report", printed),
     "drill sign": ("drill sign", "drill-sign", signed_drill),
     "drill supersede": ("drill supersede", "drill-supersede", superseded),
     "keys trust": ("keys trust", "keys-trust", asked("keys", "trust", "list")),

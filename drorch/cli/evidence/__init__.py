@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from drorch.cli.evidence import export, log, verify
+from drorch.cli.evidence import export, log, report, verify
 
 
 @click.group(epilog="Example: drorch evidence log")
@@ -17,4 +17,5 @@ def command() -> None:
 
 command.add_command(verify.command, "verify")
 command.add_command(export.command, "export")
+command.add_command(report.command, "report")
 command.add_command(log.command, "log")

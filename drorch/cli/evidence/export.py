@@ -11,7 +11,7 @@ from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import wrapped
 from drorch.errors import TargetRefused
 from drorch.evidence.bundle import encode_bundle
-from drorch.operations.proof import exporting
+from drorch.operations.proof import exporting, reporting
 from drorch.wiring import evidence_helpers
 
 
@@ -34,8 +34,12 @@ def command(wanted: str, target: Path | None, store: str | None, invocation: Inv
 
     The verifier in it needs python3 and the package `cryptography`, and nothing else. Whom to trust is not in the bundle: the reader must know.
     """
-    with invocation.wiring(invocation.settings_or_bare()) as wiring:
-        bundle = exporting.run(dossier_of(wiring, store), wanted, evidence_helpers())
+    settings = invocation.settings_or_bare()
+    with invocation.wiring(settings) as wiring:
+        dossier = dossier_of(wiring, store)
+        papers = reporting.run(dossier, wanted, settings.time_zone)
+        beside = {f"reports/{name}": content for name, content in papers.items()}
+        bundle = exporting.run(dossier, wanted, {**evidence_helpers(), **beside})
     raw = encode_bundle(bundle)
     path = target or Path(f"{bundle.wanted}.zip")
     _write(path, raw)

@@ -1,0 +1,104 @@
+"""Drills on paper: the answer on page 1, every Vietnamese word searchable, fonts embedded, the same bytes each time."""
+
+from __future__ import annotations
+
+import subprocess
+import unicodedata
+from dataclasses import replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from drorch.evidence.drill_checks import Check, Outcome
+from drorch.evidence.drill_report import DrillReport, Scenario
+from drorch.ids import Digest
+from drorch.operations.proof import reporting
+from drorch.operations.proof.drill_paper import DrillPaper, drill_page
+from drorch.operations.proof.paper_words import VIETNAMESE, Language
+from drorch.paper.typesetting import typeset
+from tests.support.drill_reports import drill_report
+from tests.support.evidence import bench
+from tests.support.statements import passing_report, sign_off
+
+ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
+DIGEST = Digest(bytes(range(32)))
+
+
+def pdf(report: DrillReport, language: Language) -> bytes:
+    paper = DrillPaper(
+        report=report, digest=DIGEST, entry=1_204, head=DIGEST, signed=(sign_off(DIGEST),), timestamp="none"
+    )
+    return typeset(drill_page(paper, language, ZONE))
+
+
+def text_of(content: bytes, place: Path, *pages: str) -> str:
+    (place / "x.pdf").write_bytes(content)
+    words = ["pdftotext", *pages, "-layout", str(place / "x.pdf"), "-"]
+    return " ".join(subprocess.run(words, capture_output=True, text=True, check=True).stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("report", "language", "answer"),
+    [
+        (passing_report(), "vi", "ĐẠT"),
+        (passing_report(), "en", "PASS"),
+        (drill_report(), "vi", "KHÔNG ĐẠT"),
+        (drill_report(), "en", "FAIL"),
+    ],
+)
+def test_page_1_holds_the_answer(report: DrillReport, language: Language, answer: str, tmp_path: Path) -> None:
+    page = text_of(pdf(report, language), tmp_path, "-l", "1")
+    digest = str(DIGEST)
+    wanted = [answer, "RTO", "RPO", *(digest[start : start + 16] for start in range(0, 64, 16)), "0001-0203-0405"]
+    assert [one for one in wanted if one not in page] == []
+    assert report.drill in page
+
+
+def test_vietnamese_comes_back_composed(tmp_path: Path) -> None:
+    report = replace(passing_report(), system_name=unicodedata.normalize("NFD", "Dữ liệu đất đai huyện Đức Trọng"))
+    text = text_of(pdf(report, "vi"), tmp_path)
+    assert text == unicodedata.normalize("NFC", text)
+    for words in (
+        "Dữ liệu đất đai huyện Đức Trọng",
+        "Báo cáo diễn tập khôi phục",
+        "đã đối chiếu với sổ gốc",
+        "chưa ký",
+    ):
+        assert words in text
+
+
+def test_every_font_is_embedded(tmp_path: Path) -> None:
+    (tmp_path / "x.pdf").write_bytes(pdf(passing_report(), "vi"))
+    told = subprocess.run(["pdffonts", str(tmp_path / "x.pdf")], capture_output=True, text=True, check=True).stdout
+    rows = told.splitlines()[2:]
+    assert rows
+    assert all(row.split()[-5] == "yes" for row in rows), told
+
+
+def test_the_same_statement_makes_the_same_bytes() -> None:
+    assert pdf(passing_report(), "vi") == pdf(passing_report(), "vi")
+    assert pdf(passing_report(), "vi") != pdf(drill_report(), "vi")
+
+
+def test_what_was_not_measured_is_said_and_is_not_zero(tmp_path: Path) -> None:
+    assert "RTO (thời gian khôi phục) không đo" in text_of(pdf(drill_report(), "vi"), tmp_path, "-l", "1")
+
+
+def test_what_people_wrote_is_never_markup(tmp_path: Path) -> None:
+    hostile = 'x #panic("no") $1$ *b* _i_ \\u{41} ]] `raw` <label> @ref // note'
+    assert "#panic" in text_of(pdf(replace(passing_report(), system_name=hostile), "en"), tmp_path)
+
+
+def test_every_check_scenario_and_outcome_has_vietnamese_words() -> None:
+    needed = {one.value for kind in (Check, Scenario) for one in kind} | {Outcome.OK.value, Outcome.FAIL.value}
+    assert needed - set(VIETNAMESE) == set()
+
+
+def test_reports_are_made_of_what_lies_in_the_store() -> None:
+    made = bench()
+    report = made.drill()
+    made.both_sign()
+    papers = reporting.run(made.dossier(), report.drill, ZONE)
+    assert set(papers) == {f"{report.drill}.vi.pdf", f"{report.drill}.en.pdf"}
+    assert all(content.startswith(b"%PDF") for content in papers.values())
