@@ -315,7 +315,6 @@ _FIELDS = (
         attribute="drill_at_least_seconds",
         kind=DRILL,
         summary="Restore drills",
-        is_acted_on=False,
         is_inherited=True,
     ),
     Field(

@@ -54,7 +54,7 @@ from a.yaml
   line 10   description: "Land register of Lâm Đồng before the merger"
   line 11   retention: btnmt-17-2014
   line 13   probes: {newest: "select max(updated) from parcel where note = 'a...
-  line 14   drill.at_least: 90d *
+  line 14   drill.at_least: 90d
 from drorch.yaml
   line 1    stores: [hanoi, dalat]
   line 2    objectives.rpo: 24h
@@ -70,7 +70,6 @@ built in
             source.postgresql.max_lag: 15m
             source.postgresql.split_size: 8GiB
             source.postgresql.roles: without
-* not acted on by this version
 """
     )
 
