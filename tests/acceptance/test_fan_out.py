@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.installations import COMMAND, Custodian, Installation, end, equal, on_terminal, run, socket_url
+from tests.support.installations import Custodian, end, equal, measured, on_terminal, socket_url
 from tests.support.province import Province, province
 
 DISTRICTS = 24
@@ -26,20 +26,6 @@ SHORT = "district-land"
 def districts(custodian: Custodian, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Province]:
     with province(tmp_path_factory.mktemp("province") / "etc", custodian, districts=DISTRICTS) as found:
         yield found
-
-
-def measured(installation: Installation, *words: str) -> tuple[int, str, float, int]:
-    """Run a command as a child of a small program; return exit code, output, seconds, and its peak memory in kB."""
-    program = (
-        "import resource, subprocess, sys, time; began = time.monotonic();"
-        " told = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE);"
-        " used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss;"
-        " sys.stdout.buffer.write(b'%d %f %d\\n' % (told.returncode, time.monotonic() - began, used) + told.stdout)"
-    )
-    command = [COMMAND[0], "-c", program, *installation.command(*words)]
-    head, _, out = run(command, cwd=installation.base, longest_seconds=1_800).out.partition("\n")
-    code, seconds, kilobytes = head.split()
-    return int(code), out, float(seconds), int(kilobytes)
 
 
 def test_all_are_backed_up_by_one_command(districts: Province) -> None:

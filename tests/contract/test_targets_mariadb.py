@@ -158,7 +158,12 @@ def killed_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
     return arm
 
 
-@pytest.mark.parametrize("last", [1, 4, 7, 10, 14, 18, 24, 30])
+SOME = (1, 4, 7, 10, 14, 18, 24, 30)
+
+
+@pytest.mark.parametrize(
+    "last", [pytest.param(number, marks=() if number in SOME else pytest.mark.slow) for number in range(31)]
+)
 def test_killed_anywhere_the_tables_are_the_old_or_the_new_and_a_rerun_ends_well(
     mariadb: MariadbServer, land: tuple[str, MemoryContent], killed_at: Any, last: int
 ) -> None:

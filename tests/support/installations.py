@@ -244,6 +244,20 @@ def make_account(server: Server, installation: Installation, policy: str, databa
     psql(server, database, f"{grants}\nalter role {ACCOUNT} password '{BACKUP_PASSWORD}';")
 
 
+def measured(installation: Installation, *words: str) -> tuple[int, str, float, int]:
+    """Run a command as a child of a small program; return exit code, output, seconds, and its peak memory in kB."""
+    program = (
+        "import resource, subprocess, sys, time; began = time.monotonic();"
+        " told = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE);"
+        " used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss;"
+        " sys.stdout.buffer.write(b'%d %f %d\\n' % (told.returncode, time.monotonic() - began, used) + told.stdout)"
+    )
+    command = [COMMAND[0], "-c", program, *installation.command(*words)]
+    head, _, out = run(command, cwd=installation.base, longest_seconds=1_800).out.partition("\n")
+    code, seconds, kilobytes = head.split()
+    return int(code), out, float(seconds), int(kilobytes)
+
+
 def land_policy(server: Server, database: str, name: str = "land", **changes: str) -> str:
     """Return a policy over TCP with verify-full, with a password out of a file."""
     words = {
