@@ -195,6 +195,9 @@ def _report_lines(report: BackupReport, wiring: Wiring, *, alone: bool) -> list[
     for name, error in report.dropped.items():
         lines += _row(name, f"FAILED: {error.message}")
         lines += _row("", f"hint: {error.hint}") if error.hint else []
+    for reason in report.paused_for[:1]:
+        times = f"{len(report.paused_for)} times, " if len(report.paused_for) > 1 else ""
+        lines += _row("paused", f"{times}{format_duration(report.paused_seconds)} in all: {reason}")
     return [*lines, *_row("slowest part", slowest_part(report))]
 
 
@@ -283,6 +286,7 @@ def _snapshot(report: BackupReport) -> dict[str, object]:
             "delta_stored": snapshot.totals.delta_stored_bytes,
             "larger_cache_would_make_deltas": snapshot.totals.missed_bytes,
         },
+        "paused_s": round(report.paused_seconds, 3),
         "busy": {part.value: round(share, 3) for part, share in report.busy.items()},
         "stages": [
             {

@@ -14,6 +14,7 @@ from drorch.clock import Clock
 from drorch.errors import DrorchError, Interrupted, Terminated
 from drorch.format.manifest import Result
 from drorch.ids import Digest
+from drorch.operations.calm import Calm
 from drorch.operations.framing import Frame, NoFrame
 from drorch.operations.interruption import Interruption
 from drorch.operations.left_out import LeftOut, left_out
@@ -28,6 +29,7 @@ from drorch.sources.interface import (
     Json,
     Observer,
     RemembersStreams,
+    SaysWhenBusy,
     Source,
     StreamKind,
     StreamSpec,
@@ -84,6 +86,8 @@ class BackupReport:
     incomplete: tuple[str, ...]
     warnings: tuple[str, ...]
     group: Json
+    paused_seconds: float
+    paused_for: tuple[str, ...]
     stage_times: tuple[StageTime, ...]
     dropped: Mapping[str, DrorchError]
 
@@ -125,8 +129,10 @@ class _Reader:
         *,
         rows_digest: bool,
         interruption: Interruption,
+        calm: Calm,
     ) -> None:
         self._capture = capture
+        self._calm = calm
         self._writer = writer
         self._observer = observer
         self._clock = clock
@@ -159,6 +165,7 @@ class _Reader:
                 future.result()
         except BaseException as error:
             patience = _patience(error)
+            self._calm.stop()
             self._writer.stop(patience)
             self._capture.abort()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -168,6 +175,7 @@ class _Reader:
 
     def _cut(self) -> None:
         """End what the streams do, from another thread."""
+        self._calm.stop()
         self._writer.stop(INTERRUPTED_PATIENCE_SECONDS)
         self._capture.abort()
 
@@ -196,6 +204,7 @@ class _Reader:
         """Yield the pieces; count them, and the time spent waiting for the source."""
         label = stream.name
         while True:
+            self._calm.wait(self._show_pause)
             asked_at = self._clock.monotonic_seconds()
             piece = next(pieces, None)
             waited = self._clock.monotonic_seconds() - asked_at
@@ -207,6 +216,16 @@ class _Reader:
                 done = self.counted.bytes_read
             self._observer.advance(label, done, max(done, self._total), "bytes")
             yield piece
+
+    def _show_pause(self, reason: str) -> None:
+        with self._lock:
+            done = self.counted.bytes_read
+        self._observer.advance(f"paused: {reason}", done, max(done, self._total), "bytes")
+
+
+def _never_busy() -> str:
+    """Return nothing: this source has no server, or none that can be asked."""
+    return ""
 
 
 def _unheard(*lines: str) -> None:
@@ -241,11 +260,16 @@ def run(
     interruption = interruption or Interruption()
     interruption.require_none()
     frame = frame or NoFrame()
+    calm = Calm(source.too_busy if isinstance(source, SaysWhenBusy) else _never_busy, clock, tell)
     with closing(begin_run()) as writer, _stopping(writer):
+        with interruption.cuts(calm.stop):
+            calm.wait(lambda reason: observer.advance(f"paused: {reason}", 0, None, "bytes"))
         interruption.require_none()
         with frame.around(tell), _timed(_capture(source, writer), steps) as capture:
             frame.begun()
-            reader = _Reader(capture, writer, observer, clock, rows_digest=rows_digest, interruption=interruption)
+            reader = _Reader(
+                capture, writer, observer, clock, rows_digest=rows_digest, interruption=interruption, calm=calm
+            )
             answers = ask_probes(capture, probes)  # first: one that fails must not cost hours of reading
             streams = capture.streams()
             tell(_opened(capture, source.address))
@@ -284,6 +308,7 @@ def run(
                 frame=frame,
                 waiting_seconds=reader.counted.waiting_seconds,
                 parallel=parallel,
+                calm=calm,
             )
             keep(report)
             kept.append(report)
@@ -301,6 +326,7 @@ def _report(
     frame: Frame,
     waiting_seconds: float,
     parallel: int,
+    calm: Calm,
 ) -> BackupReport:
     facts, closing_facts = summary.facts, summary.closing_facts
     return BackupReport(
@@ -320,6 +346,8 @@ def _report(
         incomplete=_incomplete(closing_facts),
         warnings=frame.warnings,
         group=frame.facts().get("group"),
+        paused_seconds=calm.paused_seconds,
+        paused_for=tuple(calm.reasons),
         stage_times=tuple(_stage_times(snapshot, waiting_seconds, parallel)),
         dropped=snapshot.dropped,
     )

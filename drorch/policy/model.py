@@ -48,6 +48,14 @@ class Discovery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceLoad:
+    """While a server has more to do than that, a run waits. ``None`` is no limit."""
+
+    max_active_sessions: int | None = None
+    max_replication_lag_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresqlSource:
     """One database, or with ``databases`` several, of one PostgreSQL server. ``None`` is left to libpq."""
 
@@ -71,6 +79,7 @@ class PostgresqlSource:
     split_size_bytes: int
     roles: Literal["with_passwords", "without", "none"]
     rows_digest: RowsDigest
+    source_load: SourceLoad | None = None
     engine: str = "postgresql"
 
 
@@ -95,6 +104,7 @@ class MariadbSource:
     roles: Literal["with_passwords", "without", "none"]
     non_transactional: Literal["refuse", "lock"]
     rows_digest: RowsDigest
+    source_load: SourceLoad | None = None
     engine: str = "mariadb"
 
 

@@ -8,7 +8,15 @@ from typing import Any
 
 from drorch.policy.fields import ArgumentsKind, Field, ListOf, MapOf, OneOf, Table, WithColumns
 from drorch.policy.kinds import INVALID, Boolean, Choice, Integer, SecretKind, Text, duration, size
-from drorch.policy.model import CommandSource, Discovery, FilesSource, MariadbSource, PostgresqlSource, SqliteSource
+from drorch.policy.model import (
+    CommandSource,
+    Discovery,
+    FilesSource,
+    MariadbSource,
+    PostgresqlSource,
+    SourceLoad,
+    SqliteSource,
+)
 from drorch.policy.nodes import Section
 from drorch.policy.problems import Problems
 
@@ -137,6 +145,27 @@ def _roles(whose: str) -> Field:
     )
 
 
+_MAX_ACTIVE_SESSIONS = Field(
+    key="max_active_sessions",
+    kind=Integer(low=1, high=100_000),
+    summary="Sessions of others at work; with more of them a run waits",
+)
+_MAX_REPLICATION_LAG = Field(
+    key="max_replication_lag",
+    attribute="max_replication_lag_seconds",
+    kind=duration("1s", "30d"),
+    summary="How far a standby of the server may be behind; while one is further behind a run waits",
+)
+
+
+def _source_load(*fields: Field) -> Field:
+    return Field(
+        key="source_load",
+        kind=Table(build=SourceLoad, fields=fields),
+        summary="Limits above which a run waits, before it begins and while it reads",
+    )
+
+
 POSTGRESQL = Table(
     build=PostgresqlSource,
     check=_check_postgresql,
@@ -162,6 +191,7 @@ POSTGRESQL = Table(
             default="8GiB",
         ),
         _roles("Roles of the server"),
+        _source_load(_MAX_ACTIVE_SESSIONS, _MAX_REPLICATION_LAG),
     ),
 )
 
@@ -176,6 +206,7 @@ MARIADB = Table(
             replace(field, is_acted_on=field.key != "jobs") for field in _capture_fields("2")
         ),  # one session: no shared snapshot
         _roles("Accounts with rights in the database"),
+        _source_load(_MAX_ACTIVE_SESSIONS),
         Field(
             key="non_transactional",
             kind=Choice(options=("refuse", "lock")),

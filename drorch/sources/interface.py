@@ -194,6 +194,15 @@ class RemembersStreams(Protocol):
         ...
 
 
+@runtime_checkable
+class SaysWhenBusy(Protocol):
+    """A ``Source`` whose server can be asked whether it has room for us."""
+
+    def too_busy(self) -> str:
+        """Return in words which of the server's loads is over its limit now; ``''`` when none is. Raises a ``SourceError``."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredStream:
     """One stream of a stored snapshot: the spec as captured, with what was counted. ``rows`` is ``None`` if not counted."""

@@ -76,6 +76,7 @@ class Engines(Keys):
             exclude_data=described.exclude_data,
             roles=RolesChoice(described.roles),
             non_transactional=NonTransactional(described.non_transactional),
+            max_active_sessions=described.source_load.max_active_sessions if described.source_load else None,
         )
         return Mariadb(self._mariadb_location(described), options, self.clock)
 
@@ -192,7 +193,7 @@ class Engines(Keys):
             "without": RolesChoice.WITHOUT_PASSWORDS,
             "with_passwords": RolesChoice.WITH_PASSWORDS,
         }
-        settings = self.settings
+        settings, load = self.settings, described.source_load
         options = CaptureOptions(
             jobs=described.jobs,
             lock_timeout_seconds=described.lock_timeout_seconds,
@@ -203,6 +204,8 @@ class Engines(Keys):
             split_size_bytes=described.split_size_bytes,
             exclude_data=described.exclude_data,
             roles=roles[described.roles],
+            max_active_sessions=load.max_active_sessions if load else None,
+            max_replication_lag_seconds=load.max_replication_lag_seconds if load else None,
         )
         tools = PostgresqlTools(directory=settings.tools.postgresql)
         return Postgresql(self._postgresql_location(described), options, tools, self.clock, self.temporary())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pymysql
 import pytest
 
 from drorch import errors
@@ -312,3 +315,31 @@ def test_digests_do_not_depend_on_the_order_of_rows(mariadb: MariadbServer) -> N
     assert (
         hashlib.sha256(blob).digest() == hashlib.sha256(b"\0\0\0\2\x013\0\0\0\2\x011\0\0\0\2\x012").digest()
     )  # as they lie
+
+
+def sleep_in(connection: Any) -> None:
+    with suppress(pymysql.err.OperationalError):  # interrupted
+        connection.query("select sleep(600)")
+
+
+def test_a_server_with_more_work_than_the_policy_allows_is_said_to_be_busy(mariadb: MariadbServer) -> None:
+    name = mariadb.new_database("create table t (a int)")
+    location = mariadb.backup_location(name)
+    source = mariadb.source(location, max_active_sessions=1)
+    sleepers = [mariadb.connect() for _ in range(3)]
+    threads = [threading.Thread(target=sleep_in, args=(one,)) for one in sleepers]
+    for thread in threads:
+        thread.start()
+    try:
+        deadline = time.monotonic() + 60
+        while "at most 1" not in source.too_busy() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert "sessions at work, at most 1" in source.too_busy()
+        assert mariadb.source(location).too_busy() == ""
+        assert mariadb.source(location, max_active_sessions=1_000).too_busy() == ""
+    finally:
+        mariadb.run(*(f"kill query {one.thread_id()}" for one in sleepers))
+        for thread in threads:
+            thread.join(60)
+        for one in sleepers:
+            one.close()

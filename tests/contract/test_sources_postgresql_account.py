@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 
 from drorch.errors import SourceRightsMissing
@@ -117,3 +121,39 @@ def test_row_security_never_gives_a_part(server: Server, private: Path) -> None:
     with server.source(location, private).capture() as capture:
         assert read_capture(capture).blobs["table/public.mine"].count(b"\n") == 2
     server.run(f"drop owned by {ACCOUNT}", name)
+
+
+def sleep_in(connection: Any) -> None:
+    with suppress(psycopg.errors.QueryCanceled):
+        connection.execute("select pg_sleep(600)")
+
+
+def test_a_server_with_more_work_than_the_policy_allows_is_said_to_be_busy(
+    postgresql_15: Server, tmp_path: Path
+) -> None:
+    server = postgresql_15
+    name = server.new_database()
+    limited = server.source(server.location(name), tmp_path, max_active_sessions=1)
+    assert limited.too_busy() == ""
+    with ExitStack() as stack:
+        working = [stack.enter_context(server.connect(name)) for _ in range(2)]
+        running = [threading.Thread(target=sleep_in, args=(one,)) for one in working]
+        for thread in running:
+            thread.start()
+        try:
+            deadline = time.monotonic() + 60
+            while not (told := limited.too_busy()) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert told.startswith(("2 sessions at work, at most 1", "3 sessions", "4 sessions"))
+            assert server.source(server.location(name), tmp_path).too_busy() == "", "no limit, no question"
+            make_account(server, name, tmp_path)
+            blind = server.tcp_location(name, user=ACCOUNT, password=BACKUP_PASSWORD)
+            with pytest.raises(SourceRightsMissing, match="may not see"):
+                server.source(blind, tmp_path, max_active_sessions=1).too_busy()
+            server.run(f"grant pg_read_all_stats to {ACCOUNT}")
+            assert server.source(blind, tmp_path, max_active_sessions=1).too_busy() != ""
+        finally:
+            for one in working:
+                one.cancel()
+            for thread in running:
+                thread.join(60)

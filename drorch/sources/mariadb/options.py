@@ -32,6 +32,7 @@ class CaptureOptions:
     exclude_data: tuple[str, ...] = ()
     roles: RolesChoice = RolesChoice.WITHOUT_PASSWORDS
     non_transactional: NonTransactional = NonTransactional.REFUSE
+    max_active_sessions: int | None = None  # of others: a run waits while there are more
 
 
 _PATIENCE_SECONDS = 31_536_000 // 2

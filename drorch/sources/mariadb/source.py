@@ -28,6 +28,11 @@ OLDEST_VERSION = (10, 6)
 _SHOWN = 8
 
 
+_OWN_SESSIONS = """
+select count(*) from information_schema.processlist where command <> 'Sleep' and user = substring_index(user(), '@', 1)
+"""
+
+
 class MariadbSource:
     """See ``Source``. Nothing is written; redefining a table (ALTER, DROP, TRUNCATE) waits until the capture ends."""
 
@@ -64,6 +69,17 @@ class MariadbSource:
                 return [*self._about_server(session), *self._about_rights(session), *self._about_tables(session)]
         except SourceError as error:
             return [Finding(level=Level.FAIL, text=error.message + _found(error), remedy=error.hint)]
+
+    def too_busy(self) -> str:
+        """See ``SaysWhenBusy``; sessions of our own account are ours."""
+        most = self._options.max_active_sessions
+        if most is None:
+            return ""
+        with ExitStack() as sessions, mapped(f"asking {self.address} for its load"):
+            session = self._connect(sessions)
+            running = int(session.texts("SHOW GLOBAL STATUS LIKE 'Threads_running'")[0][1])
+            active = running - int(session.value(_OWN_SESSIONS))
+        return f"{active} sessions at work, at most {most}" if active > most else ""
 
     # -- capture
 

@@ -31,6 +31,8 @@ class CaptureOptions:
     exclude_data: tuple[str, ...] = ()
     roles: RolesChoice = RolesChoice.WITHOUT_PASSWORDS
     application: str = "drorch"
+    max_active_sessions: int | None = None  # of others; this and the next: a run waits while there is more
+    max_replication_lag_seconds: int | None = None
 
 
 def session_settings(server_version: int, *, lock_timeout_seconds: int) -> str:

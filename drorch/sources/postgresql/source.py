@@ -21,6 +21,7 @@ from drorch.sources.postgresql.failures import StatementRefused
 from drorch.sources.postgresql.inventory import is_excluded, tables, unused_patterns
 from drorch.sources.postgresql.location import PostgresqlLocation
 from drorch.sources.postgresql.options import CaptureOptions, session_settings
+from drorch.sources.postgresql.server_load import over_limit
 from drorch.sources.postgresql.session import Lifeline, Session, connect
 from drorch.sources.postgresql.snapshot import Readers, Snapshot, take_snapshot
 from drorch.sources.postgresql.tools import PostgresqlTools, find_pg_dump
@@ -64,6 +65,14 @@ class PostgresqlSource:
         """Return what ``policy grants`` needs to know of the server, as far as the login can see it, for ``account``."""
         with mapped(f"examining {self.address}"), contextlib.closing(self._connect(Lifeline())) as session:
             return account_facts(session, account)
+
+    def too_busy(self) -> str:
+        """See ``SaysWhenBusy``."""
+        options = self._options
+        if options.max_active_sessions is None and options.max_replication_lag_seconds is None:
+            return ""
+        with mapped(f"asking {self.address} for its load"), contextlib.closing(self._connect(Lifeline())) as session:
+            return over_limit(session, options.max_active_sessions, options.max_replication_lag_seconds)
 
     @contextlib.contextmanager
     def _capture(self) -> Iterator[Capture]:

@@ -175,3 +175,24 @@ def wait_for_threads() -> None:
     while threads_of_ours():
         assert time.monotonic() < deadline, threads_of_ours()
         time.sleep(0.02)
+
+
+class BusySource(NoiseSource):
+    """A source whose server is too busy before the run, and once more while it reads."""
+
+    def __init__(self, capture: NoiseCapture) -> None:
+        super().__init__(capture)
+        self.answers = ["61 sessions at work, at most 50", "", "a standby is 9 min behind", ""]
+
+    def too_busy(self) -> str:
+        return self.answers.pop(0) if self.answers else ""
+
+
+def test_a_run_waits_for_a_server_that_is_too_busy_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drorch.operations.calm.LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(f"{__name__}.NoiseSource", BusySource)
+    repository = Household().create(MemoryStore(SystemClock()))
+    report = run(repository, NoiseCapture([4 * MEGABYTE]))
+    assert report.paused_for == ("61 sessions at work, at most 50", "a standby is 9 min behind")
+    assert 0 < report.paused_seconds <= report.duration_seconds
+    assert len(snapshots(repository)) == 1
