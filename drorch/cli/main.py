@@ -51,6 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keys": ("keys", "Make and share out recipient keys."),
     "recovery-sheet": ("recovery_sheet", "Print the page that goes into the safe."),
     "daemon": ("daemon", "Keep the schedules of all policies."),
+    "service": ("service", "Have systemd run the daemon."),
     "catalog": ("catalog", "Rebuild or upgrade the catalog."),
     "completion": ("completion", "Make a shell complete what you type."),
 }

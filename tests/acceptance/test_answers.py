@@ -170,6 +170,10 @@ def notify_run(installation: Installation, _town: Town, _place: Path) -> Answer:
     return answer
 
 
+def service_install(installation: Installation, _town: Town, place: Path) -> Answer:
+    return installation.drorch("service", "install", "--root", str(place), "--json")
+
+
 def failing_history(installation: Installation, town: Town, place: Path) -> Answer:
     failed_backup(installation, town, place)
     return installation.drorch("history", "--json")
@@ -300,6 +304,7 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "history": ("history", "history", asked("history")),
     "history with a failure": ("history", "history", failing_history),
     "history of occurrences": ("history", "occurrences", due),
+    "service install": ("service install", "service-install", service_install),
     "history of one run": ("history", "history", one_run),
     "snapshots": ("snapshots list", "snapshots", asked("snapshots")),
     "snapshots of a store": ("snapshots list", "snapshots", asked("snapshots", "--store", "disk")),
