@@ -14,7 +14,8 @@ from drorch.sources.postgresql.inventory import exact_names
 from drorch.sources.postgresql.quoting import identifier, literal, qualified
 
 _AT_ONCE = 50  # foreign keys in one answer: an answer has a limit
-_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _SLOT = re.compile(
     r"slot_name = ('(?:[^']|'')*'|\w+)"
 )  # a restored subscription has none: it must not drain the source's
@@ -69,19 +70,8 @@ def _text(entry: Entry) -> str:
 
 
 def _unescaped(value: bytes) -> str:
-    text = value.decode("utf-8", "backslashreplace")
-    if "\\" not in text:
-        return text
-    parts = text.split("\\")
-    found, at = [parts[0]], 1
-    while at < len(parts):
-        if parts[at] == "" and at + 1 < len(parts):  # two backslashes are one
-            found.append("\\" + parts[at + 1])
-            at += 2
-            continue
-        found.append(_ESCAPES.get(parts[at][:1], parts[at][:1]) + parts[at][1:])
-        at += 1
-    return "".join(found)
+    plain = _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]), value) if b"\\" in value else value
+    return plain.decode("utf-8", "backslashreplace")
 
 
 _FOREIGN_KEYS = """select pg_catalog.json_agg(pg_catalog.json_build_array(k.conname, cn.nspname, c.relname, pn.nspname, p.relname,
