@@ -30,6 +30,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "ctypes": ("drorch.native", "drorch.sources.files.replacement"),
     "pathspec": ("drorch.sources.files.patterns",),
     "PIL": ("drorch.sources.files.opening",),
+    "prometheus_client": ("drorch.monitoring",),
     "psycopg": ("drorch.sources", "drorch.catalog"),
     "pypdf": ("drorch.sources.files.opening",),
     "pyfastcdc": ("drorch.format",),

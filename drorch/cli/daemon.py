@@ -5,9 +5,13 @@ from __future__ import annotations
 import click
 
 from drorch.cli.invocation import Invocation, common_options
+from drorch.daemon.configuration import InForce
+from drorch.daemon.observing import Observer
 from drorch.daemon.service import DRAIN_SECONDS
 from drorch.daemon.starting import keep_schedules
-from drorch.settings import process_environment
+from drorch.daemon.watcher import Watcher
+from drorch.settings import load_settings, process_environment
+from drorch.wiring import Wiring
 
 
 @click.command(epilog="Example: drorch daemon")
@@ -28,5 +32,10 @@ def command(drain_seconds: float, invocation: Invocation) -> int:
     SIGTERM starts nothing more and lets runs end; what then still runs is ended, and goes on after the next start.
     What became of every occurrence: `drorch history --occurrences`.
     """
-    keep_schedules(invocation.config, process_environment(), drain_seconds=drain_seconds)
+    environment = process_environment()
+
+    def observers(_in_force: InForce, wiring: Wiring) -> list[Observer]:
+        return [Watcher(wiring, lambda: load_settings(invocation.config, environment))]
+
+    keep_schedules(invocation.config, environment, drain_seconds=drain_seconds, observers=observers)
     return 0

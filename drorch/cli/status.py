@@ -15,13 +15,14 @@ from drorch.cli.daemon_line import daemon_document
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import utc_time
 from drorch.cli.status_view import View
-from drorch.cli.watch.looking import alert_fields, look
+from drorch.cli.watch.looking import alert_fields
 from drorch.errors import PolicyUnknown
 from drorch.operations.overview import Overview, SourceStanding
 from drorch.operations.watch.alert import Alert
 from drorch.operations.watch.decide import alerts
 from drorch.operations.watch.facts import Facts
 from drorch.settings import Settings, load_policies
+from drorch.wiring.watching import look
 
 PARTIAL = 3
 

@@ -316,6 +316,7 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "restore plan that stops": ("restore", "restore-plan", stopped_plan),
     "verify": ("verify", "verify", asked("verify", "--read-data", "100")),
     "verify with damage": ("verify", "verify", damaged_verify),
+    "metrics": ("metrics", "metrics", asked("metrics")),
     "notify test": ("notify test", "notify-test", notify_test),
     "notify run": ("notify run", "notify-run", notify_run),
     "store validate": ("store validate", "store-validate", asked("store", "validate", "disk")),

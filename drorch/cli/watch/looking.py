@@ -1,4 +1,4 @@
-"""One look at everything, for every command that shows or tells what is wrong."""
+"""Alerts as --json shows them, and people told when a command has ended."""
 
 from __future__ import annotations
 
@@ -9,45 +9,12 @@ from dataclasses import dataclass
 from drorch.catalog.interface import Severity
 from drorch.cli.invocation import Invocation
 from drorch.errors import DrorchError
-from drorch.operations.overview import Overview, overview
 from drorch.operations.watch.alert import Alert
 from drorch.operations.watch.delivery import ping_switch
-from drorch.operations.watch.facts import Facts, gather
-from drorch.operations.watch.round import Watched, keep_watch
 from drorch.operations.watch.telling import Notice
-from drorch.policy.assembly import LoadedPolicies
 from drorch.settings import Settings, load_policies
-from drorch.wiring import Wiring, claim_lives, host_name, liveness
-
-
-def look(wiring: Wiring, loaded: LoadedPolicies) -> tuple[Overview, Facts]:
-    """Return how every source stands and what else is judged, of this moment; asks no store and no server."""
-    catalog, now, settings = wiring.catalog(), wiring.clock.now(), wiring.settings
-    found = overview(loaded.policies, loaded.problems, catalog, now=now, is_running=claim_lives())
-    facts = gather(
-        catalog,
-        now=now,
-        host=host_name(),
-        is_alive=liveness(),
-        directories=settings.own_directories(),
-        keep_free_percent=settings.limits.keep_free_percent,
-    )
-    return found, facts
-
-
-def tell(wiring: Wiring, loaded: LoadedPolicies, notices: Sequence[Notice] = ()) -> Watched:
-    """Look, record what is new and what is over, and send what waits."""
-    found, facts = look(wiring, loaded)
-    return keep_watch(
-        found,
-        loaded.policies,
-        facts,
-        catalog=wiring.catalog(),
-        targets=wiring.settings.notifications,
-        post=wiring.post(),
-        zone=wiring.settings.time_zone,
-        notices=tuple(notices),
-    )
+from drorch.wiring import Wiring
+from drorch.wiring.watching import tell
 
 
 def alert_fields(alert: Alert) -> dict[str, object]:

@@ -8,11 +8,12 @@ import click
 
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import utc_time, wrapped
-from drorch.cli.watch.looking import alert_fields, tell
+from drorch.cli.watch.looking import alert_fields
 from drorch.errors import NotificationFailed, UsageInvalid
 from drorch.operations.watch.delivery import Delivery, ping_switch, try_targets
 from drorch.settings import load_policies
 from drorch.wiring import host_name
+from drorch.wiring.watching import tell
 
 
 @click.group(epilog="Example: drorch notify test")

@@ -27,6 +27,7 @@ class Watched:
     """What one look found and whom it told."""
 
     overview: Overview
+    facts: Facts
     alerts: tuple[Alert, ...]
     deliveries: tuple[Delivery, ...]
 
@@ -54,10 +55,11 @@ def keep_watch(
         targets=tuple(targets.values()),
         summary=summary_lines(found),
         notices=notices,
+        judged=frozenset(policy.name for policy in policies) if found.policy_problems else None,
     )
     _write(catalog, present, occasion)
     catalog.purge_messages(facts.now - MESSAGES_KEPT)
-    return Watched(overview=found, alerts=present, deliveries=deliver(catalog, targets, post))
+    return Watched(overview=found, facts=facts, alerts=present, deliveries=deliver(catalog, targets, post))
 
 
 def _write(catalog: Catalog, present: Sequence[Alert], occasion: Occasion) -> None:

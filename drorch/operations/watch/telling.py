@@ -45,13 +45,15 @@ class Occasion:
     targets: Sequence[Notification]
     summary: tuple[str, ...] = ()  # how everything stands, for digests
     notices: tuple[Notice, ...] = field(default=())
+    judged: frozenset[str] | None = None  # the policies that could be read, when not all could: the others' alerts stay
 
 
 def plan(book: AlertBook, found: Sequence[Alert], occasion: Occasion) -> Plan:
     """Return what changes: each target has one message with all that is new or over for it, and one digest a day."""
     before = {record.key: record for record in book.alerts}
     present = {alert.key: alert for alert in found}
-    over = [record for key, record in before.items() if key not in present]
+    unjudged = {key: record for key, record in before.items() if key not in present and _is_unjudged(record, occasion)}
+    over = [record for key, record in before.items() if key not in present and key not in unjudged]
     records = {key: _record(alert, before.get(key), occasion.now) for key, alert in present.items()}
     messages: list[MessageRecord] = []
     spoken_of = {name for alert in found for name in (alert.subject, alert.policy)}
@@ -68,7 +70,12 @@ def plan(book: AlertBook, found: Sequence[Alert], occasion: Occasion) -> Plan:
         messages += _digests(found, target, occasion)
     events = [_event("alert-opened", records[key], occasion.now) for key in present if key not in before]
     events += [_event("alert-over", record, occasion.now) for record in over]
-    return Plan(alerts=tuple(records.values()), messages=tuple(messages), events=tuple(events))
+    return Plan(alerts=(*records.values(), *unjudged.values()), messages=tuple(messages), events=tuple(events))
+
+
+def _is_unjudged(record: AlertRecord, occasion: Occasion) -> bool:
+    """Whether nobody can say that it is over, because the file of its policy could not be read."""
+    return occasion.judged is not None and bool(record.policy) and record.policy not in occasion.judged
 
 
 def _record(alert: Alert, known: AlertRecord | None, now: datetime) -> AlertRecord:

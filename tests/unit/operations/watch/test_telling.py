@@ -138,3 +138,12 @@ def test_the_digest_comes_once_a_day_after_its_time() -> None:
     later = only(plan(EMPTY, [], occasion(daily, minutes=300)))
     assert later.message == due.message  # the catalog takes it once
     assert later.title == "drorch on backup1: all is well"
+
+
+def test_what_nobody_can_judge_is_not_told_as_over() -> None:
+    first = plan(EMPTY, [LATE], occasion())
+    unread = replace(occasion(minutes=5), judged=frozenset({"another"}))
+    still = plan(book_of(first), [], unread)
+    assert (still.alerts, still.messages) == (first.alerts, ())
+    read = replace(occasion(minutes=9), judged=frozenset({"district"}))
+    assert only(plan(book_of(still), [], read)).title == "drorch on backup1: 1 over"
