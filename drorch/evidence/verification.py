@@ -16,6 +16,7 @@ from drorch.evidence.envelope import check_signature, open_envelope
 from drorch.evidence.ledger import NumberedEntry
 from drorch.evidence.ledger_entry import EntryKind
 from drorch.evidence.people_rules import people_steps
+from drorch.evidence.stamp_rules import ChecksStamp, stamp_steps
 from drorch.evidence.statement import read_statement
 from drorch.evidence.steps import Step, StepOutcome
 from drorch.evidence.trusted_keys import TrustedKeys
@@ -50,7 +51,9 @@ def common_steps(opened: OpenedDossier) -> list[Step]:
     return steps
 
 
-def verify_drill(opened: OpenedDossier, entry: NumberedEntry, trusted: TrustedKeys) -> VerifiedDrill:
+def verify_drill(
+    opened: OpenedDossier, entry: NumberedEntry, trusted: TrustedKeys, checks_stamp: ChecksStamp | None = None
+) -> VerifiedDrill:
     """Verify the drill of a ledger entry; ``common_steps`` says the rest."""
     document = entry.entry.documents[0] if entry.entry.documents else None
     raw = None if document is None else opened.content(document)
@@ -62,6 +65,7 @@ def verify_drill(opened: OpenedDossier, entry: NumberedEntry, trusted: TrustedKe
     if report is not None:
         steps += draw_steps(opened, entry, report)
     steps += people_steps(opened, entry.entry.subject, document.digest, trusted)
+    steps += stamp_steps(opened, entry.entry.subject, raw, checks_stamp)
     steps += _superseded(opened, entry)
     return VerifiedDrill(entry=entry, report=report, digest=document.digest, steps=tuple(steps))
 

@@ -6,9 +6,7 @@ import json
 import unicodedata
 from importlib import resources
 
-import typst
-
-from drorch.errors import Bug
+from drorch.errors import Bug, EvidenceError
 from drorch.paper.blocks import Page, document_of
 
 _TEMPLATE = "page.typ"
@@ -16,6 +14,15 @@ _TEMPLATE = "page.typ"
 
 def typeset(page: Page) -> bytes:
     """Return the PDF of a page, its fonts embedded; texts are brought to NFC, as Vietnamese readers search them."""
+    try:
+        import typst
+    except ImportError as error:
+        raise EvidenceError(
+            "this installation cannot print reports",
+            expected="the package typst",
+            found="none",
+            hint="install drorch with the extra `drills`",
+        ) from error
     data = unicodedata.normalize("NFC", json.dumps(document_of(page), ensure_ascii=False))
     template = (resources.files("drorch.paper") / _TEMPLATE).read_bytes()
     try:

@@ -535,7 +535,6 @@ INSTALLATION = Table(
             kind=NamedKind(item=PERSON, attribute="identifier"),
             summary="Who may sign drills and disposals",
             default={},
-            is_acted_on=False,
         ),
         Field(
             key="evidence",
@@ -543,7 +542,6 @@ INSTALLATION = Table(
             kind=EVIDENCE,
             summary="How evidence is dated",
             default={},
-            is_acted_on=False,
         ),
         Field(
             key="metrics",

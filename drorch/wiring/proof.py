@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from drorch.wiring.stores import Stores
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from drorch.evidence.stamp_rules import ChecksStamp
     from drorch.operations.proof.appending import LedgerWriter
     from drorch.repository.opening import Repository
 
@@ -27,3 +30,15 @@ class Proof(Stores):
             clock=self.clock,
             memory=self.settings.state_directory / "ledger",
         )
+
+    def stamp_checker(self, certificates: bytes) -> ChecksStamp:
+        """Return what checks time-stamps by the reader's certificates (PEM)."""
+        from drorch.timestamping.authority import verify_stamp
+
+        return lambda stamp, content: verify_stamp(stamp, content, certificates)
+
+    def ask_authority(self, authority: str, content: bytes) -> tuple[bytes, datetime]:
+        """Return an RFC 3161 authority's answer and its time; raise ``TimestampPending`` or ``TimestampInvalid``."""
+        from drorch.timestamping.authority import request_stamp
+
+        return request_stamp(authority, content)

@@ -102,6 +102,13 @@ def printed(installation: Installation, _town: Town, place: Path) -> Answer:
     return installation.drorch("evidence", "report", drilled(installation), "--to", str(place), "--json")
 
 
+def stamped(installation: Installation, _town: Town, _place: Path) -> Answer:
+    settings = installation.settings
+    settings.write_text(f"{settings.read_text()}\nevidence: {{timestamp: 'http://127.0.0.1:9/'}}\n")
+    drilled(installation)
+    return installation.drorch("evidence", "stamp", "--json", expect=67)
+
+
 def exported(installation: Installation, _town: Town, place: Path) -> Answer:
     return installation.drorch("evidence", "export", drilled(installation), "--to", str(place / "x.zip"), "--json")
 
@@ -343,6 +350,7 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "evidence log": ("evidence log", "evidence-log", asked("evidence", "log")),
     "evidence verify": ("evidence verify", "evidence-verify", verified),
     "evidence export": ("evidence export", "evidence-export", exported),
+    "evidence stamp": ("evidence stamp", "evidence-stamp", stamped),
     "evidence report": ("evidence report", "evidence-report", printed),
     "drill sign": ("drill sign", "drill-sign", signed_drill),
     "drill supersede": ("drill supersede", "drill-supersede", superseded),

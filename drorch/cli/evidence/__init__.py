@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from drorch.cli.evidence import export, log, report, verify
+from drorch.cli.evidence import export, log, report, stamp, verify
 
 
 @click.group(epilog="Example: drorch evidence log")
@@ -19,3 +19,4 @@ command.add_command(verify.command, "verify")
 command.add_command(export.command, "export")
 command.add_command(report.command, "report")
 command.add_command(log.command, "log")
+command.add_command(stamp.command, "stamp")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ import click
 from drorch.cli.evidence.places import dossier_of
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import wrapped
-from drorch.errors import TargetRefused
+from drorch.errors import EvidenceError, EvidenceUnknown, TargetRefused
 from drorch.evidence.bundle import encode_bundle
 from drorch.operations.proof import exporting, reporting
 from drorch.wiring import evidence_helpers
@@ -37,7 +38,13 @@ def command(wanted: str, target: Path | None, store: str | None, invocation: Inv
     settings = invocation.settings_or_bare()
     with invocation.wiring(settings) as wiring:
         dossier = dossier_of(wiring, store)
-        papers = reporting.run(dossier, wanted, settings.time_zone)
+        papers: Mapping[str, bytes] = {}
+        try:
+            papers = reporting.run(dossier, wanted, settings.time_zone)
+        except EvidenceUnknown:
+            raise
+        except EvidenceError as error:  # what is broken goes along all the same, for the reader to see
+            invocation.output.message(f"note  without reports on paper: {error.message}")
         beside = {f"reports/{name}": content for name, content in papers.items()}
         bundle = exporting.run(dossier, wanted, {**evidence_helpers(), **beside})
     raw = encode_bundle(bundle)

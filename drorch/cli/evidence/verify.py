@@ -29,9 +29,16 @@ from drorch.operations.proof.verifying import Verification
     metavar="FILE|DIGEST",
     help="Whom you trust: a file of signers, or a trust root; by default drorch.yaml.",
 )
+@click.option(
+    "--tsa-certificate",
+    "authority",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="PEM certificate of the time-stamping authority that you trust.",
+)
 @click.option("--store", metavar="URL|NAME", help="Read the evidence of an id or month from this store.")
 @common_options
-def command(wanted: str, trust: str | None, store: str | None, invocation: Invocation) -> int:
+def command(wanted: str, trust: str | None, authority: Path | None, store: str | None, invocation: Invocation) -> int:
     """Verify evidence by keys that you got from the people themselves, never by those that travel with it.
 
     It ends with 0 when everything holds, 60 when something was altered, is missing or contradicts itself, and 61 when it is consistent and signed
@@ -39,12 +46,14 @@ def command(wanted: str, trust: str | None, store: str | None, invocation: Invoc
     """
     settings = invocation.settings_or_bare()
     trusted = trusted_keys(settings, trust)
+    certificates = None if authority is None else authority.read_bytes()
     with invocation.wiring(settings) as wiring:
+        checks = None if certificates is None else wiring.stamp_checker(certificates)
         if Path(wanted).is_file():
             bundle = read_bundle(Path(wanted).read_bytes())
-            verification = verifying.run(bundle.dossier(), bundle.wanted, trusted)
+            verification = verifying.run(bundle.dossier(), bundle.wanted, trusted, checks)
         else:
-            verification = verifying.run(dossier_of(wiring, store), wanted, trusted)
+            verification = verifying.run(dossier_of(wiring, store), wanted, trusted, checks)
     if invocation.output.as_json:
         invocation.output.document("drorch.evidence-verify/1", _document(verification))
     elif not invocation.output.quiet or verification.exit_code:

@@ -10,6 +10,7 @@ from drorch.evidence.dossier import Dossier, OpenedDossier, open_dossier
 from drorch.evidence.draw_rules import verify_draw
 from drorch.evidence.ledger import NumberedEntry
 from drorch.evidence.ledger_entry import EntryKind
+from drorch.evidence.stamp_rules import ChecksStamp
 from drorch.evidence.steps import Step, exit_code_of
 from drorch.evidence.trusted_keys import TrustedKeys
 from drorch.evidence.verification import VerifiedDrill, common_steps, verify_drill
@@ -38,7 +39,7 @@ class Verification:
         return exit_code_of(self.steps)
 
 
-def run(dossier: Dossier, wanted: str, trusted: TrustedKeys) -> Verification:
+def run(dossier: Dossier, wanted: str, trusted: TrustedKeys, checks_stamp: ChecksStamp | None = None) -> Verification:
     """Verify the drill whose id begins with ``wanted``, or all of a month (``2026-11``, UTC).
 
     Raises ``EvidenceUnknown`` when the ledger has none such, ``UsageInvalid`` for a beginning that fits several, and an ``IntegrityError``
@@ -49,7 +50,7 @@ def run(dossier: Dossier, wanted: str, trusted: TrustedKeys) -> Verification:
     return Verification(
         wanted=wanted,
         common=tuple(common_steps(opened)),
-        drills=tuple(verify_drill(opened, entry, trusted) for entry in entries),
+        drills=tuple(verify_drill(opened, entry, trusted, checks_stamp) for entry in entries),
         draws=tuple(step for one in _draws(opened, wanted) for step in verify_draw(opened, one)),
     )
 

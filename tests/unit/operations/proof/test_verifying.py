@@ -65,6 +65,7 @@ def test_a_drill_that_two_people_signed_verifies_by_root_and_peoples_keys() -> N
         "statement",
         "sign-off",
         "sign-off",
+        "time-stamp",
     ]
 
 
@@ -80,7 +81,7 @@ def test_what_nobody_signed_is_told_and_no_failure() -> None:
     made = bench()
     made.drill()
     notes = [step.found for step in verify(made).steps if step.outcome is StepOutcome.NOTE]
-    assert notes == ["not signed by an operator", "not signed by a verifier"]
+    assert notes == ["not signed by an operator", "not signed by a verifier", "none"]
 
 
 @pytest.mark.parametrize(

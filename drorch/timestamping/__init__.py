@@ -1,0 +1,1 @@
+"""Time-stamps of an authority that nobody here controls (RFC 3161)."""
