@@ -185,6 +185,8 @@ class _Demonstration:
             show.drorch(*words)
         elif not show.answer(*words)["ok"]:
             raise RestoreDiffers("the restore drill did not pass", expected="ok", found="`drorch drill list` says more")
+        (newest, *_) = show.answer("drill", "list")["drills"]
+        show.drorch("evidence", "report", str(newest["drill"]), "--to", "reports")
 
 
 def _end(show: Show, directory: Path) -> None:
@@ -197,6 +199,7 @@ def _end(show: Show, directory: Path) -> None:
         "  legacy         the SQLite file; the PostgreSQL server is stopped and gone,",
         "                 so land-register can be restored, but not backed up again",
         "  restored       what was restored",
+        "  reports        the drill on paper, in Vietnamese and English",
         "  custodian.key  reads every backup; its passphrase is in the file passphrase",
         "Delete the directory whenever you like.",
         "",

@@ -66,9 +66,11 @@ def test_nothing_stays_running_and_everything_lies_where_it_says(shown: Answer, 
         "restored/civil-register.db",
         "custodian.key",
         "passphrase",
+        "reports",
     ):
         assert (directory / name).exists(), name
     assert list(directory.glob("pg-*")) == []
+    assert sorted(path.name.partition(".")[2] for path in (directory / "reports").iterdir()) == ["en.pdf", "vi.pdf"]
     for command_line in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             assert os.fsencode(directory) not in command_line.read_bytes()
@@ -80,6 +82,7 @@ def test_every_command_that_it_shows_is_one_that_a_shell_reads_back(shown: Answe
     commands = list(commands_shown(shown.out))
     assert [command.split()[1] for command in commands if command.startswith("drorch")] == [
         "keys", "init", "policy", "backup", "backup", "snapshots", "restore", "restore", "drill",
+        "evidence",
     ]  # fmt: skip
     told = subprocess.run(["bash", "-n"], input="\n".join(commands), text=True, capture_output=True, check=True)
     assert told.stderr == ""
