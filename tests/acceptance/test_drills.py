@@ -187,7 +187,7 @@ def test_a_question_with_another_answer_fails_and_one_without_an_answer_proves_n
         encoding="utf-8",
     )
     land.drill("questions", expect=52).told("OPEN queries", "no single value", "lamdong-land OPEN")
-    test.write_text(text + "skip: {files: a database has none}\nobjectives: {rpo: 1m}\n", encoding="utf-8")
+    test.write_text(text + "skip: {files: a database has none}\n", encoding="utf-8")
     report = land.report("questions", expect=3)
     assert report["verdict"] == "pass_with_findings"
     land.drorch("drill", "list").told("fail", "inconclusive", "pass with findings")
