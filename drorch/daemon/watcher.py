@@ -42,8 +42,12 @@ class Watcher(Observer):
         """See ``Observer``: from now on there are metrics and health."""
         del daemon, absence
         address = self._wiring.settings.metrics
-        if address != "none":
+        if address == "none":
+            return
+        try:
             self._server = self._wiring.page_server(address, self._pages())
+        except SettingsInvalid as error:
+            self.troubled(f"{error.message}: {error.found}")  # the first look tells it
 
     def ended(self, occurrences: tuple[OccurrenceRecord, ...], result: Mapping[str, Any] | None) -> None:
         """See ``Observer``: the next look tells."""

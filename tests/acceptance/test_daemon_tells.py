@@ -1,0 +1,60 @@
+"""A daemon tells people by itself, answers metrics and health, and pings its heartbeat."""
+
+from __future__ import annotations
+
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+from tests.support.installations import LONGEST_SECONDS, Installation, civil_policy, end
+from tests.support.listener import Listener
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def eventually(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_daemon_tells_and_answers(office: Installation, listener: Listener) -> None:
+    port = free_port()
+    office.secret("duty.url", listener.apprise)
+    office.secret("beat.url", f"http://{listener.address}/beat")
+    with office.settings.open("a") as file:
+        file.write("notifications:\n  duty-team: {url: file:secrets/duty.url}\n")
+        file.write(f"heartbeat: {{url: file:secrets/beat.url}}\nmetrics: 127.0.0.1:{port}\n")
+    office.policy("gone", civil_policy(office.base / "gone.db", "gone"))
+
+    def page(path: str) -> str:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+                text: str = answer.read().decode()
+                return text
+        except urllib.error.HTTPError as error:
+            with error:
+                return ""
+        except OSError:
+            return ""
+
+    process = office.start("daemon", "--drain", "5")
+    try:
+        eventually(lambda: page("/readyz") == "ready\n")
+        assert page("/healthz") == "ok\n"
+        assert 'drorch_alerts{code="rpo_missed",severity="error"}' in page("/metrics")
+        eventually(lambda: any("new" in title for title in listener.titles()))
+        eventually(lambda: "/beat" in listener.paths)
+    finally:
+        process.terminate()
+        process.communicate(timeout=LONGEST_SECONDS)
+        end(process)
+    assert process.returncode in (0, 143)
