@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from drorch.errors import RoleRefused, SecretUnavailable, SettingsInvalid
+from drorch.errors import PolicyInvalid, RoleRefused, SecretUnavailable, SettingsInvalid
 from drorch.policy.assembly import LoadedPolicies, SettingsFacts
 from drorch.policy.document import PolicyText, read_yaml
 from drorch.policy.document import load_policies as policies_of_texts
@@ -31,8 +31,10 @@ from drorch.policy.problems import Place, Problem, Problems, render_problems, su
 from drorch.policy.restore_tests.loading import LoadedTests, TestFacts
 from drorch.policy.restore_tests.loading import load_restore_tests as tests_of_texts
 from drorch.policy.secret import Secret, SecretPlace, SecretReference
+from drorch.policy.systems import COLUMNS, System, read_systems
 
 SYSTEM_FILE = Path("/etc/drorch/drorch.yaml")
+SYSTEMS_FILE = "systems.csv"
 FILE_VARIABLE = "DRORCH_CONFIG"
 IN_FORCE_VARIABLE = "DRORCH_IN_FORCE"
 _LONGEST_SECRET_BYTES = 2**20
@@ -194,6 +196,27 @@ def load_restore_tests(settings: Settings, policies: LoadedPolicies) -> LoadedTe
     )
     loaded = tests_of_texts(texts, facts, questions)
     return replace(loaded, problems=tuple(sorted({*loaded.problems, *problems}))) if problems else loaded
+
+
+def load_systems(settings: Settings) -> tuple[System, ...]:
+    """Return the register ``policies/systems.csv``; raise ``PolicyInvalid`` with all its problems, or when there is none."""
+    file = settings.policy_directory / SYSTEMS_FILE
+    name = f"{settings.policy_directory.name}/{SYSTEMS_FILE}"
+    try:
+        content = _read(file)
+    except OSError as error:
+        raise PolicyInvalid(
+            f"the register of systems {name} cannot be read",
+            expected=f"a first line `{','.join(COLUMNS)}`, and a line for each system",
+            found=error.strerror or "",
+            hint="the samples have one: policies/systems.csv",
+        ) from error
+    problems = Problems()
+    systems = read_systems(name, content, problems)
+    if problems.told:
+        found = problems.sorted()
+        raise PolicyInvalid(summarise(found, 1), found=render_problems(found), hint="mend them and try again")
+    return systems
 
 
 def _find(path: Path | None, environment: Mapping[str, str], system_file: Path) -> tuple[Path, bytes | None, str]:

@@ -163,6 +163,14 @@ def due(installation: Installation, town: Town, place: Path) -> Answer:
     return installation.drorch("history", "--occurrences", "--json")
 
 
+def covered(installation: Installation, _town: Town, _place: Path) -> Answer:
+    register = "id,name,owner,medium,policy\n1,Đất đai,UBND,digital,land civil\n2,Sổ giấy,UBND,paper,\n"
+    (installation.base / "policies/systems.csv").write_text(register)
+    answer = installation.drorch("coverage", "--check", "--json", expect=3)
+    assert [one["cover"] for one in answer.json()["systems"]] == ["never_drilled", "paper"]
+    return answer
+
+
 def notify_test(installation: Installation, _town: Town, _place: Path) -> Answer:
     installation.secret("nobody.url", "json://127.0.0.1:1/")
     with installation.settings.open("a") as file:
@@ -323,6 +331,7 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "restore plan that stops": ("restore", "restore-plan", stopped_plan),
     "verify": ("verify", "verify", asked("verify", "--read-data", "100")),
     "verify with damage": ("verify", "verify", damaged_verify),
+    "coverage": ("coverage", "coverage", covered),
     "metrics": ("metrics", "metrics", asked("metrics")),
     "notify test": ("notify test", "notify-test", notify_test),
     "notify run": ("notify run", "notify-run", notify_run),
