@@ -229,6 +229,27 @@ def copy_with_trouble(installation: Installation, town: Town, place: Path) -> An
     return answer
 
 
+def exported_medium(installation: Installation, _town: Town, place: Path) -> Answer:
+    (place / "medium").mkdir()
+    return installation.drorch("courier", "export", str(place / "medium"), "--json")
+
+
+def ingested_medium(installation: Installation, town: Town, place: Path) -> Answer:
+    exported_medium(installation, town, place)
+    return installation.drorch("courier", "ingest", str(place / "medium"), "--to", "vault", "--json")
+
+
+def wanted_page(installation: Installation, _town: Town, place: Path) -> Answer:
+    return installation.drorch("courier", "want", "--of", "vault", str(place / "vault.have"), "--json")
+
+
+def held_snapshots(installation: Installation, _town: Town, _place: Path) -> Answer:
+    installation.drorch("hold", "latest:civil", "--reason", "case 12")
+    answer = installation.drorch("snapshots", "held", "--json")
+    assert answer.json()["held"]
+    return answer
+
+
 def prune(installation: Installation, _town: Town, _place: Path) -> Answer:
     installation.drorch("backup", "civil")
     plan = installation.drorch("prune", "civil", "--plan", "--json").json()
@@ -351,6 +372,11 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "prune": ("prune", "prune", prune),
     "prune plan": ("prune", "prune-plan", asked("prune", "--plan")),
     "prune plan while a store is away": ("prune", "prune-plan", prune_without_a_store),
+    "courier export": ("courier export", "courier-export", exported_medium),
+    "courier ingest": ("courier ingest", "courier-ingest", ingested_medium),
+    "courier want": ("courier want", "courier-want", wanted_page),
+    "lock extend": ("lock extend", "lock-extend", asked("lock", "extend")),
+    "snapshots held": ("snapshots held", "snapshots-held", held_snapshots),
     "pin": ("pin", "hold", asked("pin", "latest:civil", "--until", "31/12/2100")),
     "hold": ("hold", "hold", asked("hold", "latest:civil", "--reason", "case 12")),
     "catalog rebuild": ("catalog rebuild", "catalog-rebuild", asked("catalog", "rebuild")),
