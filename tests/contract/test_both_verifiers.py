@@ -180,7 +180,7 @@ def test_every_altered_byte_of_the_evidence_is_noticed_by_the_verifier_alone(tmp
     assert module.Verifier({**bundle.files, "bundle.json": _listing(bundle.files)}, trusted).run() == 0
     for name in [one for one in bundle.files if one.startswith("objects/")]:
         size = len(bundle.files[name])
-        for place in sorted({*range(60), *dice.sample(range(size), 60)}):
+        for place in sorted({*range(18), *dice.sample(range(size), 25)}):
             altered = bytearray(bundle.files[name])
             altered[place] ^= 1 << dice.randrange(8)
             files = {**bundle.files, name: bytes(altered)}
