@@ -10,7 +10,7 @@ from drorch.catalog.interface import SnapshotRecord
 from drorch.operations.examine import Examined, note, ok
 from drorch.operations.room import Disk, disk_of
 from drorch.policy.installation import DirectoryStore, Limits, Store
-from drorch.policy.model import Policy
+from drorch.policy.model import WITHOUT_BASES, Policy
 from drorch.policy.schedule import occurrences_between
 from drorch.policy.sizing import (
     SeenRun,
@@ -69,7 +69,7 @@ def examine_sizes(
         f" and about {format_size(size.new_bytes_per_day)} more each day ({_seen_in(size)})"
     )
     yield from _stores(size, policy, runs_per_day, places)
-    yield from _cache(size, places)
+    yield from _cache(size, policy, places)
     yield from _times(size, max(sizes, key=restore_seconds), policy)
 
 
@@ -114,8 +114,10 @@ def _stores(size: SourceSize, policy: Policy, runs_per_day: float, places: Place
         yield note(f"{told}; {name} has {format_size(beyond)} beyond `keep_free`", "order a larger disk, or keep less")
 
 
-def _cache(size: SourceSize, places: Places) -> Iterator[Examined]:
-    wanted = cache_bytes(size.whole_bytes, size.read_bytes, 0, size.whole_bytes)
+def _cache(size: SourceSize, policy: Policy, places: Places) -> Iterator[Examined]:
+    """Yield what the cache wants; no bases are kept of personal data."""
+    most_bases = 0 if policy.classification in WITHOUT_BASES else size.whole_bytes
+    wanted = cache_bytes(size.whole_bytes, size.read_bytes, 0, most_bases)
     told = f"its cache: about {format_size(wanted)}, of {format_size(places.limits.cache_bytes)} for all"
     if wanted > places.limits.cache_bytes:
         yield note(told, "`limits: {cache: ...}`; with less, more is stored each day")

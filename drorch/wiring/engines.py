@@ -115,6 +115,7 @@ class Engines(Keys):
             random_bytes=random_bytes,
             temporary=self.temporary,
             memory=memory_file(cache, address) if cache is not None and has_key else None,
+            cache=cache,
             memory_key=derive(self.host_key().key.lane_master, b"drorch files memory") if has_key else b"",
         )
 

@@ -24,6 +24,7 @@ from drorch.sources.files.consolidation import given_up
 from drorch.sources.files.lines import CONTENT_PREFIX
 from drorch.sources.files.memory import Memory
 from drorch.sources.files.names import below, shown
+from drorch.sources.files.own_cache import require_outside
 from drorch.sources.files.patterns import Patterns
 from drorch.sources.files.survey import CONTENT_BYTES
 from drorch.sources.files.walking import reason, sorted_names
@@ -55,14 +56,19 @@ class FilesSource:
         temporary: Callable[[], Path],
         memory: Path | None = None,
         memory_key: bytes = b"",
+        cache: Path | None = None,
     ) -> None:
-        """``memory`` is the file of what was read before (``None``: everything is read each time), its names hidden by ``memory_key``."""
+        """``memory`` is the file of what was read before (``None``: everything is read each time), its names hidden by ``memory_key``.
+
+        ``cache`` is the directory of drorch's own cache, which must not be among what is backed up.
+        """
         self._choices = choices
         self._clock = clock
         self._random_bytes = random_bytes
         self._temporary = temporary
         self._memory = memory
         self._memory_key = memory_key
+        self._cache = cache
 
     @property
     def address(self) -> str:
@@ -89,6 +95,8 @@ class FilesSource:
             Patterns(self._choices.exclude)
         except UsageInvalid as error:
             findings.append(Finding(level=Level.FAIL, text=f"exclude: {error.message}", remedy=error.expected))
+        else:
+            findings += self._about_cache()
         for path in self._choices.paths:
             try:
                 root = _root(path)
@@ -107,8 +115,17 @@ class FilesSource:
             )
         return findings
 
+    def _about_cache(self) -> Iterator[Finding]:
+        if self._cache is not None:
+            try:
+                require_outside(self._cache, self._choices.paths, self._choices.exclude)
+            except SourceUnsupported as error:
+                yield Finding(level=Level.FAIL, text=f"{error.message}: {error.found}", remedy=error.hint)
+
     @contextmanager
     def _capture(self, held: Callable[[str], bool]) -> Iterator[FilesCapture]:
+        if self._cache is not None:
+            require_outside(self._cache, self._choices.paths, self._choices.exclude)
         scope = scope_of(self._choices)
         memory, dropped = self._remembered(scope)
         with closing(memory):
