@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("backup", "Back up now."),
     "status": ("status", "Show what is protected, what is late and what needs you."),
     "coverage": ("watch.coverage", "Say whether every system of the register is protected."),
+    "report": ("watch.report", "Write a month on one page, signed."),
     "metrics": ("watch.metrics", "Show how everything stands, for Prometheus."),
     "notify": ("watch.notify", "Tell people what is wrong, and try whether they hear it."),
     "source": ("source", "See and change whose a source is, and end it."),

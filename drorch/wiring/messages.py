@@ -1,4 +1,4 @@
-"""What carries messages to people, and pings to a dead man's switch."""
+"""What reaches people and their tools: messages, pings, metrics, pages on paper."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from drorch.monitoring.server import PageServer
     from drorch.notify.interface import Switch
     from drorch.operations.watch.delivery import Post
+    from drorch.paper.blocks import Page as PaperPage
     from drorch.settings import Settings
 
 
@@ -42,3 +43,9 @@ class Messages(Base):
         from drorch.monitoring.server import PageServer
 
         return PageServer(address, pages)
+
+    def typeset(self, page: PaperPage) -> bytes:
+        """Return the PDF of a page."""
+        from drorch.paper.typesetting import typeset
+
+        return typeset(page)

@@ -353,6 +353,7 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "verify": ("verify", "verify", asked("verify", "--read-data", "100")),
     "verify with damage": ("verify", "verify", damaged_verify),
     "coverage": ("coverage", "coverage", covered),
+    "report": ("report", "report", asked("report", "--month", "2026-01")),
     "metrics": ("metrics", "metrics", asked("metrics")),
     "notify test": ("notify test", "notify-test", notify_test),
     "notify run": ("notify run", "notify-run", notify_run),
