@@ -118,7 +118,7 @@ def test_a_source_is_closed_when_its_final_snapshot_came_back(office: Installati
     database = mariadb.new_database(
         "create table t (i int primary key)", "insert into t values (1), (2)", prefix="hotich"
     )
-    protect(office, mariadb, database, "hotich_reader")
+    protect(office, mariadb, database, "hotich_closer")
     words = ("--reason", "dissolved", "--legal-basis", "12/2026", *office.custodian.opens)
     office.drorch("source", "close", "hotich", *words).told("hotich is closed", "was restored whole")
     (closed,) = office.drorch("source", "list", "--json").json()["sources"]

