@@ -207,7 +207,7 @@ colour: blue
     lines = [line for line in answer.out.splitlines() if line.startswith("policies/bad.yaml:")]
     assert len(lines) >= 10
     assert "hunter2-canary" not in answer.out + answer.err
-    refused.drorch("backup", "civil", expect=10).told("problems in 1 of", "policies/bad.yaml")
+    refused.drorch("backup", "bad", expect=10).told("policies/bad.yaml")
     status = refused.drorch("status", "--check", expect=3)
     status.told("FAILED policies/bad.yaml not loaded", "try: drorch policy validate")
 

@@ -368,7 +368,13 @@ def test_a_restore_killed_anywhere_leaves_the_old_or_the_new(pg: Server, private
         pg.run(f"create database {other}")
         pg.run(sql or f"comment on database {other} is 'mine'", other if sql else "postgres")
     killed = swapped = 0
-    for delay in [*seeded(20261123, 3, length), length * 0.9, None]:
+    drawn = [*seeded(20261123, 3, length), length * 0.9]
+    sooner = [
+        length * 0.6**number for number in range(1, 8)
+    ]  # for a machine that has become quicker since it was measured
+    for number, delay in enumerate([*drawn, *sooner, None]):
+        if killed > 1 and len(drawn) <= number and delay is not None:
+            continue
         pg.run("insert into t values (0)", name)  # what is there now has one row more
         took = restored_by_a_process(pg, name, tmp_path, delay)
         killed += delay is not None and took is None

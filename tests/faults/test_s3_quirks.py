@@ -279,7 +279,7 @@ def test_a_bulk_delete_that_fails_for_one_name_fails(server: QuirkyS3, store: S3
         b"<Error><Key>main/b</Key><Code>AccessDenied</Code><Message>locked</Message></Error></DeleteResult>"
     )
     quirk = server.plan(always(lambda: Answer(body=body), "POST"))
-    with pytest.raises(StoreDenied, match="delete a and 1 more"):
+    with pytest.raises(StoreDenied, match="delete main/a and 1 more"):
         store.delete(["a", "b"])
     assert quirk.fired == 1
 
