@@ -154,7 +154,7 @@ class Service:
     def _write_ends(self, now: datetime) -> None:
         for unit, answer in tuple(self._unwritten.items()):
             members = self._open.running.get(unit, ())
-            if answer.was_ended and self._is_stopping:
+            if members and answer.was_ended and self._is_stopping:
                 self._open.hand_back(unit, "the daemon was stopped while it ran", now)
             elif members:
                 ends = ends_of([entry.duty for entry in members], answer)
