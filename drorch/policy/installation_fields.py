@@ -369,7 +369,7 @@ UPKEEP = Table(
                 meaning="a share; write it as `5%`",
                 schema_pattern=r"^\s*[0-9]{1,2}%\s*$",
             ),
-            summary="Of what is stored, read anew at each check; what was read longest ago comes first",
+            summary="Of what is stored, read anew at each check, drawn by lot",
             default="2%",
         ),
         Field(
