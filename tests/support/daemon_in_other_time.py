@@ -114,8 +114,17 @@ class Daemon:
 
     def stop(self) -> int:
         """As systemd does."""
+        self.ask_to_stop()
+        return self.wait_for_the_end()
+
+    def ask_to_stop(self) -> None:
+        """Once: asked again, the daemon waits for no run."""
         assert self.process is not None
         self.process.terminate()
+
+    def wait_for_the_end(self) -> int:
+        """Return the code with which the daemon, asked to stop, has ended."""
+        assert self.process is not None
         code = self.process.wait(PATIENCE_SECONDS)
         assert "Traceback" not in self.log.read_text(), self.log.read_text()
         return code
