@@ -149,7 +149,7 @@ def test_a_source_that_fails_leaves_no_thread_behind() -> None:
     repository = Household().create(MemoryStore(SystemClock()))
     with pytest.raises(CaptureFailed):
         run(repository, NoiseCapture([20 * MEGABYTE, MEGABYTE, MEGABYTE], fails=True))
-    assert threads_of_ours() == []
+    wait_for_threads()
 
 
 def test_a_store_that_fails_leaves_no_thread_behind() -> None:
@@ -162,7 +162,7 @@ def test_a_store_that_fails_leaves_no_thread_behind() -> None:
     repository = Household().create(Failing(MemoryStore(SystemClock())))
     with pytest.raises(DrorchError, match="none of a store's"):
         run(repository, NoiseCapture([60 * MEGABYTE] * 5))
-    assert threads_of_ours() == []
+    wait_for_threads()
 
 
 def threads_of_ours() -> list[str]:
