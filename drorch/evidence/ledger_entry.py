@@ -31,6 +31,7 @@ class EntryKind(Enum):
     SIGNED = "signed"
     SUPERSEDED = "superseded"
     TIME_STAMPED = "time_stamped"
+    OCCURRENCE = "occurrence"
     OCCURRENCES = "occurrences"
     REPORT_MONTH = "report_month"
     DISPOSAL = "disposal"
@@ -49,7 +50,29 @@ FACTS: Mapping[EntryKind, Mapping[str, type]] = {
     EntryKind.SIGNED: {"person": str, "role": str, "key": str, "agrees": bool},
     EntryKind.SUPERSEDED: {"by": str, "reason": str, "person": str},
     EntryKind.TIME_STAMPED: {"authority": str, "time": str},
-    EntryKind.OCCURRENCES: {},
+    EntryKind.OCCURRENCE: {
+        "host": str,
+        "duty": str,
+        "source": str,
+        "policy": str,
+        "epoch": int,
+        "slot": str,
+        "last_slot": str,
+        "count": int,
+        "state": str,
+        "reason": str,
+        "attempts": int,
+        "ended_at": str,
+    },
+    EntryKind.OCCURRENCES: {
+        "host": str,
+        "duty": str,
+        "policy": str,
+        "hour": str,
+        "states": dict,
+        "skipped": dict,
+        "digest": str,
+    },
     EntryKind.REPORT_MONTH: {"month": str},
     EntryKind.DISPOSAL: {},
     EntryKind.FORK: {"lost": str},

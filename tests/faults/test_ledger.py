@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from drorch.errors import DrorchError
 from drorch.evidence.ledger_segment import chain_of
 from drorch.format.signing import SigningKey
-from drorch.repository.opening import Repository
 from drorch.storage.interface import ObjectStore
 from drorch.storage.memory import MemoryStore
 from tests.support.crash_store import Crashed, CrashStore
@@ -23,6 +21,7 @@ from tests.support.ledgers import (
     documented,
     filled,
     objects,
+    over,
     read,
     repository,
     subjects,
@@ -60,12 +59,6 @@ def test_a_process_that_dies_at_any_call_leaves_a_ledger_that_goes_on(
         if "2026-11" in subjects(ledger):
             assert objects(hanoi, "evidence/") == objects(dalat, "evidence/") == {NAME: b"told"}
     pytest.fail("it never ended by itself")
-
-
-def over(opened: Repository, *stores: ObjectStore) -> Repository:
-    """Return the same repository, reached through other stores."""
-    replicas = [replace(replica, store=store) for replica, store in zip(opened.replicas, stores, strict=True)]
-    return replace(opened, replicas=tuple(replicas))
 
 
 @pytest.mark.parametrize("start", range(12))

@@ -67,6 +67,12 @@ def without(opened: Repository, *names: str) -> Repository:
     return replace(opened, replicas=tuple(one for one in opened.replicas if one.name not in names), unusable=away)
 
 
+def over(opened: Repository, *stores: ObjectStore) -> Repository:
+    """Return the same repository, reached through other stores."""
+    replicas = [replace(replica, store=store) for replica, store in zip(opened.replicas, stores, strict=True)]
+    return replace(opened, replicas=tuple(replicas))
+
+
 def month_entry(subject: str = "2026-11") -> Entry:
     return Entry(kind=EntryKind.REPORT_MONTH, subject=subject, at=AT, facts={"month": subject})
 

@@ -7,24 +7,27 @@ entry is in the ledger as soon as one store has its segment, and whoever repeats
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from drorch.clock import Clock
-from drorch.errors import DrorchError, LedgerBroken, NothingDone, ObjectConflict, StoreError, StoreMissing
+from drorch.errors import Bug, DrorchError, LedgerBroken, NothingDone, ObjectConflict, StoreError, StoreMissing
 from drorch.evidence.ledger_entry import Entry
 from drorch.evidence.ledger_segment import Segment, SegmentHead, chain_of, read_segment, sign_segment
 from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
 from drorch.format.signing import SigningKey
 from drorch.ids import Digest, LaneId
 from drorch.operations.proof.chain_copies import ChainCopies, bring_up, heads_of_others, put_new
+from drorch.operations.proof.looking_back import missing
 from drorch.operations.proof.memory import ChainMemory
 from drorch.repository.opening import Replica, Repository
 from drorch.storage.interface import ObjectStore, PutOutcome
 
 _TRIES = 20
+Wanted = Callable[[ChainCopies], Sequence[Entry]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +56,28 @@ class LedgerWriter:
         Raises what the last store raised when none took them, ``LedgerBroken`` when this machine's key may not sign here, ``ObjectConflict``
         when a document of that name is there with other bytes.
         """
+        appended = self._append(lambda _: entries, documents or {})
+        if appended is None:
+            raise Bug("nothing to add to the ledger")
+        return appended
+
+    def append_missing(self, entries: Sequence[Entry], since: datetime) -> Appended | None:
+        """Add those of ``entries`` that this chain does not hold since ``since``; ``None`` when it holds all of them.
+
+        For who cannot know whether an earlier try came through: entries are the same when all but their time is. Raises as ``append``.
+        """
+        return self._append(lambda copies: missing(copies, entries, since), {})
+
+    def _append(self, wanted: Wanted, documents: Mapping[str, bytes]) -> Appended | None:
         chain = self._chain()
         memory = None if self.memory is None else ChainMemory(self.memory, chain)
         with nullcontext() if memory is None else memory.alone():
             for _ in range(_TRIES):
-                appended = self._try(chain, memory, entries, documents or {})
+                copies = ChainCopies.look(self.repository, chain, memory)
+                entries = wanted(copies)
+                if not entries:
+                    return None
+                appended = self._try(copies, entries, documents)
                 if appended is not None:
                     return appended
         raise NothingDone("others add to this chain of the ledger at the same time", hint="try again")
@@ -72,11 +92,9 @@ class LedgerWriter:
             )
         return chain
 
-    def _try(
-        self, chain: LaneId, memory: ChainMemory | None, entries: Sequence[Entry], documents: Mapping[str, bytes]
-    ) -> Appended | None:
+    def _try(self, copies: ChainCopies, entries: Sequence[Entry], documents: Mapping[str, bytes]) -> Appended | None:
         """Add them behind what is there now; ``None`` when somebody else was quicker."""
-        copies = ChainCopies.look(self.repository, chain, memory)
+        chain, memory = copies.chain, copies.memory
         failures: dict[str, DrorchError] = {**self.repository.unusable, **copies.failures}
         ready, lost = _prepare(copies, documents, failures)
         raw = sign_segment(
