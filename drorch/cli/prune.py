@@ -124,7 +124,7 @@ def _plan_lines(plan: PrunePlan, policies: Mapping[str, Policy], zone: str) -> I
         count = f"{goes} of {_snapshots(len(lane.snapshots))} {'goes' if goes == 1 else 'go'}"
         yield from wrapped(f"{lane.source} in {lane.store}: {count}, {_objects(lane.objects)}, {size}", 2)
         if lane.rule:
-            rule = policies[lane.rule].retention
+            rule = policies[lane.rule].retention.in_store(lane.store)
             name = f" ({rule.preset})" if rule.preset else ""
             yield from wrapped(f"  keeps {retention_words(rule)}{name}", 8)
         for one in lane.snapshots:

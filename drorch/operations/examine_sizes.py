@@ -10,7 +10,7 @@ from drorch.catalog.interface import SnapshotRecord
 from drorch.operations.examine import Examined, note, ok
 from drorch.operations.room import Disk, disk_of
 from drorch.policy.installation import DirectoryStore, Limits, Store
-from drorch.policy.model import WITHOUT_BASES, Policy
+from drorch.policy.model import WITHOUT_BASES, Policy, Retention
 from drorch.policy.schedule import occurrences_between
 from drorch.policy.sizing import (
     SeenRun,
@@ -98,11 +98,14 @@ def _seen_in(size: SourceSize) -> str:
 
 def _stores(size: SourceSize, policy: Policy, runs_per_day: float, places: Places) -> Iterator[Examined]:
     undeleted = store_bytes(size, None, runs_per_day, YEAR_DAYS)
-    by_rule = store_bytes(size, policy.retention, runs_per_day, YEAR_DAYS)
     wanted = undeleted - size.whole_bytes
-    told = (
-        f"in a year {format_size(undeleted)} in each store, or {format_size(min(by_rule, undeleted))} by its retention"
-    )
+
+    def by_rule(rule: Retention) -> str:
+        return format_size(min(store_bytes(size, rule, runs_per_day, YEAR_DAYS), undeleted))
+
+    own = policy.retention.stores
+    others = "".join(f" ({by_rule(own[store])} in {store})" for store in policy.stores if store in own)
+    told = f"in a year {format_size(undeleted)} in each store, or {by_rule(policy.retention)} by its retention{others}"
     short = {}
     for name, disk in _disks({name: places.stores[name] for name in policy.stores if name in places.stores}).items():
         beyond = disk.free_bytes - disk.total_bytes * places.limits.keep_free_percent // 100

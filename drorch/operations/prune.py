@@ -292,7 +292,7 @@ class _Planner:
             return tuple(Decision(snapshot=one.snapshot, keep=True, reasons=(reason,)) for one in candidates)
         return decide(
             candidates,
-            policy.retention,
+            policy.retention.in_store(store),
             now=now,
             zone=policy.schedule.zone,
             holds=_holds(holds, now),

@@ -27,8 +27,11 @@ def _notes(policy: Policy, now: datetime) -> Iterator[str]:
         gap, promise = format_promise(int(longest.total_seconds())), format_promise(policy.objectives.rpo_seconds)
         yield f"up to {gap} lie between two runs, but the policy promises to lose at most {promise}"
     preset = RETENTION_PRESETS.get(policy.retention.preset or "")
+    places = sum(policy.retention.in_store(store).preset == policy.retention.preset for store in policy.stores)
     if preset is not None and len(policy.stores) < preset.stores:
         yield f"{policy.retention.preset} asks for {preset.stores} places; `stores` names {len(policy.stores)}"
+    elif preset is not None and places < preset.stores:
+        yield f"{policy.retention.preset} asks for {preset.stores} places; only {places} of the stores keep by it"
     elif policy.security_level >= _LEVEL_OF_TWO_PLACES and len(policy.stores) == 1:
         yield f"level {policy.security_level} asks for copies in more than one place; `stores` names one"
     if _is_open_on_the_way(policy.source):

@@ -16,6 +16,7 @@ from drorch.policy.model import Policy, SourcePromise
 from drorch.policy.nodes import Listing, Node, Scalar, Section, merged
 from drorch.policy.policy_fields import DEFAULTS, EXPANDED_KEYS, POLICY
 from drorch.policy.problems import Place, Problem, Problems, render_problems, summarise
+from drorch.policy.retention_fields import retention_below
 from drorch.policy.schedule import parse_schedule
 from drorch.policy.window_time import leaves_time
 
@@ -138,6 +139,8 @@ def _with_defaults(section: Section, defaults: Section | None) -> Section:
         return section
     inherited = {field.key for field in DEFAULTS.fields}
     known = {key: node for key, node in defaults.entries.items() if key in inherited}
+    if "retention" in known:
+        known["retention"] = retention_below(known["retention"], section.get("retention"))
     return merged(Section(defaults.place, known, defaults.keys), section)
 
 
@@ -231,14 +234,18 @@ def _tell_unknown_names(section: Section, facts: SettingsFacts, problems: Proble
         ("stores", facts.stores, "store"),
         ("notify", facts.notifications, "notification"),
     ):
-        if known is None:
-            continue
         for item in _texts(section.get(key)):
-            if item.text not in known:
-                hint = nearest(item.text, known) or (
-                    f"; known are {', '.join(known[:8])}" if known else "; drorch.yaml has none"
-                )
-                problems.add(item.place, f"unknown {noun} {shown(item.text)}{hint}")
+            _tell_unknown_name(item.text, item.place, known, noun, problems)
+    retention = section.get("retention")
+    stores = retention.get("stores") if isinstance(retention, Section) else None
+    for name, place in (stores.keys if isinstance(stores, Section) else {}).items():
+        _tell_unknown_name(name, place, facts.stores, "store", problems)
+
+
+def _tell_unknown_name(name: str, place: Place, known: Sequence[str] | None, noun: str, problems: Problems) -> None:
+    if known is not None and name not in known:
+        hint = nearest(name, known) or (f"; known are {', '.join(known[:8])}" if known else "; drorch.yaml has none")
+        problems.add(place, f"unknown {noun} {shown(name)}{hint}")
 
 
 def _texts(node: Node | None) -> list[Scalar]:

@@ -9,7 +9,7 @@ from typing import Any
 from drorch.policy.advice import notes
 from drorch.policy.fields import Line, MapOf, OneOf, ScalarOr, Table, WithColumns, lines_in_force
 from drorch.policy.kinds import Kind
-from drorch.policy.model import Hooks, Policy, source_address
+from drorch.policy.model import Hooks, Policy, Retention, source_address
 from drorch.policy.nodes import Node, Section, built_in, flow_text, key_text
 from drorch.policy.policy_fields import POLICY
 from drorch.policy.problems import BUILT_IN, Place, wrapped
@@ -127,12 +127,18 @@ def next_occurrences(policy: Policy, now: datetime) -> tuple[datetime, ...]:
 
 def _keep(policy: Policy) -> Iterator[str]:
     preset = RETENTION_PRESETS.get(policy.retention.preset or "")
-    name = f" ({policy.retention.preset})" if policy.retention.preset else ""
-    yield f"{retention_words(policy.retention)}{name}"
+    yield f"{retention_words(policy.retention)}{_named(policy.retention)}"
     if preset is not None:
         yield preset.basis
         if preset.ours:
             yield preset.ours
+    for store, rule in policy.retention.stores.items():
+        if store in policy.stores:
+            yield f"in {store} {retention_words(rule)} instead{_named(rule)}"
+
+
+def _named(rule: Retention) -> str:
+    return f" ({rule.preset})" if rule.preset else ""
 
 
 def _who(policy: Policy) -> Iterator[str]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from drorch.policy.encoding import decoded
 from drorch.policy.kinds import INVALID, nearest, shown
+from drorch.policy.name_kinds import source_name_kind
 from drorch.policy.nodes import Node, Scalar, Section, replaced
-from drorch.policy.policy_fields import EXPANDED_KEYS, source_name_kind
+from drorch.policy.policy_fields import EXPANDED_KEYS
 from drorch.policy.problems import Place, Problems
 
 _COLUMN = re.compile(r"\{([a-z][a-z0-9_]*)\}")

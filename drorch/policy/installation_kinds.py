@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from drorch.policy.fields import MapOf
 from drorch.policy.kinds import INVALID, Integer, Kind, Text, nearest, scalar_of, shown
+from drorch.policy.name_kinds import name_kind
 from drorch.policy.nodes import Node, Scalar, Section
-from drorch.policy.policy_fields import DEFAULTS, name_kind
+from drorch.policy.policy_fields import DEFAULTS
 from drorch.policy.problems import Problems
 
 NEWEST_VERSION = 1

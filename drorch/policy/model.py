@@ -188,7 +188,10 @@ class Objectives:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How many snapshots stay. ``preset`` names the row of ``retention_presets`` that it came from."""
+    """How many snapshots stay. ``preset`` names the row of ``retention_presets`` that it came from.
+
+    ``stores`` has the whole rule of each store that keeps other numbers; those have no ``stores`` of their own.
+    """
 
     keep_last: KeepCount = 0
     keep_hourly: KeepCount = 0
@@ -197,6 +200,25 @@ class Retention:
     keep_monthly: KeepCount = 0
     keep_yearly: KeepCount = 0
     preset: str | None = None
+    stores: Mapping[str, Retention] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def keeps_nothing(self) -> bool:
+        """Whether every number is 0."""
+        return not any(
+            (
+                self.keep_last,
+                self.keep_hourly,
+                self.keep_daily,
+                self.keep_weekly,
+                self.keep_monthly,
+                self.keep_yearly,
+            )
+        )
+
+    def in_store(self, store: str) -> Retention:
+        """Return the rule for the copies in ``store``."""
+        return self.stores.get(store, self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from drorch.errors import UsageInvalid
 from drorch.policy.kinds import INVALID, nearest
+from drorch.policy.name_kinds import name_kind
 from drorch.policy.nodes import Scalar
-from drorch.policy.policy_fields import name_kind
 from drorch.policy.problems import Place, Problems
 
 _SOURCES = {

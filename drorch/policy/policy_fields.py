@@ -15,30 +15,18 @@ from drorch.policy.kinds import (
     Text,
     blackout_kind,
     duration,
-    nearest,
-    shown,
     window_kind,
 )
-from drorch.policy.model import Group, Hooks, Keep, KeepCount, Objectives, Retention, UnitReference
-from drorch.policy.nodes import Node, Scalar, Section
+from drorch.policy.model import Group, Hooks, Objectives, UnitReference
+from drorch.policy.name_kinds import address_kind, name_kind
+from drorch.policy.nodes import Node, Section
 from drorch.policy.problems import Problems
-from drorch.policy.retention_presets import RETENTION_PRESETS
+from drorch.policy.retention_fields import RETENTION
 from drorch.policy.source_fields import ENVIRONMENT, SOURCE
 
 _IN_DEFAULTS = "; write it here or below `defaults:` in drorch.yaml"
 EXPANDED_KEYS = ("source", "owner", "custodian", "successors")
 
-name_kind = Text(
-    longest=63, pattern=r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", meaning="a name; names are made of `a-z 0-9 -`"
-)
-source_name_kind = Text(
-    longest=128, pattern=r"[a-z0-9][a-z0-9._-]*", meaning="a source's name; these are made of `a-z 0-9 - _ .`"
-)
-address_kind = Text(
-    longest=200,
-    pattern=r"[a-z0-9][a-z0-9-]*(?:/[a-z0-9%][a-z0-9%._-]*)?",
-    meaning="a policy or `POLICY/NAME`",
-)
 _argument = Text(longest=4_000, exact=True)
 
 
@@ -54,60 +42,6 @@ class _UnitKind:
         """See ``Kind``."""
         return {"type": "string", "minLength": 1, "maxLength": 300}
 
-
-class _KeepKind:
-    """A number of snapshots, or ``forever``."""
-
-    def read(self, node: Node, key: str, problems: Problems) -> Any:
-        """See ``Kind``."""
-        if isinstance(node, Scalar) and node.text == Keep.FOREVER.value:
-            return Keep.FOREVER
-        return Integer(low=0, high=100_000).read(node, key, problems)
-
-    def schema(self) -> dict[str, Any]:
-        """See ``Kind``."""
-        return {"anyOf": [{"const": Keep.FOREVER.value}, Integer(low=0, high=100_000).schema()]}
-
-
-class _PresetKind:
-    """The name of a retention preset."""
-
-    def read(self, node: Node, key: str, problems: Problems) -> Any:
-        """See ``Kind``."""
-        name = Text(longest=60).read(node, key, problems)
-        if name is INVALID or name in RETENTION_PRESETS:
-            return name
-        hint = nearest(name, list(RETENTION_PRESETS)) or f"; known are {', '.join(RETENTION_PRESETS)}"
-        problems.add(node.place, f"unknown retention {shown(name)}{hint}")
-        return INVALID
-
-    def schema(self) -> dict[str, Any]:
-        """See ``Kind``."""
-        return {"enum": list(RETENTION_PRESETS)}
-
-
-def _check_retention(values: Mapping[str, Any], node: Section, problems: Problems) -> None:
-    if all(count == 0 for count in values.values()):
-        problems.add(node.place, "`retention` keeps nothing; at least one of its numbers must be more than 0")
-
-
-def _keep_field(period: str, meaning: str) -> Field:
-    absent: KeepCount = 0
-    return Field(key=f"keep_{period}", kind=_KeepKind(), summary=meaning, absent=absent)
-
-
-RETENTION = Table(
-    build=Retention,
-    check=_check_retention,
-    fields=(
-        _keep_field("last", "The newest snapshots, whatever their age"),
-        _keep_field("hourly", "The newest snapshot of each of so many hours"),
-        _keep_field("daily", "The newest snapshot of each of so many days"),
-        _keep_field("weekly", "The newest snapshot of each of so many weeks"),
-        _keep_field("monthly", "The newest snapshot of each of so many months"),
-        _keep_field("yearly", "The newest snapshot of each of so many years, or forever"),
-    ),
-)
 
 OBJECTIVES = Table(
     build=Objectives,
@@ -254,8 +188,8 @@ _FIELDS = (
     ),
     Field(
         key="retention",
-        kind=ScalarOr(scalar=_PresetKind(), table=RETENTION, wrap=lambda name: RETENTION_PRESETS[name].retention),
-        summary="Which snapshots stay: keep_* numbers or the name of a preset",
+        kind=RETENTION,
+        summary="Which snapshots stay: keep_* numbers or the name of a preset; a store may have other numbers",
         required=True,
         missing=_IN_DEFAULTS,
         is_inherited=True,

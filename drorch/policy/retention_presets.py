@@ -60,3 +60,8 @@ RETENTION_PRESETS = {
         ours="a recommendation, no Vietnamese regulation",
     ),
 }
+
+
+def preset_rule(name: str) -> Retention:
+    """Return the rule of the preset ``name``, which must be one."""
+    return RETENTION_PRESETS[name].retention

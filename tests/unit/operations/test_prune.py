@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,19 @@ from drorch.repository.retirement import put_list
 from drorch.storage.memory import MemoryStore
 from tests.support.faulty_store import FaultyStore
 from tests.support.histories import DAY, FIRST_SLOT, Past, SetClock
-from tests.support.policies import DEFAULTS, policy_of
+from tests.support.policies import DEFAULTS, FACTS, policy_of
 from tests.support.repositories import Household, read_back, snapshots
 
 HOUSEHOLD = Household()
 HOUR = timedelta(hours=1)
 
 
-def policy(name: str = "land", retention: str = "{keep_daily: 4}", schedule: str = "30 1 * * *") -> Policy:
+def policy(
+    name: str = "land",
+    retention: str = "{keep_daily: 4}",
+    schedule: str = "30 1 * * *",
+    stores: tuple[str, ...] = ("hanoi", "dalat"),
+) -> Policy:
     lines = (
         f"name: {name}",
         "source: {sqlite: {file: /srv/x.db}}",
@@ -47,7 +52,8 @@ def policy(name: str = "land", retention: str = "{keep_daily: 4}", schedule: str
         f"retention: {retention}",
     )
     without = DEFAULTS.replace(next(line for line in DEFAULTS.splitlines() if line.startswith("retention:")) + "\n", "")
-    return policy_of("\n".join(lines) + "\n", defaults=without)
+    without = without.replace("[hanoi, dalat]", f"[{', '.join(stores)}]")
+    return policy_of("\n".join(lines) + "\n", defaults=without, facts=replace(FACTS, stores=stores))
 
 
 @dataclass
@@ -151,6 +157,27 @@ def test_a_plan_changes_nothing_and_is_carried_out_as_it_is(week: Office) -> Non
     week.judge(3, 4, 5, 6)
     assert week.plan().digest == PrunePlan(lanes=(), problems=()).digest
     assert all(lane.sweep.is_empty for lane in week.plan().lanes)
+
+
+def test_each_store_keeps_by_its_own_numbers_and_backups_go_on_in_both(week: Office) -> None:
+    """What one store gave up is not taken for known there, and a copy does not bring it back."""
+    rule = policy(retention="{keep_daily: 6, stores: {store1: {keep_daily: 2}}}", stores=("store0", "store1"))
+    plan = week.plan(rule)
+    assert (going(plan, week), going(plan, week, "store1")) == ([0], [0, 1, 2, 3, 4])
+    assert [lane.snapshots[4].decision.reasons[-1] for lane in plan.lanes] == [
+        "daily 06/09/2026 (3 of 6)",
+        "older than the 2 newest days",
+    ]
+    assert "5 of 7 snapshots of land would go in store1: more than a quarter" in plan.doubts
+    assert week.run(plan).complete
+    week.past.nights(2, FIRST_SLOT + 7 * DAY)
+    week.at(FIRST_SLOT + 8 * DAY + 12 * HOUR)
+    report = catch_up(week.repository.replicas[:1], week.repository.replicas[1], week.repository.trust,
+                      doubtful=[made.run for made in week.past.made[:5]], key=HOUSEHOLD.maintainer, clock=week.clock)  # fmt: skip
+    assert (report.problems, report.snapshots) == ((), ())
+    assert week.run(week.plan(rule)).complete
+    week.judge(3, 4, 5, 6, 7, 8, store="store0")
+    week.judge(7, 8, store="store1")
 
 
 def test_what_is_given_up_is_found_by_its_id_alone(week: Office) -> None:
