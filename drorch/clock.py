@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
@@ -43,11 +45,10 @@ def to_milliseconds(moment: datetime) -> int:
     """Return an aware ``moment`` as whole milliseconds since 1970-01-01 UTC (rounded down)."""
     if moment.tzinfo is None:
         raise ValueError("naive datetime")  # a bug of the caller, never input
-    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    delta = moment - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * 1_000 + delta.microseconds // 1_000
 
 
 def from_milliseconds(milliseconds: int) -> datetime:
     """Return the aware UTC time of ``milliseconds`` since 1970-01-01 UTC."""
-    seconds, rest = divmod(milliseconds, 1_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1_000)
+    return _EPOCH + timedelta(milliseconds=milliseconds)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
-from sqlalchemy import Column, Connection, Select, Table, select
+from sqlalchemy import Column, Connection, Select, Subquery, Table, func, select
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from drorch.errors import SnapshotUnknown, UsageInvalid
@@ -39,6 +39,17 @@ def records(connection: Connection, record_type: type[_Record], query: Select[An
     """Return the records that ``query``, a selection of ``columns_of``, finds."""
     names = [part.name for part in fields(record_type)]
     return tuple(record_type(**dict(zip(names, row, strict=True))) for row in connection.execute(query))
+
+
+def values_in(column: Column[Any]) -> Subquery:
+    """Return a query of the values of ``column``, each once, as its column ``value``; an index must begin with it.
+
+    It jumps from value to value: a ``DISTINCT`` would read the index entry of every night of every source.
+    """
+    found = select(func.min(column).label("value")).cte(recursive=True)
+    following = select(func.min(column)).where(column > found.c.value).correlate(found).scalar_subquery()
+    every = found.union_all(select(following).where(found.c.value.is_not(None)))
+    return select(every.c.value).where(every.c.value.is_not(None)).subquery()
 
 
 def values_of(record: Record) -> dict[str, Any]:

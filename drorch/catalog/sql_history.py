@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, literal, or_, select, update
 
 from drorch.catalog import tables
+from drorch.catalog.columns import Moment
 from drorch.catalog.database import Database
 from drorch.catalog.interface import LOG_LINES_KEPT, IsAlive
 from drorch.catalog.records import EventRecord, LogLine, RunOutcome, RunRecord, RunState
-from drorch.catalog.rows import NoSuchId, add_if_absent, columns_of, only_id_with, records, values_of
+from drorch.catalog.rows import NoSuchId, add_if_absent, columns_of, only_id_with, records, values_in, values_of
 from drorch.errors import Bug, UsageInvalid
 
 _GOOD = (RunState.COMPLETE, RunState.PARTIAL)
 _BAD = (RunState.FAILED, RunState.CRASHED, RunState.INTERRUPTED, RunState.VOID)
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)  # before any run
 LOG_LINE_LENGTH = 4_000  # a server's message may be as long as it likes; the catalog stays small
 
 
@@ -97,12 +99,10 @@ class SqlHistory(Database):
 
     def newest_run_by_source(self, *, operation: str) -> Mapping[str, RunRecord]:
         """See ``History``."""
-        runs, other = tables.runs, tables.runs.alias()
-        each = select(other.c.source).where(other.c.operation == operation).distinct().subquery()
+        runs, each = tables.runs, values_in(tables.runs.c.source)
         newest = (
-            select(runs.c.run_id)
-            .where(runs.c.source == each.c.source, runs.c.operation == operation)
-            .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
+            _newest_first(select(runs.c.run_id))
+            .where(runs.c.source == each.c.value, runs.c.operation == operation)
             .limit(1)
             .correlate(each)
             .scalar_subquery()
@@ -113,21 +113,26 @@ class SqlHistory(Database):
 
     def bad_tries_by_source(self, *, operation: str, ignoring: Collection[str] = ()) -> Mapping[str, int]:
         """See ``History``."""
-        runs = tables.runs
+        runs, each = tables.runs, values_in(tables.runs.c.source)
         good = runs.alias()
         last_good = (
-            select(good.c.source, func.max(good.c.started_at).label("at"))
-            .where(good.c.operation == operation, good.c.state.in_(_GOOD))
-            .group_by(good.c.source)
-            .subquery()
+            select(good.c.started_at)
+            .where(good.c.source == each.c.value, good.c.operation == operation, good.c.state.in_(_GOOD))
+            .order_by(good.c.started_at.desc())
+            .limit(1)
+            .correlate(each)
+            .scalar_subquery()
         )
+        ended = select(
+            each.c.value.label("source"), func.coalesce(last_good, literal(BEGINNING, Moment)).label("at")
+        ).cte()
         query = (
             select(runs.c.source, func.count())
-            .select_from(runs.outerjoin(last_good, runs.c.source == last_good.c.source))
             .where(
+                runs.c.source == ended.c.source,
                 runs.c.operation == operation,
+                runs.c.started_at > ended.c.at,
                 runs.c.state.in_(_BAD),
-                or_(last_good.c.at.is_(None), runs.c.started_at > last_good.c.at),
                 or_(runs.c.error_slug.is_(None), runs.c.error_slug.not_in(ignoring)),
             )
             .group_by(runs.c.source)

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, delete, exists, func, select
 from drorch.catalog import tables
 from drorch.catalog.database import Database
 from drorch.catalog.records import CopyRecord, CopyState, LaneHead, SnapshotRecord, SnapshotResult
-from drorch.catalog.rows import NoSuchId, add_if_absent, columns_of, only_id_with, put, records, values_of
+from drorch.catalog.rows import NoSuchId, add_if_absent, columns_of, only_id_with, put, records, values_in, values_of
 from drorch.errors import Bug, ChainBroken, SnapshotUnknown
 
 BATCH = 500  # ids in one query; a database takes only so many parameters
@@ -80,11 +80,10 @@ class SqlListing(Database):
 
     def newest_good_by_source(self, *, skip: int = 0) -> Mapping[str, SnapshotRecord]:
         """See ``Listing``."""
-        snapshots = tables.snapshots
-        each = select(snapshots.alias().c.source).distinct().subquery()
+        snapshots, each = tables.snapshots, values_in(tables.snapshots.c.source)
         newest = (
             _newest_first(select(snapshots.c.snapshot))
-            .where(snapshots.c.source == each.c.source, _is_good())
+            .where(snapshots.c.source == each.c.value, _is_good())
             .limit(1)
             .offset(skip)
             .correlate(each)
@@ -97,8 +96,9 @@ class SqlListing(Database):
 
     def last_contact_by_store(self) -> Mapping[str, datetime]:
         """See ``Listing``."""
-        copies = tables.copies.c
-        query = select(copies.store, func.max(copies.stored_at)).group_by(copies.store)
+        copies, each = tables.copies.c, values_in(tables.copies.c.store)
+        newest = select(func.max(copies.stored_at)).where(copies.store == each.c.value).correlate(each)
+        query = select(each.c.value, newest.scalar_subquery())
         with self.reading() as connection:
             return {store: at for store, at in connection.execute(query) if at is not None}
 

@@ -11,7 +11,7 @@ from drorch.catalog.columns import BigNumber, Choice, JsonText, Moment, NormalTe
 from drorch.catalog.records import CopyState, RunState, Severity, SnapshotResult, SourceState
 from drorch.policy.occurrences.states import OccurrenceState
 
-HEAD = "0006"  # the newest migration; a catalog of another revision is migrated, or refused when newer
+HEAD = "0007"  # the newest migration; a catalog of another revision is migrated, or refused when newer
 VERSION_TABLE = "catalog_version"
 
 metadata = MetaData(
@@ -115,6 +115,7 @@ copies = Table(
     Column("stored_at_ms", Moment, key="stored_at"),
     Column("size_bytes", BigNumber, nullable=False),
 )
+Index(None, copies.c.store, copies.c.stored_at)
 
 lane_heads = Table(
     "lane_heads",

@@ -281,10 +281,18 @@ def socket_url(server: Server, database: str) -> str:
     return f"postgresql://postgres@/{database}?host={server.sockets}&port={server.port}"
 
 
-def equal(engine: str, one: str, other: str, *, expect: int = 0, programs: Path | None = None) -> str:
+def equal(
+    engine: str,
+    one: str,
+    other: str,
+    *,
+    expect: int = 0,
+    programs: Path | None = None,
+    longest_seconds: float = LONGEST_SECONDS,
+) -> str:
     """Let the independent comparer judge; return its words."""
-    words = [sys.executable, str(COMPARE), engine, one, other]
-    return run([*words, *(["--programs", str(programs)] if programs else [])], expect=expect, env=dict(os.environ)).out
+    words = [sys.executable, str(COMPARE), engine, one, other, *(["--programs", str(programs)] if programs else [])]
+    return run(words, expect=expect, env=dict(os.environ), longest_seconds=longest_seconds).out
 
 
 def new_name(prefix: str) -> str:

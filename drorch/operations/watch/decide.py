@@ -73,16 +73,22 @@ def alerts(found: Overview, policies: Sequence[Policy], facts: Facts) -> tuple[A
         *_of_proofs(facts),
     ]
     order = {code: position for position, code in enumerate(AlertCode)}
-    known = {alert.key: alert for alert in (_addressed(alert, by_name) for alert in told)}
+    owners = _owners(policies)
+    known = {alert.key: alert for alert in (_addressed(alert, by_name, owners) for alert in told)}
     return tuple(sorted(known.values(), key=lambda alert: (order[alert.code], alert.subject)))
 
 
-def _addressed(alert: Alert, policies: Mapping[str, Policy]) -> Alert:
+def _owners(policies: Iterable[Policy]) -> Mapping[str, str]:
+    """Return who answers for each policy and each of its sources."""
+    owners = {policy.name: str(policy.owner) for policy in policies}
+    return {**owners, **{one.address: str(one.owner) for policy in policies for one in policy.sources()}}
+
+
+def _addressed(alert: Alert, policies: Mapping[str, Policy], owners: Mapping[str, str]) -> Alert:
     """Return the alert with whom its policy names: the owner, and the notifications."""
     policy = policies.get(alert.policy)
     if policy is None:
         return alert
-    owners = {promise.address: str(promise.owner) for promise in policy.sources()}
     return replace(alert, owner=owners.get(alert.subject, str(policy.owner)), told_to=policy.notify)
 
 
