@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Protocol
 
 from drorch.clock import Clock
 from drorch.errors import CaptureFailed, DrorchError
 from drorch.operations.interruption import Interruption
 from drorch.quantities import format_duration, format_promise
-from drorch.sources.interface import Json, ProgramEnd
-
-Cuts = Callable[[Callable[[], None]], AbstractContextManager[None]]
+from drorch.sources.interface import Cuts, Json, ProgramEnd
 
 
 class RunsHook(Protocol):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 GIBIBYTE = 1 << 30
+Cuts: TypeAlias = Callable[[Callable[[], None]], AbstractContextManager[None]]
+"""Is told how to end something from another thread, for as long as it lasts."""
 
 
 class ThrowAwayServer(Protocol):
@@ -150,6 +153,11 @@ class Sandbox(Protocol):
         ...
 
     @property
+    def is_throw_away(self) -> bool:
+        """Whether drorch made it, and nobody else has anything in it."""
+        ...
+
+    @property
     def is_out_of_time(self) -> bool:
         """Whether its limit of time has passed, and it was ended for it."""
         ...
@@ -157,6 +165,10 @@ class Sandbox(Protocol):
     @property
     def scratch(self) -> Path:
         """A directory of this account in the sandbox, wiped with it; for what a scenario brings along."""
+        ...
+
+    def stop(self) -> None:
+        """End whatever works in it, so that who waits for that goes on; from any thread. It is wiped all the same."""
         ...
 
     def wipe(self) -> WipeProof:
@@ -178,7 +190,7 @@ class RunsAfresh(Protocol):
     """Runs drorch in a process, and a home, that know nothing of this installation."""
 
     def __call__(
-        self, words: Sequence[str], *, home: Path, answer: str, variables: Mapping[str, str], timeout_seconds: float
+        self, words: Sequence[str], *, home: Path, answer: str, variables: Mapping[str, str], cuts: Cuts
     ) -> FreshEnd:
-        """Run ``drorch WORDS`` and wait for its end; ``answer`` is its standard input."""
+        """Run ``drorch WORDS`` and wait for its end; ``answer`` is its standard input, ``cuts`` is told how to end it."""
         ...

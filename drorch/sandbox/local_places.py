@@ -33,6 +33,7 @@ class LocalPlace:
     house: House
     lacks: tuple[str, ...] = ()
     password: Callable[[], str] | None = None
+    is_throw_away: bool = True
     is_out_of_time: bool = False
 
     @property
@@ -54,6 +55,9 @@ class LocalPlace:
     def scratch(self) -> Path:
         """See ``Sandbox``."""
         return self.house.scratch
+
+    def stop(self) -> None:
+        """See ``Sandbox``: nothing works in it but this program, and a restore command that is cut short by itself."""
 
     def wipe(self) -> WipeProof:
         """See ``Sandbox``."""

@@ -42,6 +42,7 @@ class MariadbSandbox:
     running: RunningServer
     house: House
     password: Callable[[], str] | None = None
+    is_throw_away: bool = True
 
     @property
     def description(self) -> str:
@@ -67,6 +68,10 @@ class MariadbSandbox:
     def scratch(self) -> Path:
         """See ``Sandbox``."""
         return self.house.scratch
+
+    def stop(self) -> None:
+        """See ``Sandbox``."""
+        self.running.kill()
 
     def wipe(self) -> WipeProof:
         """See ``Sandbox``."""

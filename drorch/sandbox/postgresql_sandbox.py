@@ -43,6 +43,7 @@ class PostgresqlSandbox:
     running: RunningServer
     house: House
     password: Callable[[], str] | None = None
+    is_throw_away: bool = True
 
     @property
     def description(self) -> str:
@@ -68,6 +69,10 @@ class PostgresqlSandbox:
     def scratch(self) -> Path:
         """See ``Sandbox``."""
         return self.house.scratch
+
+    def stop(self) -> None:
+        """See ``Sandbox``."""
+        self.running.kill()
 
     def wipe(self) -> WipeProof:
         """See ``Sandbox``."""

@@ -42,6 +42,10 @@ class RunningServer:
             clock.sleep(0.05)
         self._timer.start()
 
+    def kill(self) -> None:
+        """End the server at once; who waits for an answer of it waits no longer."""
+        self._process.kill()
+
     def end(self, politely: signal.Signals) -> None:
         """Ask the server to end, end it when it does not, and wait for that."""
         self._timer.cancel()

@@ -62,6 +62,7 @@ class ScratchServer:
     roles_before: frozenset[str]
     house: House
     lacks: tuple[str, ...] = ()
+    is_throw_away: bool = False
     is_out_of_time: bool = False
     isolation: Isolation = _ISOLATION
 
@@ -84,6 +85,12 @@ class ScratchServer:
     def scratch(self) -> Path:
         """See ``Sandbox``."""
         return self.house.scratch
+
+    def stop(self) -> None:
+        """See ``Sandbox``."""
+        with contextlib.suppress(DrorchError):
+            for name in _with_prefix(_names(self.login, self.login.words.databases), self.database):
+                _end_sessions(self.login, name)
 
     def wipe(self) -> WipeProof:
         """See ``Sandbox``."""
@@ -129,7 +136,7 @@ def _drop(login: ScratchLogin, database: str, roles_before: frozenset[str]) -> t
     words, left, dropped = login.words, [], 0
     try:
         for name in _with_prefix(_names(login, words.databases), database):
-            _run(login, words.end_sessions(name))
+            _end_sessions(login, name)
             dropped += _run(login, words.drop_database(name))
         for role in sorted(frozenset(_names(login, words.roles)) - roles_before):
             _run(login, words.drop_role(role))
@@ -142,11 +149,15 @@ def _drop(login: ScratchLogin, database: str, roles_before: frozenset[str]) -> t
     return dropped, tuple(left)
 
 
+def _end_sessions(login: ScratchLogin, database: str) -> None:
+    for statement in _names(login, login.words.sessions_in(database)):
+        _run(login, statement)
+
+
 def _run(login: ScratchLogin, statement: str) -> bool:
     """Run a statement; what it could not do is seen afterwards."""
     with contextlib.suppress(DrorchError):
-        if statement:
-            login.ask(statement)
+        login.ask(statement)
         return True
     return False
 

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_END_SESSIONS = (
-    "select pg_catalog.pg_terminate_backend(pid)::text from pg_catalog.pg_stat_activity "
-    "where datname = '{name}' and pid <> pg_catalog.pg_backend_pid()"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The questions yield one column of names; ``drop_role`` is told a name as ``roles`` yields it."""
+    """The questions yield one column: names, and for ``sessions`` statements, each of which ends a session in the database ``{name}``.
+
+    ``drop_role`` is told a name as ``roles`` yields it.
+    """
 
     databases: str
     roles: str
+    sessions: str
     quote: str
 
     def drop_database(self, name: str) -> str:
         """Return the statement that drops a database."""
         return f"drop database if exists {self._quoted(name)}"
 
-    def end_sessions(self, name: str) -> str:
-        """Return the statement that ends the sessions in a database; empty where none is needed."""
-        if self.quote == "`":
-            return ""
-        literal = name.replace("'", "''")
-        return _END_SESSIONS.replace("{name}", literal)
+    def sessions_in(self, name: str) -> str:
+        """Return the question for the statements that end the sessions in a database."""
+        return self.sessions.replace("{name}", name.replace("'", "''"))
 
     def drop_role(self, name: str) -> str:
         """Return the statement that drops a role, or an account."""
@@ -40,10 +36,15 @@ class Words:
 
 
 POSTGRESQL = Words(
-    databases="select datname from pg_catalog.pg_database", roles="select rolname from pg_catalog.pg_roles", quote='"'
+    databases="select datname from pg_catalog.pg_database",
+    roles="select rolname from pg_catalog.pg_roles",
+    sessions="select 'select pg_catalog.pg_terminate_backend(' || pid || ')::text' from pg_catalog.pg_stat_activity"
+    " where datname = '{name}' and pid <> pg_catalog.pg_backend_pid()",
+    quote='"',
 )
 MARIADB = Words(
     databases="select schema_name from information_schema.schemata",
     roles="select if(is_role = 'Y', concat('role ', quote(user)), concat('user ', quote(user), '@', quote(host))) from mysql.user",
+    sessions="select concat('kill connection ', id) from information_schema.processlist where db = '{name}'",
     quote="`",
 )

@@ -18,7 +18,7 @@ Promises that every capture keeps:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,6 +28,10 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 Json: TypeAlias = "str | int | bool | Sequence[Json] | Mapping[str, Json] | None"
+
+
+Cuts: TypeAlias = Callable[[Callable[[], None]], AbstractContextManager[None]]
+"""Is told how to end something from another thread, for as long as it lasts."""
 
 
 class StreamKind(Enum):

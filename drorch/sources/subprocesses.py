@@ -16,12 +16,12 @@ import select
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from drorch.errors import Bug, CaptureFailed, SourceStalled, SourceUnsupported, TargetError, TargetRefused
-from drorch.sources.interface import Bytes, ProgramEnd
+from drorch.sources.interface import Bytes, Cuts, ProgramEnd
 from drorch.sources.last_words import last_lines, last_words, without_secrets
 
 TAIL_BYTES = 64 * 1024  # of standard error; a dumper that warns about every table must not fill memory
@@ -362,7 +362,7 @@ def run_to_end(
     environment: Mapping[str, str],
     timeout_seconds: float,
     secret_texts: Sequence[str] = (),
-    cuts: Callable[[Callable[[], None]], contextlib.AbstractContextManager[None]] | None = None,
+    cuts: Cuts | None = None,
 ) -> ProgramEnd:
     """Run a program to its end and return how it ended; one that takes longer is killed. Never raises for what it does.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from drorch.operations.drills.books import DrillBooks
     from drorch.operations.drills.lottery import Lottery
     from drorch.operations.proof.recording import RecordedDrill
-    from drorch.sources.interface import DatabaseProof, OpensFiles, ProgramEnd, TreeProof
+    from drorch.sources.interface import Cuts, DatabaseProof, OpensFiles, ProgramEnd, TreeProof
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 VERIFY_SECONDS = 3_600.0
@@ -129,7 +129,7 @@ class Drills(Proof, Sandboxes, Catalogs):
 
         return DocumentOpener()
 
-    def verify_by_command(self, url: str, promise: SourcePromise) -> ProgramEnd | None:
+    def verify_by_command(self, url: str, promise: SourcePromise, *, cuts: Cuts | None = None) -> ProgramEnd | None:
         """Run the policy's `verify` at the place behind ``command:``; ``None`` when the policy has none. Raises ``ProgramUnsafe``."""
         from drorch.sources.command.target import parse_location
         from drorch.sources.command.wording import TARGET
@@ -146,7 +146,7 @@ class Drills(Proof, Sandboxes, Catalogs):
             environment=surroundings.variables,
             timeout_seconds=VERIFY_SECONDS,
             secret_texts=surroundings.secret_texts,
-            cuts=None,
+            cuts=cuts,
         )
 
 

@@ -19,13 +19,13 @@ from drorch.wiring.keys import Keys
 from drorch.wiring.machine import random_bytes
 
 if TYPE_CHECKING:
-    from drorch.operations.hooks import Cuts, RunsHook
+    from drorch.operations.hooks import RunsHook
     from drorch.operations.show import Part
     from drorch.operations.touched_files import FilePlace
     from drorch.policy.model import Hooks
     from drorch.policy.postgresql_grants import PostgresqlFacts
     from drorch.policy.secret import SecretReference
-    from drorch.sources.interface import Content, DatabaseServer, Finding, ProgramEnd, Source
+    from drorch.sources.interface import Content, Cuts, DatabaseServer, Finding, ProgramEnd, Source
     from drorch.sources.mariadb.location import MariadbLocation
     from drorch.sources.postgresql.location import PostgresqlLocation
     from drorch.sources.postgresql.source import PostgresqlSource as Postgresql

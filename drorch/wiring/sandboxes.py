@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from drorch.sandbox.ground import Ground
     from drorch.sandbox.interface import RunsAfresh, Sandbox, SandboxLimits, SandboxNeeds
     from drorch.sandbox.scratch_server import ScratchLogin
-    from drorch.sources.interface import Json, Source
+    from drorch.sources.interface import Cuts, Json, Source
 
 
 AUTO = "auto"
@@ -39,10 +39,11 @@ class Sandboxes(Targets):
         promise: SourcePromise | None = None,
         *,
         named: str = AUTO,
+        cuts: Cuts | None = None,
     ) -> Iterator[DrillPlace]:
         """Open a throw-away place for the snapshot with these facts, wiped at the end; nothing of production is used.
 
-        ``named`` is ``auto`` or the name of a scratch server in `sandboxes:`.
+        ``named`` is ``auto`` or the name of a scratch server in `sandboxes:`. ``cuts`` is told how to end a restore command.
         ``promise`` says by which command a command's source is restored; without one its bytes go into a file. Raises
         ``SourceUnsupported`` where nothing fits, ``TargetUnreachable`` when a server does not start.
         """
@@ -53,7 +54,7 @@ class Sandboxes(Targets):
             needs = replace(needs, engine="file")
         with self._opened(needs, limits, named) as sandbox:
             if needs.engine == "command" and promise is not None:
-                target = self.command_target(sandbox.url, promise)
+                target = self.command_target(sandbox.url, promise, cuts)
             else:
                 target = self.target(sandbox.url, sandbox.password)
             yield DrillPlace(sandbox=sandbox, target=target, read_back=self._read_back(sandbox.url, sandbox.password))

@@ -11,7 +11,7 @@ from drorch.policy.model import CommandSource, SourcePromise
 from drorch.wiring.engines import Engines
 
 if TYPE_CHECKING:
-    from drorch.sources.interface import Target
+    from drorch.sources.interface import Cuts, Target
 
 
 class Targets(Engines):
@@ -52,7 +52,7 @@ class Targets(Engines):
             hint=f"did you mean sqlite://{url}?" if url.startswith("/") else "",
         )
 
-    def command_target(self, url: str, promise: SourcePromise) -> Target:
+    def command_target(self, url: str, promise: SourcePromise, cuts: Cuts | None = None) -> Target:
         """Return the place behind ``command:PLACE``, reached by the restore command of a policy of this machine.
 
         Raises ``UsageInvalid`` where the policy is of an engine that drorch restores itself.
@@ -73,4 +73,5 @@ class Targets(Engines):
             verify=described.verify,
             surroundings=lambda: self._surroundings(described.environment, promise.address),
             stall_seconds=described.stall_timeout_seconds or self.settings.limits.stall_timeout_seconds,
+            cuts=cuts,
         )

@@ -12,6 +12,7 @@ from drorch.cli.private_keys import read_recipient
 from drorch.errors import TargetError
 from drorch.operations.drills.scenarios.cold_start import Belongings, cold_start
 from drorch.operations.drills.scenarios.reached import Asked, Reached
+from drorch.operations.interruption import Interruption
 from drorch.repository.reader import SnapshotReader
 from drorch.sandbox.interface import SandboxLimits
 from drorch.settings import load_settings, process_environment
@@ -35,7 +36,7 @@ def reach(wiring: Wiring, source: str, **changes: object) -> Reached:
     }
     asked = Asked(repository=wiring.repository(), source=source, wanted=f"latest:{source}", store="vault")
     belongings = Belongings(**(words | changes))  # type: ignore[arg-type]
-    return cold_start(asked, belongings, wiring.run_afresh(), timeout_seconds=120)
+    return cold_start(asked, belongings, wiring.run_afresh(), cuts=Interruption().cuts)
 
 
 def facts(reached: Reached, custodian: Custodian) -> dict[str, object]:

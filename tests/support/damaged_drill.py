@@ -20,7 +20,7 @@ import psycopg
 from drorch.cli.main import main
 from drorch.operations.choose import choose
 from drorch.operations.content import SnapshotContent
-from drorch.operations.drills import run
+from drorch.operations.drills.restoring import Restoring
 from drorch.repository.reader import SnapshotReader
 from drorch.sources.interface import RestoreOutcome, StreamKind
 from drorch.sources.postgresql.target import PostgresqlTarget
@@ -63,14 +63,15 @@ def roll_back() -> None:
 
 
 def swap(snapshot: str) -> None:
-    def bring(self: Any, place: Any, choices: Any) -> RestoreOutcome:
-        listed = choose(self.reached.repository, snapshot)
-        reader = SnapshotReader(self.reached.repository, listed.link, [self.recipient])
+    def bring(self: Any, choices: Any) -> RestoreOutcome:
+        located = self.located
+        listed = choose(located.reached.repository, snapshot)
+        reader = SnapshotReader(located.reached.repository, listed.link, [located.recipient])
         with closing(reader):
-            outcome: RestoreOutcome = place.target.restore(SnapshotContent(reader), choices, self.means.observer)
+            outcome: RestoreOutcome = self.place.target.restore(SnapshotContent(reader), choices, self.means.observer)
             return outcome
 
-    run._Drill._bring = bring  # type: ignore[method-assign]
+    Restoring._bring = bring  # type: ignore[method-assign]
 
 
 def leave_over() -> None:

@@ -27,6 +27,7 @@ from drorch.operations.drills.scenarios.reached import Asked, Reached
 from drorch.operations.drills.session import Drilled, DrillSession
 from drorch.operations.drills.staging import Stage, reach
 from drorch.operations.drills.verdict import worst_of
+from drorch.operations.interruption import Interruption
 from drorch.operations.protect import digest_of_text
 from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.explain import policy_text
@@ -143,7 +144,8 @@ class DrillDesk:
         request = self._request(order, policy, promise, None if drawn is None else drawn.draw)
         zone = str(self.wiring.settings.time_zone)
         told = Told(self.output, request, zone, self.wiring.clock.now())
-        drilled = session.drill(request, self._means(request, order, told), draw="" if drawn is None else drawn.subject)
+        means = self._means(request, order, told, Interruption())
+        drilled = session.drill(request, means, draw="" if drawn is None else drawn.subject)
         self._tell(drilled, zone)
         return drilled
 
@@ -170,24 +172,25 @@ class DrillDesk:
             sites={name: _site(store) for name, store in self.wiring.settings.stores.items()},
         )
 
-    def _means(self, request: DrillRequest, order: Order, told: Told) -> Means:
+    def _means(self, request: DrillRequest, order: Order, told: Told, stop: Interruption) -> Means:
         wiring = self.wiring
         return Means(
             clock=wiring.clock,
             random_bytes=wiring.random_bytes,
             machine=wiring.drill_machine(),
             recipient=self.key.recipient,
-            reach=lambda asked: self._reach(asked, order),
-            place=partial(self._place, request.test),
+            reach=lambda asked: self._reach(asked, order, stop),
+            place=partial(self._place, request.test, stop),
             proof=wiring.database_proof,
             tree=wiring.tree_proof(),
             opener=wiring.document_opener(),
-            verify=wiring.verify_by_command,
+            verify=partial(wiring.verify_by_command, cuts=stop.cuts),
             observer=Silent(),
             heard=told,
+            stop=stop,
         )
 
-    def _stage(self, request: DrillRequest, order: Order) -> Stage:
+    def _stage(self, request: DrillRequest, order: Order, stop: Interruption) -> Stage:
         wiring = self.wiring
         repository = wiring.repository(tuple(request.policy.stores))
         return Stage(
@@ -196,7 +199,7 @@ class DrillDesk:
             snapshot=order.snapshot,
             last_store=last_store(wiring.catalog(), request.promise.address),
             draw_one=lambda ids: self._draw_one(request, ids),
-            cold_start=self._cold_start,
+            cold_start=partial(self._cold_start, stop=stop),
         )
 
     def _draw_one(self, request: DrillRequest, ids: Sequence[str]) -> str:
@@ -211,25 +214,30 @@ class DrillDesk:
         """Return how many custodians brought their shares."""
         return len(self.key.share_files) or None
 
-    def _reach(self, request: DrillRequest, order: Order) -> Reached:
-        reached = reach(request, self._stage(request, order))
+    def _reach(self, request: DrillRequest, order: Order, stop: Interruption) -> Reached:
+        reached = reach(request, self._stage(request, order, stop))
         told = () if self.key.combined is None else (self.key.combined.told,)
         return replace(reached, told=(*told, *reached.told))
 
     def _place(
-        self, test: RestoreTest, facts: Mapping[str, Json], limits: SandboxLimits, promise: SourcePromise
+        self,
+        test: RestoreTest,
+        stop: Interruption,
+        facts: Mapping[str, Json],
+        limits: SandboxLimits,
+        promise: SourcePromise,
     ) -> AbstractContextManager[DrillPlace]:
         """Open the sandbox; a process that knows no policy knows no restore command: then a command's bytes go into a file."""
         known = None if test.scenario is Scenario.COLD_START else promise
-        return self.wiring.sandbox(facts, limits, known, named=test.sandbox)
+        return self.wiring.sandbox(facts, limits, known, named=test.sandbox, cuts=stop.cuts)
 
-    def _cold_start(self, asked: Asked, timeout_seconds: float) -> Reached:
+    def _cold_start(self, asked: Asked, *, stop: Interruption) -> Reached:
         """Restore by a process that has the store, the key or its shares, and the trust root, and nothing else."""
         wiring = self.wiring
         store = asked.store or next(iter(wiring.settings.stores))
         trust = wiring.settings.keys.trust or asked.repository.trust.root_digest.raw
         belongings = self.key.belongings(store, trust)
-        return cold_start(asked, belongings, wiring.run_afresh(), timeout_seconds=timeout_seconds)
+        return cold_start(asked, belongings, wiring.run_afresh(), cuts=stop.cuts)
 
     def _tell(self, drilled: Drilled, zone: str) -> None:
         if self.output.as_json or (self.output.quiet and drilled.report.verdict is Verdict.PASS):

@@ -30,6 +30,11 @@ def timed(clock: Clock, check: Check, title: str, carry_out: Callable[[], CheckR
         raise
     except DrorchError as error:
         result = failed_by(check, title, error)
+    return taking(clock, result, started)
+
+
+def taking(clock: Clock, result: CheckResult, started: float) -> CheckResult:
+    """Return the result with the time since ``started``."""
     return replace(result, duration_ms=round((clock.monotonic_seconds() - started) * 1_000))
 
 

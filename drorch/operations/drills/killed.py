@@ -16,7 +16,8 @@ from drorch.evidence.drill_report import (
     TestUsed,
     Verdict,
 )
-from drorch.operations.drills.run import REPORT_VERSION, nothing_tried
+from drorch.operations.drills.summing_up import REPORT_VERSION
+from drorch.operations.drills.untried import nothing_tried
 
 SUMMARY = "it proves neither: the drill was killed before it came to an end"
 

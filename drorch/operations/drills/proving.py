@@ -32,9 +32,16 @@ TITLES = {
 _NO_DATABASE = "it is no database"
 
 
+@dataclass(frozen=True, slots=True)
+class NewestRecord:
+    """What the probe of that name answered inside the snapshot."""
+
+    text: str
+
+
 @dataclass(slots=True)
 class Proving:
-    """Carries out the checks of one restored snapshot, in order. ``newest_record`` is what the probe of that name answered."""
+    """Carries out the checks of one restored snapshot, in order."""
 
     request: DrillRequest
     means: Means
@@ -42,14 +49,19 @@ class Proving:
     content: SnapshotContent
     place: DrillPlace
     only: tuple[str, ...] = ()
-    newest_record: str | None = None
     _results: dict[Check, CheckResult] = field(default_factory=dict)
 
-    def run(self) -> Iterator[CheckResult]:
-        """Yield the result of every check, in the order in which reports show them; raises nothing that a check met."""
+    def run(self) -> Iterator[CheckResult | NewestRecord]:
+        """Yield the result of every check, in the order in which reports show them, and the newest record if the snapshot has it.
+
+        Raises nothing that a check met.
+        """
         engine = self.content.facts.get("engine")
         steps = {"files": self._tree, "command": self._command}.get(str(engine), self._database)
         yield from steps()
+        newest = self._newest_record()
+        if newest is not None:
+            yield NewestRecord(newest)
 
     # -- databases
 
@@ -84,7 +96,9 @@ class Proving:
 
     def _opened(self, stack: ExitStack) -> Capture:
         assert self.place.read_back is not None
-        return stack.enter_context(self.place.read_back.capture())
+        capture = stack.enter_context(self.place.read_back.capture())
+        stack.enter_context(self.means.stop.cuts(capture.abort))
+        return capture
 
     def _not_readable(self, error: DrorchError) -> Iterator[CheckResult]:
         for check, title in TITLES.items():
@@ -97,12 +111,16 @@ class Proving:
             yield replace(result, outcome=Outcome.FAIL if is_damage else Outcome.INCONCLUSIVE)
 
     def _probes(self, capture: Capture) -> CheckResult:
-        answered = self.reader.body.closing_facts.get("probes")
-        then = {str(name): str(text) for name, text in answered.items()} if isinstance(answered, dict) else {}
         probes = {} if self.only else self.request.policy.probes
-        newest = next((name for name in sorted(then) if name.startswith("newest")), None)
-        self.newest_record = then.get(newest) if newest is not None else None
-        return asking.ask_probes_again(capture, probes, {} if self.only else then)
+        return asking.ask_probes_again(capture, probes, {} if self.only else self._answered_then())
+
+    def _answered_then(self) -> dict[str, str]:
+        answered = self.reader.body.closing_facts.get("probes")
+        return {str(name): str(text) for name, text in answered.items()} if isinstance(answered, dict) else {}
+
+    def _newest_record(self) -> str | None:
+        then = self._answered_then()
+        return next((then[name] for name in sorted(then) if name.startswith("newest")), None)
 
     @property
     def _content_is_equal(self) -> bool:

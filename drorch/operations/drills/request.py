@@ -14,12 +14,13 @@ from drorch.evidence.drill_report import Draw, Earlier, Machine, People
 from drorch.format.keys import RecipientKey
 from drorch.operations.drills.place import DrillPlace
 from drorch.operations.drills.scenarios.reached import Reached
+from drorch.operations.interruption import Interruption
 from drorch.policy.model import Policy, SourcePromise
 from drorch.policy.restore_tests.model import RestoreTest
 from drorch.sandbox.interface import SandboxLimits
 from drorch.sources.interface import DatabaseProof, Json, Observer, OpensFiles, ProgramEnd, TreeProof
 
-TIMES_THE_RTO = 3  # a drill that takes longer than this has failed, and is stopped
+TIMES_THE_RTO = 3  # a drill that takes longer is stopped, and proves neither
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,7 @@ class Means:
     """With what a drill is done. ``recipient`` releases the key, and raises ``KeyMissing`` or ``KeyWrong`` before anything is started.
 
     ``reach`` finds the snapshot the way the scenario says. ``verify`` runs the policy's own ``verify`` at an address; ``None`` without one.
+    ``stop`` cuts the drill short, and no other.
     """
 
     clock: Clock
@@ -99,3 +101,4 @@ class Means:
     verify: Callable[[str, SourcePromise], ProgramEnd | None]
     observer: Observer
     heard: Heard
+    stop: Interruption

@@ -20,7 +20,7 @@ from drorch.policy.restore_tests.model import RANDOM, ROTATE, Scenario
 from drorch.repository.listing import list_lane, list_lanes
 from drorch.repository.opening import Repository
 
-ColdStart = Callable[[Asked, float], Reached]
+ColdStart = Callable[[Asked], Reached]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +48,7 @@ def reach(request: DrillRequest, stage: Stage) -> Reached:
     wanted, selection = _wanted(request, stage)
     store, told = _store(request, stage, wanted)
     asked = replace(_asked(request, stage, store), wanted=wanted)
-    if test.scenario is Scenario.COLD_START:
-        reached = stage.cold_start(asked, float(request.timeout_seconds))
-    else:
-        reached = single_database(asked)
+    reached = stage.cold_start(asked) if test.scenario is Scenario.COLD_START else single_database(asked)
     _require_source(reached, request)
     return replace(reached, selection=selection or reached.selection, told=(*told, *reached.told))
 

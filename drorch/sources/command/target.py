@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 from drorch.errors import DecisionNeeded, DrorchError, UsageInvalid
 from drorch.policy.literals import why_literal_secret, why_secret_argument
 from drorch.quantities import format_size
 from drorch.sources.command.wording import ENGINE, TARGET, name_of, output_of, restored_by, shown, unfit
-from drorch.sources.interface import Content, Finding, Level, Observer, RestoreChoices, RestoreOutcome
+from drorch.sources.interface import Content, Cuts, Finding, Level, Observer, RestoreChoices, RestoreOutcome
 from drorch.sources.programs import Surroundings, trusted
 from drorch.sources.subprocesses import feeding
 
@@ -29,7 +30,7 @@ def parse_location(url: str) -> str:
 class CommandTarget:
     """See ``Target``. ``restore`` is the argument list of this machine's policy; one of the snapshot is never run.
 
-    Whether what is at the place is kept or overwritten is the program's business, and said so before.
+    ``cuts`` is told how to end the program from another thread. Whether what is at the place is kept or overwritten is the program's business, and said so before.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class CommandTarget:
         verify: Sequence[str],
         surroundings: Callable[[], Surroundings],
         stall_seconds: float | None,
+        cuts: Cuts | None = None,
     ) -> None:
         self._place = place
         self._restore = tuple(restore)
         self._verify = tuple(verify)
         self._surroundings = surroundings
         self._stall_seconds = stall_seconds
+        self._cuts = cuts
 
     @property
     def address(self) -> str:
@@ -81,12 +84,15 @@ class CommandTarget:
         surroundings = self._surroundings()
         arguments = trusted(self._filled(self._restore), surroundings.search_path)
         done = 0
-        with feeding(
-            arguments,
-            environment=surroundings.variables,
-            stall_seconds=self._stall_seconds,
-            secret_texts=surroundings.secret_texts,
-        ) as fed:
+        with (
+            feeding(
+                arguments,
+                environment=surroundings.variables,
+                stall_seconds=self._stall_seconds,
+                secret_texts=surroundings.secret_texts,
+            ) as fed,
+            self._cuts(fed.kill) if self._cuts is not None else contextlib.nullcontext(),
+        ):
             for piece in content.open(stream):
                 fed.write(piece)
                 done += len(piece)

@@ -11,9 +11,9 @@ from contextlib import suppress
 import pytest
 
 from drorch.errors import CaptureFailed, Interrupted, SourceUnsupported
-from drorch.operations.hooks import Cuts, HookFrame
+from drorch.operations.hooks import HookFrame
 from drorch.operations.interruption import Interruption
-from drorch.sources.interface import ProgramEnd
+from drorch.sources.interface import Cuts, ProgramEnd
 from tests.support.manual_clock import ManualClock
 
 GOOD = ProgramEnd(code=0, in_time=True)

@@ -17,7 +17,7 @@ from drorch.ids import grouped
 from drorch.operations.drills.place import DrillPlace
 from drorch.operations.drills.scenarios.reached import Asked, Reached
 from drorch.operations.drills.scenarios.single_database import single_database
-from drorch.sandbox.interface import FreshEnd, RunsAfresh
+from drorch.sandbox.interface import Cuts, FreshEnd, RunsAfresh
 from drorch.sources.interface import RestoreOutcome
 
 _PARTIAL = 3
@@ -43,7 +43,7 @@ class Belongings:
     shares: tuple[str, ...] = field(default=(), repr=False)
 
 
-def cold_start(asked: Asked, belongings: Belongings, run_afresh: RunsAfresh, *, timeout_seconds: float) -> Reached:
+def cold_start(asked: Asked, belongings: Belongings, run_afresh: RunsAfresh, *, cuts: Cuts) -> Reached:
     """Return the snapshot that is wanted, with what restores it from nothing; raises what ``single_database`` raises."""
     reached = single_database(asked)
     snapshot = str(reached.snapshot.link.manifest.run)
@@ -54,21 +54,19 @@ def cold_start(asked: Asked, belongings: Belongings, run_afresh: RunsAfresh, *, 
     ]
 
     def bring(place: DrillPlace) -> RestoreOutcome:
-        return _restore_afresh(place, snapshot, belongings, run_afresh, timeout_seconds)
+        return _restore_afresh(place, snapshot, belongings, run_afresh, cuts)
 
     return replace(reached, told=tuple(told), bring=bring)
 
 
 def _restore_afresh(
-    place: DrillPlace, snapshot: str, belongings: Belongings, run_afresh: RunsAfresh, timeout_seconds: float
+    place: DrillPlace, snapshot: str, belongings: Belongings, run_afresh: RunsAfresh, cuts: Cuts
 ) -> RestoreOutcome:
     home = place.sandbox.scratch / "home"
     _unpack(home, belongings)
 
     def run(words: Sequence[str], answer: str) -> FreshEnd:
-        return run_afresh(
-            words, home=home, answer=answer, variables=belongings.store.variables, timeout_seconds=timeout_seconds
-        )
+        return run_afresh(words, home=home, answer=answer, variables=belongings.store.variables, cuts=cuts)
 
     if belongings.shares:
         named = [word for number in range(len(belongings.shares)) for word in ("--share", f"share-{number + 1}.txt")]
