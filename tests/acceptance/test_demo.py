@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from drorch.cli.demo_directory import place_for_server
 from tests.support.installations import BARE, COMMAND, Answer, run
 
 PROGRAMS = Path(sys.executable).parent
@@ -101,18 +102,33 @@ def test_what_it_says_to_try_next_works_when_pasted(shown: Answer, directory: Pa
     assert (directory / "again.db").is_file()
 
 
-def test_one_altered_cell_is_noticed_and_its_table_named(tmp_path: Path) -> None:
-    answer = demo(tmp_path / "demo", "--alter-one-cell", expect=73)
+@pytest.fixture(scope="module")
+def altered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Answer]:
+    """A demo in a directory that its server cannot use: as root the server is another account, and the quote is not for a socket."""
+    closed = tmp_path_factory.mktemp("closed") / "closed"
+    closed.mkdir(mode=0o700)
+    return closed / "it's", demo(closed / "it's", "--alter-one-cell", expect=73)
+
+
+def test_one_altered_cell_is_noticed_and_its_table_named(altered: tuple[Path, Answer]) -> None:
+    _directory, answer = altered
     answer.told("ERROR the restored land register is not equal", "rows of dia_chinh.thua_dat")
     assert "came back equal" not in answer.out
     answer.fits()
 
 
-def test_it_can_be_repeated_and_says_nothing_when_asked_to(tmp_path: Path) -> None:
-    first = demo(tmp_path / "demo", "--quiet")
-    assert (first.out, first.err) == ("", "")
-    second = demo(tmp_path / "demo", "--quiet")
+def test_it_can_be_repeated_and_says_nothing_when_asked_to(altered: tuple[Path, Answer]) -> None:
+    directory, _answer = altered
+    assert (directory / "restored/civil-register.db").is_file()
+    second = demo(directory, "--quiet")
     assert (second.out, second.err) == ("", "")
+    assert len(list((directory / "reports").iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["it's", "đất", "x" * 107])
+def test_a_server_goes_elsewhere_when_its_socket_cannot_be_named_so(name: str) -> None:
+    assert place_for_server(Path("/var/tmp/my demo")) == Path("/var/tmp/my demo")
+    assert place_for_server(Path("/var/tmp") / name) == Path("/var/tmp")
 
 
 def test_what_no_demo_made_is_left_alone(tmp_path: Path) -> None:
@@ -132,10 +148,3 @@ def test_two_demos_do_not_share_a_directory(tmp_path: Path) -> None:
         fcntl.flock(marker, fcntl.LOCK_EX)
         demo(here, expect=72).told("another demo is running")
     assert (here / ".drorch-demo").exists()
-
-
-def test_a_directory_that_the_server_cannot_use_is_no_obstacle(tmp_path: Path) -> None:
-    """As root the server is another account; a socket's address is short; neither is the newcomer's business."""
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o700)
-    demo(closed / ("long " * 20).strip() / "it's", "--quiet")
