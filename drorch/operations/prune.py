@@ -30,7 +30,7 @@ from drorch.ids import LaneId, RunId
 from drorch.operations.agreed_time import agreed_time
 from drorch.policy.model import Policy
 from drorch.policy.retention import Candidate, Decision, Hold, decide
-from drorch.policy.standing import LONGEST_DELAY, Standing, standing_of, times_served
+from drorch.policy.standing import LONGEST_DELAY, RIVAL_WITHIN, Standing, rivals, standing_of, times_served
 from drorch.repository import sweeper
 from drorch.repository.chain import ChainLink, LinkState
 from drorch.repository.listing import list_lanes
@@ -329,14 +329,30 @@ def _standing(
 def _judged(links: Collection[tuple[ChainLink, Standing]], policy: Policy | None) -> list[Candidate]:
     """Return the candidates in the order of the chain; a sound snapshot counts at the time of the schedule that it serves."""
     sound = [link for link, standing in links if standing is Standing.SOUND]
-    times = [] if policy is None else times_served(policy.schedule, (_began(link.manifest) for link in sound))
-    slots = dict(zip((link.sequence for link in sound), times, strict=False))
+    began = [_began(link.manifest) for link in sound]
+    times = [None] * len(sound) if policy is None else times_served(policy.schedule, began)
+    patience = RIVAL_WITHIN + timedelta(seconds=0 if policy is None else policy.spread_seconds)
+    first = rivals(times, began, [link.manifest.slot for link in sound], patience)
+    slots = dict(zip((link.sequence for link in sound), times, strict=True))
+    rival_of = {
+        link.sequence: str(sound[place].manifest.run)
+        for link, place in zip(sound, first, strict=True)
+        if place is not None
+    }
     found = []
     for link, alone in links:
         slot = slots.get(link.sequence)
         standing = Standing.BY_HAND if alone is Standing.SOUND and slot is None else alone
         at = slot or link.manifest.ended
-        found.append(Candidate(snapshot=str(link.manifest.run), sequence=link.sequence, at=at, standing=standing))
+        found.append(
+            Candidate(
+                snapshot=str(link.manifest.run),
+                sequence=link.sequence,
+                at=at,
+                standing=standing,
+                rival_of=rival_of.get(link.sequence, ""),
+            )
+        )
     return found
 
 

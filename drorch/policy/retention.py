@@ -7,11 +7,14 @@ nobody's place. Slots are those of the schedule where the snapshot was made for 
 *Standing.* Whatever is less trustworthy can keep itself, and never keeps from being kept what is more so: the rule is applied to the sound
 snapshots alone, then to these and those made by hand, and so on to all; what any of these keeps is kept. A forger who can add snapshots with
 dates of his own, and somebody who presses the button thirty times, cannot make older ones go.
+
+*Rivals.* Whoever has the writer's key may also be the first of a time of the schedule. The first has the slot; whatever else was made for that
+time stays as long as it does, for nothing tells here which of them is the writer's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -23,12 +26,16 @@ from drorch.policy.standing import Standing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A committed snapshot. ``sequence`` is its place in the lane, ``at`` its slot in the schedule, or when it ended if it has none."""
+    """A committed snapshot. ``sequence`` is its place in the lane, ``at`` its slot in the schedule, or when it ended if it has none.
+
+    ``rival_of`` is the snapshot that has the slot which this one was made for, too.
+    """
 
     snapshot: str
     sequence: int
     at: datetime
     standing: Standing
+    rival_of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +75,7 @@ def decide(
         reasons.setdefault(snapshot, []).extend(
             hold.reason for hold in its_holds if hold.until is None or hold.until > now
         )
+    by_rule: set[str] = set()
     for standing in sorted({one.standing for one in in_order}):
         for period in slots:
             first: dict[Any, Candidate] = {}
@@ -77,12 +85,20 @@ def decide(
             newest = sorted(first, reverse=True)[: period.count]
             for place, slot in enumerate(newest, 1):
                 reasons[first[slot].snapshot].append(period.kept(slot, place))
+                by_rule.add(first[slot].snapshot)
+    _keep_rivals(in_order, reasons, by_rule)
     because = {one.snapshot: tuple(dict.fromkeys(reasons[one.snapshot])) for one in in_order}
     why_not = _why_not(in_order, slots)
     return tuple(
         Decision(snapshot=one.snapshot, keep=bool(because[one.snapshot]), reasons=because[one.snapshot] or why_not(one))
         for one in in_order
     )
+
+
+def _keep_rivals(in_order: Iterable[Candidate], reasons: Mapping[str, list[str]], by_rule: Collection[str]) -> None:
+    for one in in_order:
+        if one.rival_of in by_rule:
+            reasons[one.snapshot].append(f"made for the same time as {one.rival_of[:8]}, which stays")
 
 
 # -- slots

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import IntEnum
 
@@ -10,6 +11,7 @@ from drorch.policy.schedule import OnceSchedule, Schedule, occurrences_between
 
 CLOCK_TOLERANCE = timedelta(hours=1)  # between the writer's clock and the store's
 LONGEST_DELAY = timedelta(days=2)  # from a time of the schedule to the beginning of the run that serves it
+RIVAL_WITHIN = timedelta(hours=1)  # after a time of the schedule, and the spread of its starts
 _LOOKS_BACK = (timedelta(minutes=3), timedelta(hours=1), timedelta(hours=12), LONGEST_DELAY)
 
 
@@ -56,6 +58,28 @@ def standing_of(
     if not named or not any(abs(date - ended_at) <= CLOCK_TOLERANCE for date in store_dates):
         return Standing.TIME_IN_DOUBT
     return Standing.SOUND if is_complete else Standing.PARTIAL
+
+
+def rivals(
+    served: Sequence[datetime | None],
+    moments: Sequence[datetime],
+    claims: Sequence[datetime | None],
+    patience: timedelta,
+) -> list[int | None]:
+    """Return for each snapshot the place of the earlier one that serves the time which it was made for, too.
+
+    It was made for a time that it ``claims``, and for one that it began at, or within ``patience`` after: cron claims nothing. All three
+    sequences are in the order of commits.
+    """
+    servant = {slot: place for place, slot in enumerate(served) if slot is not None}
+    slots = sorted(servant)
+    found: list[int | None] = []
+    for place, (own, moment, claim) in enumerate(zip(served, moments, claims, strict=True)):
+        before = bisect_right(slots, moment)
+        began_at = slots[before - 1] if before and moment - slots[before - 1] <= patience else None
+        others = (servant[one] for one in (claim, began_at) if one in servant and one != own)
+        found.append(next((other for other in others if other < place), None))
+    return found
 
 
 def times_served(schedule: Schedule, moments: Iterable[datetime]) -> list[datetime | None]:

@@ -36,7 +36,7 @@ from tests.support.policies import DEFAULTS, FACTS, policy_of
 from tests.support.repositories import Household, read_back, snapshots
 
 HOUSEHOLD = Household()
-HOUR = timedelta(hours=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
 def policy(
@@ -362,6 +362,25 @@ def test_a_forger_with_the_writers_key_and_dates_of_his_own_makes_nothing_go(wee
     week.past.nights(4, FIRST_SLOT + 7 * DAY)
     week.at(FIRST_SLOT + 11 * DAY)
     assert not set(range(later, later + 4)) & set(going(week.plan(), week))
+
+
+def test_a_forger_who_is_quicker_every_night_makes_nothing_go(office: Office) -> None:
+    """He has the writer's key, forges at the time of the schedule, and once more when the writer is done."""
+    genuine = []
+    for night in range(9):
+        slot = FIRST_SLOT + night * DAY
+        office.past.snapshot(slot + MINUTE, slot=slot)
+        genuine.append(len(office.past.made))
+        office.past.snapshot(
+            slot + (2 + night % 4) * 10 * MINUTE, slot=slot if night % 2 else None
+        )  # the daemon; or cron
+        office.past.snapshot(slot + 9 * HOUR, slot=slot)
+    office.at(FIRST_SLOT + 8 * DAY + 12 * HOUR)
+    plan = office.plan()
+    assert set(range(len(office.past.made))) - set(going(plan, office)) >= set(genuine[-4:])
+    assert set(going(plan, office)) >= set(genuine[:5])  # and nothing of it stays for ever
+    office.run(plan)
+    assert not set(going(office.plan(), office)) & set(genuine[-4:])
 
 
 def test_ten_runs_by_hand_make_nothing_go(week: Office) -> None:

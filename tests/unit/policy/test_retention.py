@@ -148,6 +148,18 @@ def case_nothing_goes_of_a_source_that_is_exempt(decide: Decide) -> None:
     assert found[0].reasons == ("the source is gone",)
 
 
+def case_what_is_made_for_the_same_time_stays_as_long_as_who_has_it(decide: Decide) -> None:
+    """A forger was quicker on the fourth night; what the rule keeps, and not what somebody holds, keeps the others."""
+    second = replace(candidate(5, FIRST + 3 * DAY + HOUR, Standing.BY_HAND), rival_of="s4")
+    nights = [*nightly(4), second, *(replace(candidate(n, FIRST + (n - 2) * DAY)) for n in range(6, 9))]
+    four, three = Retention(keep_daily=4), Retention(keep_daily=3)
+    found = {one.snapshot: one for one in decide(nights, four, now=NOW, zone=ZONE)}
+    assert kept(tuple(found.values())) == numbers(4, 5, 6, 7, 8)
+    assert found["s5"].reasons == ("made for the same time as s4, which stays",)
+    holds = {"s4": [Hold(reason="held: case 12")]}
+    assert kept(decide(nights, three, now=NOW, zone=ZONE, holds=holds)) == numbers(4, 6, 7, 8)
+
+
 def case_what_goes_is_told_why(decide: Decide) -> None:
     twice = [*nightly(4), candidate(5, FIRST + 3 * DAY + HOUR), candidate(6, FIRST + 4 * DAY)]
     rule = Retention(keep_daily=2, keep_weekly=1)
@@ -319,6 +331,8 @@ MUTANTS = {
     "every run is a slot of its own": ("if one.standing is Standing.SOUND else", "if False else"),
     "hours are told by their number alone": ("0 if offset is None else -offset.total_seconds()", "0"),
     "weeks are those of the calendar year": ("tuple(at.isocalendar())[:2] for at", "(at.year, at.isocalendar()[1]) for at"),
+    "rivals go": ("if one.rival_of in by_rule:", "if False:"),
+    "a hold keeps rivals": ("if one.rival_of in by_rule:", "if reasons.get(one.rival_of):"),
     "keep and drop change places": ("keep=bool(because", "keep=not bool(because"),
 }  # fmt: skip
 SOURCE = Path(retention.__file__).read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from drorch.policy.schedule import parse_schedule
-from drorch.policy.standing import Standing, standing_of, times_served
+from drorch.policy.standing import Standing, rivals, standing_of, times_served
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 NIGHT = datetime(2026, 11, 21, 18, 30, tzinfo=UTC)  # 01:30 in Vietnam
@@ -59,6 +59,16 @@ def test_a_run_that_comes_too_late_or_for_no_schedule_is_made_by_hand() -> None:
     weekly = parse_schedule("30 1 * * 0", ZONE)  # NIGHT is one of its times
     assert times_served(weekly, [NIGHT + 2 * DAY + MINUTE, NIGHT + DAY]) == [None, NIGHT]
     assert times_served(parse_schedule("once", ZONE), [NIGHT]) == [None]
+
+
+def test_whoever_claims_a_time_or_begins_at_it_is_a_rival_of_the_first() -> None:
+    nightly = parse_schedule("30 1 * * *", ZONE)
+    begun = [NIGHT + MINUTE, NIGHT + 5 * MINUTE, NIGHT + 3 * HOUR, NIGHT + 4 * HOUR, NIGHT + DAY, NIGHT + DAY + HOUR]
+    claims = [None, None, NIGHT, None, NIGHT, NIGHT + 9 * DAY]  # the fifth claims a time that it comes a day late for
+    served = times_served(nightly, begun)
+    assert rivals(served, begun, claims, HOUR) == [None, 0, 0, None, 0, 4]
+    assert rivals(served, begun, [None] * 6, timedelta()) == [None] * 6
+    assert rivals(served[::-1], begun[::-1], claims[::-1], HOUR)[0] is None  # nobody was first but by the chain
 
 
 @pytest.mark.parametrize(("schedule", "step"), [("30 * * * *", HOUR), ("every 1m", MINUTE), ("30 1 * * *", HOUR)])
