@@ -27,7 +27,7 @@ GARBAGE_THRESHOLD = (100_000, 20, 20)
 
 # command -> module and one line of help; the order is that of a first week with drorch
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("demo", "See the main job done here, with throw-away databases."),
+    "demo": ("demo.command", "See the main job done here, with throw-away databases."),
     "init": ("init", "Make drorch.yaml, keys and a repository."),
     "doctor": ("doctor", "Try what a backup will need, and say what is missing."),
     "policy": ("policy", "Write and check policy files."),

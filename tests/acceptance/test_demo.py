@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from drorch.cli.demo_directory import place_for_server
+from drorch.cli.demo.directory import place_for_server
 from tests.support.installations import BARE, COMMAND, Answer, run
 
 PROGRAMS = Path(sys.executable).parent

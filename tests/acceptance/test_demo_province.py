@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from drorch.operations.demonstration_words import tcvn3
+from drorch.operations.demonstration.words import tcvn3
 from tests.support.installations import BARE, COMMAND, Answer, run
 
 SYSTEMS = {

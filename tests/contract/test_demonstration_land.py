@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from drorch.operations.demonstration_land import land_register_changes, land_register_sql
+from drorch.operations.demonstration.land import land_register_changes, land_register_sql
 
 COMPARE = Path(__file__).parents[2] / "tools" / "compare.py"
 SCALE = 3000

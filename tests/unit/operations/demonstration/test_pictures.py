@@ -6,8 +6,8 @@ import re
 import struct
 import zlib
 
-from drorch.operations.demonstration_pictures import _DC_CODES, jpeg, pdf, tiff
-from drorch.operations.demonstration_words import tcvn3
+from drorch.operations.demonstration.pictures import _DC_CODES, jpeg, pdf, tiff
+from drorch.operations.demonstration.words import tcvn3
 
 SHADES = (0, 255, 128, 127, 129, 3, 200)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from drorch.operations.demonstration_words import (
+from drorch.operations.demonstration.words import (
     DISTRICT,
     FAMILY_NAMES,
     GIVEN_NAMES,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from drorch.operations.demonstration_hashes import date_as_written, hashes, identity_number, inserts, person
-from drorch.operations.demonstration_words import NEW_COMMUNES, NEW_SCHEME, OLD_COMMUNES, OLD_SCHEME, tcvn3
+from drorch.operations.demonstration.hashes import date_as_written, hashes, identity_number, inserts, person
+from drorch.operations.demonstration.words import NEW_COMMUNES, NEW_SCHEME, OLD_COMMUNES, OLD_SCHEME, tcvn3
 
 _DEFINITIONS = """
 SET NAMES utf8mb4;

@@ -5,8 +5,8 @@ Half of the texts are TCVN3 bytes in columns of character set NONE, half UTF-8. 
 
 from __future__ import annotations
 
-from drorch.operations.demonstration_hashes import hashes
-from drorch.operations.demonstration_words import IMPOSSIBLE_DATES, OLD_COMMUNES, tcvn3
+from drorch.operations.demonstration.hashes import hashes
+from drorch.operations.demonstration.words import IMPOSSIBLE_DATES, OLD_COMMUNES, tcvn3
 
 ACCOUNTS = (("111", "Tiền mặt"), ("1111", "Tiền Việt Nam"), ("2111", "Nhà cửa"), ("461", "Nguồn kinh phí"))
 _DEFINITIONS = """

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from drorch.cli.demo_show import in_yaml, script
-from drorch.operations.demonstration_accounts import accounts
-from drorch.operations.demonstration_births import births_register
-from drorch.operations.demonstration_civil import civil_register
-from drorch.operations.demonstration_dossiers import dossier_files, dossiers
-from drorch.operations.demonstration_island import island_books
-from drorch.operations.demonstration_land import land_register_sql
-from drorch.operations.demonstration_ledger import ledger
-from drorch.operations.demonstration_scans import scans
-from drorch.operations.demonstration_signatures import signature_register
-from drorch.operations.demonstration_taxes import CREATE, tax_codes
+from drorch.cli.demo.show import in_yaml, script
+from drorch.operations.demonstration.accounts import accounts
+from drorch.operations.demonstration.births import births_register
+from drorch.operations.demonstration.civil import civil_register
+from drorch.operations.demonstration.dossiers import dossier_files, dossiers
+from drorch.operations.demonstration.island import island_books
+from drorch.operations.demonstration.land import land_register_sql
+from drorch.operations.demonstration.ledger import ledger
+from drorch.operations.demonstration.scans import scans
+from drorch.operations.demonstration.signatures import signature_register
+from drorch.operations.demonstration.taxes import CREATE, tax_codes
 from drorch.sandbox.interface import ThrowAwayMariadb, ThrowAwayServer, TreeEntry
 from drorch.wiring import fill_sqlite, make_firebird, write_tree
 

@@ -8,7 +8,7 @@ import pytest
 
 from drorch.clock import SystemClock
 from drorch.errors import TargetRefused
-from drorch.operations.demonstration_civil import TCVN3_NOTE, civil_register, civil_register_changes
+from drorch.operations.demonstration.civil import TCVN3_NOTE, civil_register, civil_register_changes
 from drorch.sandbox.sqlite import execute_steps
 from drorch.sources.interface import RestoreChoices
 from drorch.sources.sqlite.source import SqliteSource

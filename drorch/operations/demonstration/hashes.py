@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from drorch.operations.demonstration_words import (
+from drorch.operations.demonstration.words import (
     FAMILY_NAMES,
     GIVEN_NAMES,
     IMPOSSIBLE_DATES,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from drorch.operations.demonstration_hashes import hashes
-from drorch.operations.demonstration_pictures import jpeg, pdf, tiff
-from drorch.operations.demonstration_words import OLD_COMMUNES, decomposed, tcvn3
+from drorch.operations.demonstration.hashes import hashes
+from drorch.operations.demonstration.pictures import jpeg, pdf, tiff
+from drorch.operations.demonstration.words import OLD_COMMUNES, decomposed, tcvn3
 from drorch.sandbox.interface import TreeEntry
 
 _OLD_NS = 915_148_800_123_456_789  # 1 January 1999, with nanoseconds

@@ -8,8 +8,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 
-from drorch.operations.demonstration_hashes import hashes, identity_number, inserts, person
-from drorch.operations.demonstration_words import NEW_COMMUNES, NEW_SCHEME, OLD_COMMUNES, OLD_SCHEME, decomposed, tcvn3
+from drorch.operations.demonstration.hashes import hashes, identity_number, inserts, person
+from drorch.operations.demonstration.words import NEW_COMMUNES, NEW_SCHEME, OLD_COMMUNES, OLD_SCHEME, decomposed, tcvn3
 
 CREATE = "CREATE DATABASE {name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;\n"
 _DEFINITIONS = """

@@ -9,8 +9,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 
-from drorch.operations.demonstration_hashes import hashes, identity_number, inserts, person
-from drorch.operations.demonstration_words import DISTRICT, NEW_COMMUNES, NEW_SCHEME, OLD_SCHEME
+from drorch.operations.demonstration.hashes import hashes, identity_number, inserts, person
+from drorch.operations.demonstration.words import DISTRICT, NEW_COMMUNES, NEW_SCHEME, OLD_SCHEME
 
 CLOSED = "2025-06-30 23:59:59"
 ROLES = (

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from drorch.operations.demonstration_hashes import hashes, identity_number, inserts, person
-from drorch.operations.demonstration_scans import scan
-from drorch.operations.demonstration_words import NEW_COMMUNES, decomposed
+from drorch.operations.demonstration.hashes import hashes, identity_number, inserts, person
+from drorch.operations.demonstration.scans import scan
+from drorch.operations.demonstration.words import NEW_COMMUNES, decomposed
 from drorch.sandbox.interface import TreeEntry
 
 PROCEDURES = ("Cấp giấy khai sinh", "Đăng ký biến động đất đai", "Cấp phép xây dựng", "Chứng thực bản sao")

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
-from drorch.operations.demonstration_words import (
+from drorch.operations.demonstration.words import (
     FAMILY_NAMES,
     GIVEN_NAMES,
     IMPOSSIBLE_DATES,

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
-from drorch.operations.demonstration_hashes import date_as_written, hashes, identity_number, person
-from drorch.operations.demonstration_words import decomposed
+from drorch.operations.demonstration.hashes import date_as_written, hashes, identity_number, person
+from drorch.operations.demonstration.words import decomposed
 
 Step: TypeAlias = tuple[str, Iterable[tuple[int | float | str | bytes | None, ...]]]
 _DEFINITIONS = """

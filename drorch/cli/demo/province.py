@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from drorch.cli.demo_directory import place_for_server
-from drorch.cli.demo_show import Show, first_differences
-from drorch.cli.demo_systems import Places, System, in_files, on_firebird, on_mariadb, on_postgresql
+from drorch.cli.demo.directory import place_for_server
+from drorch.cli.demo.show import Show, first_differences
+from drorch.cli.demo.systems import Places, System, in_files, on_firebird, on_mariadb, on_postgresql
 from drorch.cli.output import WIDTH, table
 from drorch.clock import Clock
 from drorch.errors import RestoreDiffers, SourceUnsupported

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from drorch.operations.demonstration_hashes import hashes, identity_number, person
-from drorch.operations.demonstration_words import NEW_COMMUNES, decomposed
+from drorch.operations.demonstration.hashes import hashes, identity_number, person
+from drorch.operations.demonstration.words import NEW_COMMUNES, decomposed
 
 CERTIFICATE_HASHES = 30  # of 32 bytes: about the size of a certificate
 REVOCATION_LISTS = 3

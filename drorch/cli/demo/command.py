@@ -8,14 +8,14 @@ from pathlib import Path
 
 import click
 
-from drorch.cli.demo_directory import default_directory, demo_directory, place_for_server
-from drorch.cli.demo_province import Province
-from drorch.cli.demo_show import Show, first_differences, in_yaml, path_lines, script
+from drorch.cli.demo.directory import default_directory, demo_directory, place_for_server
+from drorch.cli.demo.province import Province
+from drorch.cli.demo.show import Show, first_differences, in_yaml, path_lines, script
 from drorch.cli.invocation import Invocation, common_options
 from drorch.clock import Clock, SystemClock
 from drorch.errors import RestoreDiffers, UsageInvalid
-from drorch.operations.demonstration_civil import civil_register, civil_register_changes
-from drorch.operations.demonstration_land import land_register_changes, land_register_sql
+from drorch.operations.demonstration.civil import civil_register, civil_register_changes
+from drorch.operations.demonstration.land import land_register_changes, land_register_sql
 from drorch.quantities import format_duration
 from drorch.sandbox.interface import ThrowAwayServer
 from drorch.wiring import fill_sqlite, independent_comparer, throw_away_postgresql

@@ -1,0 +1,1 @@
+"""Invented systems of a dissolved district, which the demo backs up: nobody and nothing in them exists."""
