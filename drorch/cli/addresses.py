@@ -55,7 +55,7 @@ def _sources(settings: Settings, policy: Policy, incomplete: str) -> list[str]:
         return []
     if not any(promise.needs_discovery for promise in policy.promises):
         return [promise.address for promise in policy.promises]
-    from drorch.operations.seen import known_promises
+    from drorch.operations.estate.seen import known_promises
     from drorch.wiring import Wiring
 
     try:

@@ -11,10 +11,10 @@ from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import wrapped
 from drorch.errors import DrorchError
 from drorch.operations import explain_stores
+from drorch.operations.estate.ownership import Ownership
 from drorch.operations.explain_stores import Explained, HelpState
 from drorch.operations.initialise import help_objects
 from drorch.operations.listing import RepositoryListing, rebuild_catalog
-from drorch.operations.ownership import Ownership
 from drorch.wiring import Wiring, help_files, machine_id
 
 PARTIAL = 3

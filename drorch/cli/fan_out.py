@@ -15,7 +15,7 @@ from drorch.errors import DrorchError
 from drorch.operations.at_once import Job, Limits, results
 from drorch.operations.back_up import BackupReport
 from drorch.operations.causes import CauseGroup, Failure, cause_of, grouped
-from drorch.operations.discover import Found
+from drorch.operations.estate.discover import Found
 from drorch.operations.interruption import Interruption
 from drorch.policy.discovery import server_of
 from drorch.policy.order import unit_of, units_before

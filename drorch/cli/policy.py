@@ -21,7 +21,7 @@ from drorch.errors import (
     TargetRefused,
     UsageInvalid,
 )
-from drorch.operations.seen import known_sources
+from drorch.operations.estate.seen import known_sources
 from drorch.policy.model import SourcePromise
 from drorch.policy.problems import render_problems, summarise
 from drorch.settings import Settings, load_policies, load_restore_tests

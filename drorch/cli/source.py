@@ -16,11 +16,11 @@ from drorch.cli.progress import Silent
 from drorch.cli.runner import Runner
 from drorch.errors import CaptureFailed, NothingDone, UsageInvalid
 from drorch.operations.back_up import BackupReport
-from drorch.operations.closing import hold, prove
+from drorch.operations.estate.closing import hold, prove
+from drorch.operations.estate.life import Change, SourceLife, Subject, unknown
+from drorch.operations.estate.ownership import Ownership
+from drorch.operations.estate.seen import known_promises, known_sources
 from drorch.operations.interruption import Interruption
-from drorch.operations.ownership import Ownership
-from drorch.operations.seen import known_promises, known_sources
-from drorch.operations.source_life import Change, SourceLife, Subject, unknown
 from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.model import Policy, SourcePromise
 from drorch.sandbox.interface import SandboxLimits

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from drorch import __version__
 from drorch.cli.daemon_line import daemon_words
 from drorch.cli.output import WIDTH, local_time, printable, table, wrapped
-from drorch.operations.alarms import Alarm, AlarmKind
 from drorch.operations.causes import Failure, cause_of
+from drorch.operations.estate.alarms import Alarm, AlarmKind
 from drorch.operations.occurrences.standing import DaemonStanding, DaemonState
 from drorch.operations.overview import Overview, SourceStanding, Standing, Trouble
 from drorch.operations.watch.alert import Alert, AlertCode

@@ -19,8 +19,8 @@ from drorch.catalog.interface import (
     SourceState,
 )
 from drorch.errors import NothingDone
-from drorch.operations.alarms import Alarm, alarms
-from drorch.operations.seen import DISCOVERY, known_promises
+from drorch.operations.estate.alarms import Alarm, alarms
+from drorch.operations.estate.seen import DISCOVERY, known_promises
 from drorch.policy.model import Policy, SourcePromise
 from drorch.policy.problems import Problem
 from drorch.policy.schedule import OnceSchedule, next_occurrence, occurrences_between, spread_offset_seconds

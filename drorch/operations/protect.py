@@ -31,9 +31,9 @@ from drorch.format.keys import HostKey
 from drorch.ids import Digest, RunId
 from drorch.operations import back_up, contacts
 from drorch.operations.back_up import QUIET_STEPS, BackupReport, Steps
+from drorch.operations.estate.ownership import Ownership, Standing
 from drorch.operations.framing import Frame
 from drorch.operations.interruption import Interruption
-from drorch.operations.ownership import Ownership, Standing
 from drorch.operations.run_log import RunLog, error_lines
 from drorch.operations.spool import spooled
 from drorch.quantities import format_duration, format_size

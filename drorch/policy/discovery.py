@@ -1,4 +1,4 @@
-"""Which databases of a server a policy means, and which no policy means. Pure; the server is asked by ``operations.discover``."""
+"""Which databases of a server a policy means, and which no policy means. Pure; the server is asked by ``operations.estate.discover``."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from drorch.catalog.interface import Catalog, DrillRecord
 from drorch.operations.drills.books import PASSED
-from drorch.operations.seen import known_sources
+from drorch.operations.estate.seen import known_sources
 from drorch.policy.model import Policy, SourcePromise
 from drorch.policy.restore_tests.model import RestoreTest
 from drorch.policy.schedule import next_occurrence, occurrences_between

@@ -8,7 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from drorch.catalog.interface import Catalog, SeenDatabase, SourceState
-from drorch.operations.seen import known_promises
+from drorch.operations.estate.seen import known_promises
 from drorch.policy.discovery import server_of
 from drorch.policy.model import Policy, SourcePromise
 from drorch.policy.occurrences.duty import Duty, DutyKind

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from drorch.catalog.interface import SnapshotRecord
-from drorch.operations.alarms import Alarm, AlarmKind
+from drorch.operations.estate.alarms import Alarm, AlarmKind
 from drorch.operations.occurrences.standing import DaemonState
 from drorch.operations.overview import Overview, SourceStanding, Standing
 from drorch.operations.watch.alert import Alert, AlertCode

@@ -11,7 +11,7 @@ import pytest
 from drorch.catalog.interface import Catalog, CopyState, RunOutcome, RunState, SnapshotResult, SourceState
 from drorch.catalog.sqlite import open_sqlite
 from drorch.errors import CaptureFailed, NothingDone, SourceUnreachable
-from drorch.operations.alarms import AlarmKind
+from drorch.operations.estate.alarms import AlarmKind
 from drorch.operations.overview import (
     Overview,
     SourceStanding,

@@ -19,8 +19,8 @@ from drorch.catalog.interface import (
 from drorch.clock import Clock
 from drorch.errors import CatalogError, SourceMissing
 from drorch.ids import RunId
+from drorch.operations.estate.seen import DISCOVERY, gone_addresses
 from drorch.operations.protect import Machine, as_ours
-from drorch.operations.seen import DISCOVERY, gone_addresses
 from drorch.policy.discovery import chosen, discovery_of, server_of
 from drorch.policy.model import SourcePromise
 from drorch.sources.interface import DatabaseServer

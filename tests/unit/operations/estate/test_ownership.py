@@ -14,9 +14,9 @@ from drorch.clock import SystemClock
 from drorch.errors import NothingDone, SourceForeign
 from drorch.format.keys import HostKey
 from drorch.ids import LaneId
+from drorch.operations.estate.life import SourceLife, Subject
+from drorch.operations.estate.ownership import Ownership
 from drorch.operations.listing import list_repository
-from drorch.operations.ownership import Ownership
-from drorch.operations.source_life import SourceLife, Subject
 from drorch.repository.opening import Repository
 from drorch.storage.memory import MemoryStore
 from tests.support.catalogs import START

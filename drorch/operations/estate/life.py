@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from drorch.catalog.interface import Catalog, EventRecord, SeenDatabase, Severity, SourceRecord, SourceState
 from drorch.errors import NothingDone, PolicyUnknown
-from drorch.operations.ownership import Ownership
+from drorch.operations.estate.ownership import Ownership
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
