@@ -25,6 +25,7 @@ from drorch.wiring import Wiring, help_files, random_bytes
 
 PARTIAL = 3  # the repository is founded, but not in every store
 _STORE = re.compile(r"([a-z0-9][a-z0-9-]*)=(.+)")
+_DRILL_MACHINE_KEY = "secrets/drill-machine.key"
 _FOLDERS = ("policies", "restore_tests", "keys", "secrets")
 
 
@@ -41,6 +42,11 @@ _FOLDERS = ("policies", "restore_tests", "keys", "secrets")
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE.pub",
     help="A public key that may read (repeatable).",
+)
+@click.option(
+    "--drill-machine",
+    metavar="NAME",
+    help=f"Make a key for another machine, which drills and signs what it proved: {_DRILL_MACHINE_KEY}.",
 )
 @click.option("--owner", default="to be filled in", help="Who answers for the systems.")
 @click.option("--time-zone", default="Asia/Ho_Chi_Minh", show_default=True)
@@ -59,6 +65,7 @@ def command(
     stores: tuple[str, ...],
     endpoint: str | None,
     recipients: tuple[Path, ...],
+    drill_machine: str | None,
     owner: str,
     time_zone: str,
     state: Path | None,
@@ -79,6 +86,7 @@ def command(
     founding = found(
         recipients=public,
         host_label=socket.gethostname() or "host",
+        drill_machine=drill_machine,
         root_passphrase=new_passphrase(
             root_passphrase_file,
             "Passphrase for the root key (it goes into the safe with it)",
@@ -116,7 +124,9 @@ def _shown(path: Path | None) -> str | None:
 
 
 def _files(founding: Founding) -> dict[str, str]:
+    of_drills = founding.drill_machine_key_file
     return {
+        **({} if of_drills is None else {_DRILL_MACHINE_KEY: of_drills}),
         "secrets/host.key": founding.host_key_file,
         "secrets/maintenance.key": founding.maintenance_key_file,
         "keys/root.key": founding.root_key_file,
@@ -125,7 +135,7 @@ def _files(founding: Founding) -> dict[str, str]:
 
 
 def _make_folders(directory: Path) -> None:
-    for name in ("drorch.yaml", "keys/root.key", "secrets/host.key", "secrets/maintenance.key"):
+    for name in ("drorch.yaml", "keys/root.key", "secrets/host.key", "secrets/maintenance.key", _DRILL_MACHINE_KEY):
         if (directory / name).exists():
             raise SettingsInvalid(
                 f"{directory / name} is there already",
@@ -208,6 +218,8 @@ def _tell(
         " `drorch recovery-sheet`, and keep both apart from this machine",
         15,
     )
+    if founding.drill_machine_key_file is not None:
+        lines += wrapped(f"  move too     {directory / _DRILL_MACHINE_KEY} to the machine that drills", 15)
     lines.append("  next         drorch policy new NAME, then drorch doctor and drorch backup NAME")
     lines += wrapped(
         "  note         this machine holds all roles (backup, drill, maintenance); see `roles:` to part them", 15

@@ -110,6 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     gc.set_threshold(*GARBAGE_THRESHOLD)
     signal.signal(signal.SIGTERM, _on_terminate)
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["daemon"]:  # until it hears it: what it is to read again it has not read yet
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         code = _run(given)
     except (KeyboardInterrupt, _TerminationSignal) as late:  # it came while another error was being told

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from drorch.catalog.interface import OccurrenceState
-from drorch.errors import Interrupted, NothingDone, Terminated
+from drorch.errors import DrillFailed, DrillInconclusive, Interrupted, NothingDone, ObjectiveMissed, Terminated
 from drorch.operations.occurrences.aftermath import may_pass
 from drorch.operations.occurrences.entries import RunEnd
 from drorch.policy.occurrences.duty import Duty, DutyKind
 
 PARTIAL_CODE = 3
 _LONGEST_REASON = 500
+_DRILL_ERRORS = {error.exit_code: error for error in (DrillFailed, ObjectiveMissed, DrillInconclusive)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,20 @@ def _end(duty: Duty, answer: Answer) -> RunEnd:
                 return _of_error(failure.get("error"), duty)
     if isinstance(document.get("error"), dict):
         return _of_error(document["error"], duty)
+    if duty.kind is DutyKind.DRILL and answer.code in _DRILL_ERRORS:
+        return _of_drills(answer)
     return _of_code(answer, duty)
+
+
+def _of_drills(answer: Answer) -> RunEnd:
+    """Return how a restore test ended that did not pass: the verdict in words, of each source."""
+    drills = [one for one in _listed(answer.document or {}, "drills") if one.get("verdict") != "pass"]
+    reason = "; ".join(f"{one.get('source')}: {one.get('summary')}" for one in drills)[:_LONGEST_REASON]
+    slug = _DRILL_ERRORS[answer.code].slug
+    run_id = str(drills[0].get("drill", "")) or None if drills else None
+    return RunEnd(
+        state=OccurrenceState.FAILED, reason=reason or f"exit code {answer.code}", error_slug=slug, run_id=run_id
+    )
 
 
 def _listed(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:

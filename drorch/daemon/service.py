@@ -6,13 +6,8 @@ nothing is started, and everything is tried again; what is due meanwhile is due 
 
 from __future__ import annotations
 
-import queue
-import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from enum import Enum, auto
-from types import FrameType
 
 from drorch.catalog.interface import Catalog, IsAlive, OccurrenceRecord
 from drorch.clock import Clock
@@ -24,6 +19,7 @@ from drorch.daemon.observing import Listeners, Observer
 from drorch.daemon.orders import words_of
 from drorch.daemon.results import Answer, ends_of
 from drorch.daemon.timetable import Timetable
+from drorch.daemon.wishes import Ended, Wish, Wishes
 from drorch.errors import CaptureFailed, CatalogError, DrorchError
 from drorch.operations.occurrences.aftermath import end_of, failure, run_of
 from drorch.operations.occurrences.book import Book
@@ -42,18 +38,6 @@ _LISTENERS_SECONDS = 5.0
 _HOUR = timedelta(hours=1)
 
 
-class _Wish(Enum):
-    WAKE = auto()
-    RELOAD = auto()
-    STOP = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    unit: str
-    answer: Answer
-
-
 class Service:
     """One daemon. ``run`` returns when it was told to end."""
 
@@ -65,6 +49,7 @@ class Service:
         machine: Machine,
         is_alive: IsAlive,
         clock: Clock,
+        wishes: Wishes,
         observers: Iterable[Observer] = (),
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
@@ -74,8 +59,8 @@ class Service:
         self._is_alive = is_alive
         self._clock = clock
         self._drain_seconds = drain_seconds
-        self._wishes: queue.SimpleQueue[_Wish | _Ended] = queue.SimpleQueue()
-        self._children = Children(lambda unit, answer: self._wishes.put(_Ended(unit, answer)))
+        self._wishes = wishes
+        self._children = Children(lambda unit, answer: wishes.put(Ended(unit, answer)))
         self._listeners = Listeners(observers)
         self._systemd = NotifySocket(configuration.in_force.environment)
         self._unwritten: dict[str, Answer] = {}
@@ -90,11 +75,11 @@ class Service:
         now = self._clock.now()
         opened = open_book(self._catalog, self._machine, self._is_alive, now)
         self._book = opened.book
-        self._hear_signals()
+        self._wishes.hear_ends()
         self._listeners.tell(lambda one: one.started(opened.book.daemon, opened.absence))
         self._announce(opened.ended)
         self._take_in_force(self._configuration.in_force, now)
-        timetable = Timetable(lambda: self._wishes.put(_Wish.WAKE), self._clock)
+        timetable = Timetable(lambda: self._wishes.put(Wish.WAKE), self._clock)
         self._systemd.ready(self._status())
         try:
             while not self._is_stopping:
@@ -107,20 +92,12 @@ class Service:
 
     # -- wishes
 
-    def _hear_signals(self) -> None:
-        def wish(what: _Wish) -> Callable[[int, FrameType | None], None]:
-            return lambda _number, _frame: self._wishes.put(what)  # a SimpleQueue may be used in a signal handler
-
-        signal.signal(signal.SIGHUP, wish(_Wish.RELOAD))
-        signal.signal(signal.SIGTERM, wish(_Wish.STOP))
-        signal.signal(signal.SIGINT, wish(_Wish.STOP))
-
-    def _grant(self, wish: _Wish | _Ended) -> None:
-        if isinstance(wish, _Ended):
+    def _grant(self, wish: Wish | Ended) -> None:
+        if isinstance(wish, Ended):
             self._unwritten[wish.unit] = wish.answer
-        elif wish is _Wish.STOP:
+        elif wish is Wish.STOP:
             self._is_stopping = True
-        elif wish is _Wish.RELOAD:
+        elif wish is Wish.RELOAD:
             self._reload()
 
     # -- what is done at each wake
@@ -197,7 +174,7 @@ class Service:
         except OSError as error:
             problem = {"name": "bug", "message": f"no process could be started: {error.strerror}", "retryable": True}
             self._unwritten[job.unit] = Answer(code=1, document={"error": problem})
-            self._wishes.put(_Wish.WAKE)
+            self._wishes.put(Wish.WAKE)
 
     def _has_room(self, in_force: InForce) -> bool:
         """Whether the disks have room; what is due waits until they do, its window ends or the next one is due."""
@@ -283,13 +260,10 @@ class Service:
     def _wait_for_runs(self, seconds: float) -> None:
         until = self._clock.monotonic_seconds() + seconds
         while self._children.names and self._clock.monotonic_seconds() < until:
-            try:
-                wish = self._wishes.get(timeout=0.2)
-            except queue.Empty:
-                continue
-            if isinstance(wish, _Ended):
+            wish = self._wishes.get_within(0.2)
+            if isinstance(wish, Ended):
                 self._unwritten[wish.unit] = wish.answer
-            elif wish is _Wish.STOP:  # asked again: somebody is in a hurry
+            elif wish is Wish.STOP:  # asked again: somebody is in a hurry
                 return
 
     # -- words

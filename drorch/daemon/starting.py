@@ -12,6 +12,7 @@ from drorch.clock import Clock
 from drorch.daemon.configuration import Configuration, InForce
 from drorch.daemon.observing import Observer
 from drorch.daemon.service import Service
+from drorch.daemon.wishes import Wishes
 from drorch.errors import NothingDone
 from drorch.operations.room import private_directory
 from drorch.wiring import Wiring, liveness, this_machine
@@ -28,6 +29,8 @@ def keep_schedules(
     observers: MakesObservers = lambda _in_force, _wiring: (),
 ) -> None:
     """Keep the schedules of the configuration until SIGTERM; raises ``NothingDone`` when another daemon does, or what is wrong with it."""
+    wishes = Wishes()
+    wishes.hear_hangups()
     configuration = Configuration(settings_file, environment)
     settings = configuration.in_force.settings
     with _alone(private_directory(settings.state_directory, "state")), Wiring(settings, clock) as wiring:
@@ -37,6 +40,7 @@ def keep_schedules(
             machine=this_machine(),
             is_alive=liveness(),
             clock=wiring.clock,
+            wishes=wishes,
             observers=observers(configuration.in_force, wiring),
             drain_seconds=drain_seconds,
         ).run()

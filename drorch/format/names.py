@@ -25,9 +25,9 @@ def bundle(number: int) -> str:
     return f"keys/{number}"
 
 
-def lanes_prefix() -> str:
-    """Return the prefix below which every lane lies."""
-    return "l/"
+def lanes_prefix(beginning: bytes = b"") -> str:
+    """Return the prefix below which every lane lies, or every lane that begins so, as all of a writer do."""
+    return f"l/{beginning.hex()}"
 
 
 def lane_prefix(lane: LaneId) -> str:

@@ -33,26 +33,30 @@ class Founding:
     maintenance_key_file: str = field(repr=False)
     root_key_file: str = field(repr=False)
     public_files: Mapping[str, str]
+    drill_machine_key_file: str | None = field(default=None, repr=False)
 
 
 def found(
     *,
     recipients: Sequence[PublicKey],
     host_label: str,
+    drill_machine: str | None = None,
     root_passphrase: str,
     now: datetime,
     random_bytes: Callable[[int], bytes],
 ) -> Founding:
     """Make all keys of a new repository but the recipients', whose public halves are given.
 
-    The root key signs who may read and write; it is needed again only to change that, and belongs into a safe. Raises ``UsageInvalid``
-    when no recipient is given or a key is of another kind.
+    The root key signs who may read and write; it is needed again only to change that, and belongs into a safe. ``drill_machine`` names a
+    machine that gets a key of its own for evidence. Raises ``UsageInvalid`` when no recipient is given or a key is of another kind.
     """
     readers = _readers(recipients)
     root_seed = random_bytes(KEY_BYTES)
     root = SigningKey.from_seed(root_seed)
-    writer = HostKey(random_bytes(KEY_BYTES), random_bytes(KEY_BYTES))
-    maintainer = HostKey(random_bytes(KEY_BYTES), random_bytes(KEY_BYTES))
+    signers = [(Role.WRITER, host_label), (Role.MAINTAINER, f"{host_label} maintenance")]
+    if drill_machine is not None:
+        signers.append((Role.DRILL_HOST, drill_machine))
+    keys = {role: HostKey(random_bytes(KEY_BYTES), random_bytes(KEY_BYTES)) for role, _ in signers}
     record = TrustRecord(
         number=0,
         previous=NO_PREVIOUS,
@@ -60,21 +64,19 @@ def found(
         roots=(RootKey(root.public, "root"),),
         threshold=1,
         recipients=readers,
-        signers=(
-            Signer(writer.signing_key().public, Role.WRITER, host_label),
-            Signer(maintainer.signing_key().public, Role.MAINTAINER, f"{host_label} maintenance"),
-        ),
+        signers=tuple(Signer(keys[role].signing_key().public, role, label) for role, label in signers),
     )
     trust_0 = record.sign([root], now)
     origin = KeyOrigin(repository=record.repository, trust_root=digest_of(trust_0))
+    files = {
+        role: HostKeyFile(role=role, label=label, origin=origin, key=keys[role]).encode() for role, label in signers
+    }
     return Founding(
         repository=record.repository,
         trust_root=origin.trust_root,
         trust_0=trust_0,
-        host_key_file=HostKeyFile(role=Role.WRITER, label=host_label, origin=origin, key=writer).encode(),
-        maintenance_key_file=HostKeyFile(
-            role=Role.MAINTAINER, label=f"{host_label} maintenance", origin=origin, key=maintainer
-        ).encode(),
+        host_key_file=files[Role.WRITER],
+        maintenance_key_file=files[Role.MAINTAINER],
         root_key_file=seal_key_file(
             kind=KeyKind.ROOT,
             seed=root_seed,
@@ -84,6 +86,7 @@ def found(
             origin=origin,
         ),
         public_files=_public_files(recipients),
+        drill_machine_key_file=files.get(Role.DRILL_HOST),
     )
 
 

@@ -50,9 +50,9 @@ class ChainLink:
         return self.manifest.sequence
 
 
-def lanes_of(store: ObjectStore) -> tuple[LaneId, ...]:
+def lanes_of(store: ObjectStore, prefix: str = names.lanes_prefix()) -> tuple[LaneId, ...]:
     """Return the lanes that the store lists. A listing may hide lanes: what should exist is the catalog's to know."""
-    lanes = (names.lane_of(folder) for folder in store.list_folders(names.lanes_prefix()))
+    lanes = (names.lane_of(folder) for folder in store.list_folders(prefix))
     return tuple(lane for lane in lanes if lane is not None)
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from drorch.errors import DrorchError, StoreError
+from drorch.errors import DrorchError, StoreDenied, StoreError
+from drorch.format import names
 from drorch.format.objects import ObjectType
+from drorch.format.trust import LANE_PREFIX_BYTES, TrustChain
 from drorch.ids import LaneId
 from drorch.repository.chain import ChainLink, LinkState, lanes_of, read_good_part
 from drorch.repository.opening import Repository
 from drorch.repository.retirement import known_retired
+from drorch.storage.interface import ObjectStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,18 +49,34 @@ class LaneListing:
 def list_lanes(repository: Repository) -> tuple[LaneId, ...]:
     """Return every lane that any store lists and in which somebody may sign: others hold nothing that counts.
 
-    Raises what the stores raise when none of them can be listed.
+    A credential that may list a writer's own lanes only gets those. Raises what the stores raise when none of them can be listed.
     """
     found: set[LaneId] = set()
     failures: list[StoreError] = []
     for replica in repository.replicas:
         try:
-            found |= set(lanes_of(replica.store))
+            found |= _lanes_shown(replica.store, repository.trust)
         except StoreError as error:
             failures.append(error)
     if len(failures) == len(repository.replicas):
         raise failures[0]
     return tuple(sorted(lane for lane in found if repository.trust.allowed(ObjectType.MANIFEST, lane)))
+
+
+def _lanes_shown(store: ObjectStore, trust: TrustChain) -> set[LaneId]:
+    """Return all lanes, or those of the writers whose lanes this credential may list; raise ``StoreDenied`` when it may list none."""
+    try:
+        return set(lanes_of(store))
+    except StoreDenied as error:
+        denied = error
+    shown: set[LaneId] | None = None
+    for writer in trust.signers:
+        beginning = writer.public.key_id.raw[:LANE_PREFIX_BYTES]
+        with suppress(StoreDenied):
+            shown = (shown or set()) | set(lanes_of(store, names.lanes_prefix(beginning)))
+    if shown is None:
+        raise denied
+    return shown
 
 
 def list_lane(repository: Repository, lane: LaneId) -> LaneListing:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.support.installations import LONGEST_SECONDS, Installation, civil_policy, end
 from tests.support.listener import Listener
@@ -17,6 +20,13 @@ def free_port() -> int:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
         return port
+
+
+def minds_hangups(pid: int) -> bool:
+    """Whether SIGHUP does not end the process any more: it is ignored or handled."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    masks = [int(line.split()[1], 16) for line in lines if line.startswith(("SigIgn", "SigCgt"))]
+    return any(mask >> (signal.SIGHUP - 1) & 1 for mask in masks)
 
 
 def eventually(is_so: Callable[[], bool]) -> None:
@@ -48,6 +58,10 @@ def test_a_daemon_tells_and_answers(office: Installation, listener: Listener) ->
 
     process = office.start("daemon", "--drain", "5")
     try:
+        eventually(lambda: minds_hangups(process.pid))
+        for _ in range(20):  # while it starts, too
+            os.kill(process.pid, signal.SIGHUP)
+            time.sleep(0.05)
         eventually(lambda: page("/readyz") == "ready\n")
         assert page("/healthz") == "ok\n"
         assert 'drorch_alerts{code="rpo_missed",severity="error"}' in page("/metrics")

@@ -2,20 +2,19 @@
 widen it is noticed, and a real server shows what it can and cannot enforce."""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from drorch.errors import Bug, StoreDenied, StoreUnavailable
+from drorch.errors import Bug, StoreUnavailable
 from drorch.storage.bucket_policies import bucket_policy
 from drorch.storage.interface import Finding
 from drorch.storage.s3 import S3Store
 from drorch.storage.writer_validation import probe_lane, validate_as_writer
 from tests.support import quirky_s3
 from tests.support.quirky_s3 import QuirkyS3
-from tests.support.seaweedfs import ACCOUNT, ADMIN, BY_ACTIONS, BY_POLICY, Credential, SeaweedFS
+from tests.support.seaweedfs import ADMIN, BY_ACTIONS, BY_POLICY, Credential, SeaweedFS
 
 WRITER = "0123456789ab"
 ALL = "arn:aws:s3:::*"
@@ -157,7 +156,7 @@ def test_seaweedfs_enforces_the_shipped_policy_but_for_the_condition_on_overwrit
     bucket = seaweedfs.make_bucket()
     policy = json.loads(bucket_policy("writer", bucket=bucket, prefix="main", writer=WRITER))
     policy["Statement"] = [each for each in policy["Statement"] if each["Sid"] != "NeverOverwrite"]
-    put_policy(seaweedfs, bucket, policy)
+    seaweedfs.attach(bucket, {"by-policy": policy})
     assert failed(examine(seaweedfs.endpoint, bucket, BY_POLICY)) == {
         "must not overwrite a pack",
         "must not overwrite a manifest",
@@ -169,7 +168,8 @@ def test_seaweedfs_enforces_the_shipped_policy_but_for_the_condition_on_overwrit
 
 def test_seaweedfs_with_the_whole_policy_refuses_every_put(seaweedfs: SeaweedFS) -> None:
     bucket = seaweedfs.make_bucket()
-    put_policy(seaweedfs, bucket, json.loads(bucket_policy("writer", bucket=bucket, prefix="main", writer=WRITER)))
+    policy = json.loads(bucket_policy("writer", bucket=bucket, prefix="main", writer=WRITER))
+    seaweedfs.attach(bucket, {"by-policy": policy})
     assert {f"may put in {kind}/" for kind in ("r", "q", "x", "m", "p/00")} <= failed(
         examine(seaweedfs.endpoint, bucket, BY_POLICY)
     )
@@ -189,28 +189,3 @@ def test_seaweedfs_actions_are_too_coarse_for_a_writer_and_that_is_noticed(seawe
 def test_an_administrator_is_no_writer(seaweedfs: SeaweedFS) -> None:
     found = failed(examine(seaweedfs.endpoint, seaweedfs.make_bucket(), ADMIN))
     assert {"must not list everything", "must not put in trust/", "must not delete in another's lane"} <= found
-
-
-def put_policy(seaweedfs: SeaweedFS, bucket: str, policy: dict[str, Any]) -> None:
-    """Attach the policy to the bucket, for the one user that has no other rights, and wait until it is in force."""
-    for statement in policy["Statement"]:
-        statement["Principal"] = {"AWS": f"arn:aws:iam::{ACCOUNT}:user/by-policy"}
-    client = seaweedfs.client()
-    client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
-    client.close()
-    user = S3Store(
-        bucket=bucket,
-        prefix="main",
-        endpoint=seaweedfs.endpoint,
-        access_key=BY_POLICY.access_key,
-        secret_key=BY_POLICY.secret_key,
-    )
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            list(user.list_objects("trust/"))
-        except StoreDenied:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("the bucket policy did not come into force")

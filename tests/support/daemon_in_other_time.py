@@ -129,10 +129,11 @@ class Daemon:
         assert "Traceback" not in self.log.read_text(), self.log.read_text()
         return code
 
-    def occurrences(self, subject: str | None = None, kind: str = "backup") -> tuple[OccurrenceRecord, ...]:
+    def occurrences(self, subject: str | None = None, kind: str | None = "backup") -> tuple[OccurrenceRecord, ...]:
+        """Return those of a kind, ``None`` for all kinds, the newest first."""
         catalog = open_sqlite(self.installation.base / "var/state/catalog.sqlite")
         try:
-            return catalog.occurrences(subject=subject, kinds=[kind])
+            return catalog.occurrences(subject=subject, kinds=() if kind is None else [kind])
         finally:
             catalog.close()
 

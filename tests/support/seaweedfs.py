@@ -15,13 +15,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 START_SECONDS = 90
+POLICY_SECONDS = 30
 ACCOUNT = "000000000000"  # the account of every user, as bucket policies must name it
 
 
@@ -36,12 +37,18 @@ ADMIN = Credential(access_key="test-admin", secret_key="test-admin-secret")
 BY_POLICY = Credential(access_key="test-by-policy", secret_key="test-by-policy-secret")
 # SeaweedFS's own actions, in one prefix of the bucket "by-actions": "Write" includes deleting
 BY_ACTIONS = Credential(access_key="test-by-actions", secret_key="test-by-actions-secret")
+# Three machines of one installation; none has a right but those that a bucket policy gives it by its name
+MACHINES = {
+    name: Credential(access_key=f"test-{name}", secret_key=f"test-{name}-secret")
+    for name in ("backup-machine", "drill-machine", "maintenance-machine")
+}
 READER = Credential(access_key="test-reader", secret_key="test-reader-secret")
 
 IDENTITIES = {
     "identities": [
         {"name": "admin", "credentials": [vars(ADMIN)], "actions": ["Admin", "Read", "Write", "List", "Tagging"]},
         {"name": "by-policy", "credentials": [vars(BY_POLICY)], "actions": []},
+        *({"name": name, "credentials": [vars(each)], "actions": []} for name, each in MACHINES.items()),
         {
             "name": "by-actions",
             "credentials": [vars(BY_ACTIONS)],
@@ -77,6 +84,37 @@ class SeaweedFS:
         client.create_bucket(Bucket=name)
         client.close()
         return name
+
+    def attach(self, bucket: str, policies: Mapping[str, Mapping[str, Any]]) -> None:
+        """Give each user, by name, the rights of its policy in the bucket, and wait until they are in force."""
+        statements = [
+            {
+                **statement,
+                "Sid": f"{user}{statement['Sid']}",
+                "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/{user}"},
+            }
+            for user, policy in policies.items()
+            for statement in policy["Statement"]
+        ]
+        client = self.client()
+        client.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements}))
+        client.close()
+        for user in policies:
+            self._wait_for_rights(bucket, BY_POLICY if user == "by-policy" else MACHINES[user])
+
+    def _wait_for_rights(self, bucket: str, credential: Credential) -> None:
+        from botocore.exceptions import ClientError
+
+        client = self.client(credential)
+        deadline = time.monotonic() + POLICY_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(ClientError):
+                client.list_objects_v2(Bucket=bucket, Prefix="main/trust/")
+                break
+            time.sleep(0.1)
+        else:
+            raise AssertionError("the bucket policy did not come into force")
+        client.close()
 
 
 @contextmanager
