@@ -62,7 +62,8 @@ def open_dossier(dossier: Dossier, root: bytes | None) -> OpenedDossier:
     chains: dict[LaneId, Chain] = {}
     problems: list[LedgerProblem] = []
     for identity in sorted(dossier.segments):
-        chain, wrong = build_chain(identity, dossier.segments[identity], trust)
+        raws = {digest_of(raw): raw for raw in dossier.segments[identity]}
+        chain, wrong = build_chain(identity, raws, trust)
         problems += wrong
         if chain is not None:
             chains[identity] = chain

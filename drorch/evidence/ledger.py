@@ -5,7 +5,7 @@ Only the head of a chain is looked at for its signature; everything below is pin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -90,20 +90,20 @@ def chain_signer(trust: TrustChain, identity: LaneId) -> tuple[KeyId, str] | Non
 
 
 def build_chain(
-    identity: LaneId, raws: Iterable[bytes], trust: TrustChain
+    identity: LaneId, raws: Mapping[Digest, bytes], trust: TrustChain
 ) -> tuple[Chain | None, tuple[LedgerProblem, ...]]:
-    """Return the chain that these segments make, and what is wrong with it; ``None`` when no head can be trusted."""
+    """Return the chain that these segments, by their digests, make, and what is wrong with it; ``None`` when no head can be trusted."""
     problems: list[LedgerProblem] = []
     signer = chain_signer(trust, identity)
     if signer is None:
         return None, (LedgerProblem(ProblemKind.UNSIGNED, "", f"chain {identity} is of no signer of this repository"),)
-    kept, segments = _parsed(identity, raws, problems)
-    head = _head(kept, segments, signer, trust, identity, problems)
+    segments = _parsed(identity, raws, problems)
+    head = _head(raws, segments, signer, trust, identity, problems)
     if head is None:
         problems.append(LedgerProblem(ProblemKind.UNSIGNED, "", f"no segment of {_named(signer)} is signed by its key"))
         return None, tuple(problems)
     line = _walk(head, segments, signer, problems)
-    _find_forks(line, kept, segments, trust, signer, problems)
+    _find_forks(line, raws, segments, trust, signer, problems)
     return Chain(identity=identity, key_id=signer[0], signer=signer[1], segments=line), tuple(problems)
 
 
@@ -132,23 +132,18 @@ def cut_chains(chains: Mapping[LaneId, Chain]) -> Iterator[LedgerProblem]:
                     )
 
 
-def _parsed(
-    identity: LaneId, raws: Iterable[bytes], problems: list[LedgerProblem]
-) -> tuple[dict[Digest, bytes], dict[Digest, Segment]]:
-    kept: dict[Digest, bytes] = {}
+def _parsed(identity: LaneId, raws: Mapping[Digest, bytes], problems: list[LedgerProblem]) -> dict[Digest, Segment]:
     segments: dict[Digest, Segment] = {}
-    for raw in raws:
+    for digest, raw in raws.items():
         try:
-            segment = read_segment(raw, identity)
+            segments[digest] = read_segment(raw, identity, digest)
         except DrorchError as error:
             problems.append(LedgerProblem(ProblemKind.DAMAGED, "", f"{error.message} ({error.found})"))
-            continue
-        kept[segment.digest], segments[segment.digest] = raw, segment
-    return kept, segments
+    return segments
 
 
 def _head(
-    kept: Mapping[Digest, bytes],
+    raws: Mapping[Digest, bytes],
     segments: Mapping[Digest, Segment],
     signer: tuple[KeyId, str],
     trust: TrustChain,
@@ -162,7 +157,7 @@ def _head(
     joined = {head.digest for one in segments.values() for chain, head in one.seen if chain == identity}
     pinned = {one.previous for one in segments.values()} | joined
     for segment in sorted(segments.values(), key=lambda one: (one.digest in pinned, -one.number, one.digest)):
-        if is_signed(kept[segment.digest], segment, trust):
+        if is_signed(raws[segment.digest], segment, trust):
             return segment
         words = f"segment {segment.number} of {_named(signer)} is not signed by its key"
         problems.append(LedgerProblem(ProblemKind.UNSIGNED, "", words))
@@ -189,7 +184,7 @@ def _walk(
 
 def _find_forks(
     line: Sequence[Segment],
-    kept: Mapping[Digest, bytes],
+    raws: Mapping[Digest, bytes],
     segments: Mapping[Digest, Segment],
     trust: TrustChain,
     signer: tuple[KeyId, str],
@@ -207,7 +202,7 @@ def _find_forks(
         return  # what lies below a gap cannot be told from a branch
     for digest, segment in segments.items():
         if digest not in reached:
-            if is_signed(kept[digest], segment, trust):
+            if is_signed(raws[digest], segment, trust):
                 words = f"there are two segments {segment.number} of {_named(signer)}"
                 problems.append(LedgerProblem(ProblemKind.FORKED, "", words))
             else:

@@ -16,7 +16,7 @@ from drorch.errors import FormatUnsupported, LedgerBroken, ObjectCorrupt
 from drorch.evidence.ledger_entry import Entry, entry_of
 from drorch.format import names
 from drorch.format.fields import Bytes, Fields, u64
-from drorch.format.objects import MINOR, ObjectType, digest_of, unframe
+from drorch.format.objects import MINOR, ObjectType, digest_of
 from drorch.format.signing import SigningKey, SigningPublic, sign_object, unverified_payload, verify_object
 from drorch.ids import Digest, KeyId, LaneId, RepositoryId
 
@@ -25,8 +25,7 @@ CHAIN_BYTES = 16
 SEGMENT_LIMIT_BYTES = 8 * 2**20
 _MINOR_AT = 8
 _NUMBERS = 10**12
-_COMMON = range(1, 7)
-_FIELDS = (16, 17, 18, 19, 20)
+_KNOWN = frozenset({*range(1, 7), 16, 17, 18, 19, 20})
 _REPEATED = frozenset({19, 20})
 _SEEN_BYTES = CHAIN_BYTES + 8 + 32
 
@@ -99,12 +98,15 @@ def sign_segment(
     )
 
 
-def read_segment(raw: Bytes, chain: LaneId) -> Segment:
-    """Return what a segment says; raise ``LedgerBroken``. Nothing is authenticated: its digest must be pinned, or its signature verified."""
+def read_segment(raw: Bytes, chain: LaneId, digest: Digest | None = None) -> Segment:
+    """Return what a segment says; raise ``LedgerBroken``. Nothing is authenticated: its digest must be pinned, or its signature verified.
+
+    ``digest`` is that of these very bytes, from a caller who has it already.
+    """
     try:
-        _check_minor(raw)
         payload = unverified_payload(raw, ObjectType.LEDGER_SEGMENT)
-        fields = Fields.parse(payload, what="a ledger segment", known={*_COMMON, *_FIELDS}, repeated=_REPEATED)
+        _check_minor(raw)
+        fields = Fields.parse(payload, what="a ledger segment", known=_KNOWN, repeated=_REPEATED)
         segment = Segment(
             chain=chain,
             number=fields.number(16, 8),
@@ -113,7 +115,7 @@ def read_segment(raw: Bytes, chain: LaneId) -> Segment:
             entries=tuple(entry_of(_json(one)) for one in fields.many(19)),
             seen=tuple(_seen(one) for one in fields.many(20)),
             made_at=fields.time(6),
-            digest=digest_of(raw),
+            digest=digest or digest_of(raw),
         )
     except (ObjectCorrupt, FormatUnsupported) as error:
         raise LedgerBroken(
@@ -141,7 +143,6 @@ def verify_segment(
 
 def _check_minor(raw: Bytes) -> None:
     """Refuse another minor version: it is the one byte of the frame that no signature covers."""
-    unframe(raw, ObjectType.LEDGER_SEGMENT)
     if memoryview(raw)[_MINOR_AT] != MINOR:
         raise FormatUnsupported(
             "a ledger segment of another minor version", expected=str(MINOR), found=str(memoryview(raw)[_MINOR_AT])

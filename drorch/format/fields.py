@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from datetime import datetime
+from struct import Struct
 from typing import Self, TypeAlias
 
 from drorch.clock import from_milliseconds, to_milliseconds
@@ -16,7 +17,7 @@ from drorch.errors import Bug, FormatUnsupported, ObjectCorrupt
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
 CRITICAL = 0x8000
-_HEAD_BYTES = 6
+_HEAD = Struct(">HI")
 _LAST_MILLISECOND = 253_402_300_799_999  # the end of the year 9999, where datetime ends
 
 
@@ -72,22 +73,32 @@ class Fields:
     def parse(cls, raw: Bytes, *, what: str, known: Container[int], repeated: Container[int] = ()) -> Self:
         """Return the fields of ``raw``; raise ``ObjectCorrupt``, or ``FormatUnsupported`` for an unknown critical one."""
         view = memoryview(raw)
+        size = len(view)
         values: dict[int, list[bytes]] = {}
         position, last = 0, -1
-        while position < len(view):
-            number, value_at, end = _head(view, position, what)
-            if number & ~CRITICAL < last:
-                raise _corrupt(what, "fields in ascending order", f"field {number & ~CRITICAL} after {last}")
-            last = number & ~CRITICAL
-            position = end
-            if last not in known:
-                if number & CRITICAL:
-                    raise _unknown_field(what, last)
+        while position < size:  # all in one loop: ledgers have a million fields
+            value_at = position + _HEAD.size
+            if value_at > size:
+                raise _corrupt(what, "a whole field", f"{size - position} bytes left")
+            head, length = _HEAD.unpack_from(view, position)
+            number = head & ~CRITICAL
+            position = value_at + length
+            if position > size:
+                raise _corrupt(what, f"a field that ends within {size} bytes", f"one that ends at {position}")
+            if number < last:
+                raise _corrupt(what, "fields in ascending order", f"field {number} after {last}")
+            last = number
+            if number not in known:
+                if head & CRITICAL:
+                    raise _unknown_field(what, number)
                 continue
-            found = values.setdefault(last, [])
-            if found and last not in repeated:
-                raise _corrupt(what, f"field {last} once", "twice")
-            found.append(bytes(view[value_at:end]))
+            found = values.get(number)
+            if found is None:
+                values[number] = [bytes(view[value_at:position])]
+            elif number in repeated:
+                found.append(bytes(view[value_at:position]))
+            else:
+                raise _corrupt(what, f"field {number} once", "twice")
         return cls(values, what)
 
     def one(self, number: int) -> bytes:
@@ -135,17 +146,6 @@ def text_of(raw: Bytes, what: str) -> str:
         return bytes(raw).decode()
     except UnicodeDecodeError as error:
         raise _corrupt(what, "UTF-8", "other bytes") from error
-
-
-def _head(view: memoryview, position: int, what: str) -> tuple[int, int, int]:
-    value_at = position + _HEAD_BYTES
-    if value_at > len(view):
-        raise _corrupt(what, "a whole field", f"{len(view) - position} bytes left")
-    number = int.from_bytes(view[position : position + 2], "big")
-    end = value_at + int.from_bytes(view[position + 2 : value_at], "big")
-    if end > len(view):
-        raise _corrupt(what, f"a field that ends within {len(view)} bytes", f"one that ends at {end}")
-    return number, value_at, end
 
 
 def _corrupt(what: str, expected: str, found: str) -> ObjectCorrupt:

@@ -135,8 +135,15 @@ def sign_object(
 @dataclass(frozen=True, slots=True)
 class _Envelope:
     payload: bytes
-    signatures: tuple[tuple[KeyId, bytes, bytes], ...]
+    signature_block: bytes
     attachment: bytes
+
+    @property
+    def signatures(self) -> tuple[tuple[KeyId, bytes, bytes], ...]:
+        """Key id and both signatures of each signer; taken apart only when somebody looks at them."""
+        block = self.signature_block
+        starts = range(0, len(block), SIGNATURE_BYTES)
+        return tuple(_signature(block[start : start + SIGNATURE_BYTES]) for start in starts)
 
 
 def verify_object(
@@ -221,10 +228,9 @@ def _split(unframed: Unframed, object_type: ObjectType) -> _Envelope:
     attachment_at = count_at + 1 + body[count_at] * SIGNATURE_BYTES
     if attachment_at > len(body):
         raise ObjectCorrupt(f"{what} is damaged", expected=f"{body[count_at]} signatures", found="fewer bytes")
-    starts = range(count_at + 1, attachment_at, SIGNATURE_BYTES)
     return _Envelope(
         payload=bytes(body[4:count_at]),
-        signatures=tuple(_signature(bytes(body[start : start + SIGNATURE_BYTES])) for start in starts),
+        signature_block=bytes(body[count_at + 1 : attachment_at]),
         attachment=bytes(body[attachment_at:]),
     )
 

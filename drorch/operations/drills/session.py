@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from drorch.errors import DrorchError
+from drorch.errors import Bug, DrorchError
 from drorch.evidence.drill_report import DrillReport, Machine
 from drorch.operations.drills.books import DrillBooks, with_coverage
 from drorch.operations.drills.due import COVERAGE_DAYS
@@ -62,8 +62,10 @@ class DrillSession:
         return Drilled(report=report, recorded=recorded, not_recorded=problem)
 
     def _sealed(self, report: DrillReport, draw: str) -> tuple[RecordedDrill | None, DrorchError | None]:
-        """A store that takes no evidence takes nothing from the drill; it is told, and it costs the exit code."""
+        """A store that takes no evidence takes nothing from the drill; it is told, and it costs the exit code. A bug stays one."""
         try:
             return self.seal(report, draw), None
+        except Bug:
+            raise
         except DrorchError as error:
             return None, error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain as joined
 
 from drorch.errors import StoreError
 from drorch.evidence.ledger import (
@@ -22,6 +23,7 @@ from drorch.ids import Digest, LaneId
 from drorch.repository.opening import Replica, Repository
 
 _READERS = 8
+_MOST_AT_ONCE = 100
 _ALARMING = frozenset(ProblemKind) - {ProblemKind.BEHIND}
 
 
@@ -75,18 +77,23 @@ def read_segments(replica: Replica) -> dict[LaneId, list[bytes]]:
     chains = {folder: names.ledger_chain_of(folder) for folder in replica.store.list_folders(names.ledger_prefix())}
     with ThreadPoolExecutor(_READERS, thread_name_prefix="ledger") as readers:
         return {
-            chain: list(readers.map(lambda name: _read(replica, name), _names(replica, folder)))
+            chain: list(
+                joined.from_iterable(readers.map(lambda some: _read(replica, some), _handfuls(replica, folder)))
+            )
             for folder, chain in chains.items()
             if chain is not None
         }
 
 
-def _names(replica: Replica, folder: str) -> Iterator[str]:
-    return (one.name for one in replica.store.list_objects(folder))
+def _handfuls(replica: Replica, folder: str) -> Iterator[Sequence[str]]:
+    """Return the names in parts that keep every reader busy: handing over each name by itself costs more than reading a small file."""
+    listed = [one.name for one in replica.store.list_objects(folder)]
+    size = max(1, min(_MOST_AT_ONCE, len(listed) // (4 * _READERS)))
+    return (listed[start : start + size] for start in range(0, len(listed), size))
 
 
-def _read(replica: Replica, name: str) -> bytes:
-    return replica.store.read(name, limit_bytes=SEGMENT_LIMIT_BYTES)
+def _read(replica: Replica, some: Sequence[str]) -> list[bytes]:
+    return [replica.store.read(name, limit_bytes=SEGMENT_LIMIT_BYTES) for name in some]
 
 
 def _assembled(
@@ -101,7 +108,7 @@ def _assembled(
             of_store = {digest_of(raw): raw for raw in held.get(identity, ())}
             digests[store, identity] = set(of_store)
             raws.update(of_store)
-        chain, wrong = build_chain(identity, raws.values(), repository.trust)
+        chain, wrong = build_chain(identity, raws, repository.trust)
         problems += wrong
         if chain is not None:
             chains[identity] = chain

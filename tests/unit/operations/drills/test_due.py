@@ -11,6 +11,7 @@ import pytest
 
 from drorch.catalog.interface import Catalog, RunState
 from drorch.catalog.sqlite import open_sqlite
+from drorch.errors import Bug, DrorchError, StoreUnavailable
 from drorch.evidence.drill_document import report_of
 from drorch.evidence.drill_report import Machine, Verdict
 from drorch.evidence.verdict_rules import contradiction
@@ -19,7 +20,9 @@ from drorch.operations.drills.books import DrillBooks, as_record, earlier_of, la
 from drorch.operations.drills.due import coverage, due_tests
 from drorch.operations.drills.killed import report_of_killed
 from drorch.operations.drills.sampling import ballot
+from drorch.operations.drills.session import DrillSession
 from drorch.operations.drills.staging import in_turn
+from drorch.operations.proof.recording import RecordedDrill
 from drorch.operations.protect import Machine as ThisMachine
 from drorch.policy.model import Policy
 from drorch.policy.restore_tests.model import RestoreTest, Sample, Stratum
@@ -149,3 +152,20 @@ def test_a_drill_that_was_killed_is_recorded_once_as_proving_nothing(catalog: Ca
     books.tell_killed(report)
     assert books.killed() == ()
     assert catalog.find_drill("01kb3x9m").verdict == "inconclusive"
+
+
+def test_evidence_that_no_store_took_is_told_and_a_bug_while_sealing_stays_one() -> None:
+    report = drill_report()
+
+    def session(problem: DrorchError) -> DrillSession:
+        def refuses(_report: object, _draw: str) -> RecordedDrill:
+            raise problem
+
+        made = DrillSession.__new__(DrillSession)  # what else it has is not asked for
+        object.__setattr__(made, "seal", refuses)
+        return made
+
+    away = StoreUnavailable("away")
+    assert session(away)._sealed(report, "") == (None, away)
+    with pytest.raises(Bug, match="of ours"):
+        session(Bug("of ours"))._sealed(report, "")
