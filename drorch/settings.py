@@ -424,7 +424,10 @@ def _read_secret(reference: SecretReference, path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no path"
-        raise SecretUnavailable(f"the secret {reference} cannot be read", found=f"{path}: {reason}") from error
+        hint = f"write it: install -m 600 /dev/stdin {path}" if isinstance(error, FileNotFoundError) else ""
+        raise SecretUnavailable(
+            f"the secret {reference} cannot be read", found=f"{path}: {reason}", hint=hint
+        ) from error
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

@@ -58,7 +58,9 @@ def open_seed(path: Path | None, passphrase_file: Path | None) -> tuple[KeyFile,
     key_file = _closed(path)
     if key_file.kind is not KeyKind.RECIPIENT:
         raise KeyWrong(
-            f"{path} holds a key that reads nothing", expected="a recipient's key", found=f"a {key_file.kind.value} key"
+            f"{path} holds a key that reads nothing",
+            expected="a recipient's key",
+            found=f"one of kind {key_file.kind.value}",
         )
     return key_file, key_file.open(_passphrase(path, key_file, passphrase_file))
 
@@ -75,7 +77,9 @@ def read_signer(path: Path | None, passphrase_file: Path | None, role: str) -> S
     key_file = _closed(path)
     if key_file.kind.value != role:
         raise KeyWrong(
-            f"{path} is not a {role}'s key", expected=f"a key of kind {role}", found=f"a {key_file.kind.value} key"
+            f"{path} is not the key of one whose role is {role}",
+            expected=f"a key of kind {role}",
+            found=f"one of kind {key_file.kind.value}",
         )
     return SigningKey.from_seed(key_file.open(_passphrase(path, key_file, passphrase_file)))
 

@@ -116,7 +116,9 @@ def command(
                 policy=many,
                 server_url=target_url,
                 choices=choices,
-                before=None if before is None else parse_time(before, settings.time_zone),
+                before=None
+                if before is None
+                else parse_time(before, settings.time_zone).astimezone(settings.time_zone),
                 only_plan=only_plan,
                 recipient=read_recipient(key_path, passphrase_file),
                 password=password_at(to_password, "--to-password", settings),
@@ -131,7 +133,7 @@ def command(
             )
         target = None if by_command else wiring.target(target_url, password_at(to_password, "--to-password", settings))
         opened = repository(wiring, where, invocation.output)
-        moment = None if before is None else parse_time(before, settings.time_zone)
+        moment = None if before is None else parse_time(before, settings.time_zone).astimezone(settings.time_zone)
         known = known_lanes(wiring, snapshot)
         chosen = choose(opened, snapshot, before=moment, lanes=known.wanted, lanes_of_others=known.of_others)
         target = target or _command_target(wiring, target_url, chosen.link.manifest.source)

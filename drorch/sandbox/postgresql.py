@@ -38,9 +38,8 @@ class PostgresqlServer:
     programs: Path
 
     def url(self, database: str) -> str:
-        """Return the address of a database."""
-        port = "" if self.port == DEFAULT_PORT else f"&port={self.port}"
-        return f"postgresql://postgres@/{database}?host={quote(str(self.directory))}{port}"
+        """Return the address of a database; the port too, or libpq would take it from somebody's PGPORT."""
+        return f"postgresql://postgres@/{database}?host={quote(str(self.directory))}&port={self.port}"
 
     def execute(self, database: str, script: Iterable[str]) -> None:
         """Run a script of SQL, COPY data included, by psql; raise ``TargetUnreachable`` at its first error."""

@@ -30,8 +30,9 @@ def wiring(tmp_path: Path) -> Iterator[Wiring]:
 
 
 def test_postgresql_in_a_sandbox_reaches_nobody_however_it_tries(
-    postgresql_15: Server, private: Path, wiring: Wiring
+    postgresql_15: Server, private: Path, wiring: Wiring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Nor does the environment of whoever drills lead there: it names a server, as that of an administrator does."""
     with listening() as listener:
         name = talkative(postgresql_15, listener)
         with postgresql_15.source(postgresql_15.location(name), private).capture() as capture:
@@ -40,7 +41,11 @@ def test_postgresql_in_a_sandbox_reaches_nobody_however_it_tries(
         listener.visits = 0
         with wiring.sandbox(content.facts, SandboxLimits()) as place:
             assert place.lacks(content) == ()
-            place.target.restore(content, DRILL_CHOICES, SilentObserver())
+            with monkeypatch.context() as patch:
+                patch.setenv("PGHOSTADDR", "127.0.0.1")
+                patch.setenv("PGPORT", str(listener.port))
+                place.target.restore(content, DRILL_CHOICES, SilentObserver())
+            assert listener.visits == 0
             socket = parse_qs(urlsplit(place.sandbox.url).query)["host"][0]
             with psycopg.connect(host=socket, user="postgres", dbname="drill", autocommit=True) as session:
                 assert session.execute("select count(*) from fires").fetchone() == (1000,)

@@ -84,6 +84,8 @@ class PostgresqlLocation:
             "connect_timeout": str(connect_timeout_seconds),
             **self._tls_keywords(),
         }
+        if (self.host or "").startswith("/"):
+            words["hostaddr"] = ""  # or somebody's PGHOSTADDR would lead from this socket to another server
         if not self.is_local:
             words.update(_KEEPALIVES)
         return {key: value for key, value in words.items() if value is not None}

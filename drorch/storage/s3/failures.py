@@ -280,7 +280,8 @@ def _of_client(error: Exception) -> Meaning:
 
 def _answer(error: foreign.ClientError) -> str:
     message = str(error.response.get("Error", {}).get("Message", ""))
-    return _shown(f"{status_of(error) or ''} {code_of(error)} {message}")
+    words = (str(status_of(error) or ""), code_of(error), message)
+    return _shown(" ".join(dict.fromkeys(words)))  # of a HEAD the code is the status
 
 
 def _shown(text: str) -> str:

@@ -100,9 +100,9 @@ def test_who_trusts_another_root_is_told_that_the_signer_is_unknown(drilled: Des
 @pytest.mark.parametrize(
     ("person", "key", "code", "words"),
     [
-        ("verifier1", "operator1", 44, "is not a verifier's key"),
+        ("verifier1", "operator1", 44, "is not the key of one whose role is verifier"),
         ("somebody", "operator1", 2, "nobody is called somebody"),
-        ("operator1", "custodian", 44, "is not a operator's key"),
+        ("operator1", "custodian", 44, "is not the key of one whose role is operator"),
     ],
 )
 def test_nobody_signs_with_anothers_key(drilled: Desk, person: str, key: str, code: int, words: str) -> None:

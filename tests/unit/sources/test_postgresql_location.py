@@ -27,6 +27,12 @@ def test_a_socket_needs_no_tls() -> None:
     assert location.address == "postgresql:///land?host=/run/postgresql"
 
 
+def test_a_socket_that_is_named_is_not_exchanged_for_an_address_of_the_environment() -> None:
+    assert words(parse_location("postgresql:///land?host=/run/postgresql"))["hostaddr"] == ""
+    assert "hostaddr" not in words(parse_location("postgresql:///land")), "who names nothing leaves it to libpq"
+    assert "hostaddr" not in words(parse_location("postgresql://db1.example/land"))
+
+
 @pytest.mark.parametrize(
     "url", ["postgresql://me:s3cret@h/d", "postgresql://h/d?password=s3cret", "postgresql://me:@h/d"]
 )
