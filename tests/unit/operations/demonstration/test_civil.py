@@ -15,7 +15,7 @@ from drorch.sources.sqlite.source import SqliteSource
 from drorch.sources.sqlite.target import SqliteTarget
 from tests.support.taken_snapshot import SilentObserver, take
 
-COMPARE = Path(__file__).parents[3] / "tools" / "compare.py"
+COMPARE = Path(__file__).parents[4] / "tools" / "compare.py"
 
 
 def compare(first, second):
