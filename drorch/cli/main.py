@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Try what a backup will need, and say what is missing."),
     "policy": ("policy", "Write and check policy files."),
     "backup": ("backup", "Back up now."),
-    "status": ("status", "Show what is protected, what is late and what needs you."),
+    "status": ("status.command", "Show what is protected, what is late and what needs you."),
     "coverage": ("watch.coverage", "Say whether every system of the register is protected."),
     "report": ("watch.report", "Write a month on one page, signed."),
     "metrics": ("watch.metrics", "Show how everything stands, for Prometheus."),

@@ -10,7 +10,7 @@ import pytest
 
 from drorch.catalog.interface import Catalog, RunOutcome, RunState
 from drorch.catalog.sqlite import open_sqlite
-from drorch.cli.status_view import View
+from drorch.cli.status.view import View
 from drorch.errors import SourceLoginFailed, SourceUnreachable
 from drorch.operations.occurrences.standing import DaemonStanding, DaemonState
 from drorch.operations.overview import overview

@@ -11,10 +11,10 @@ import click
 from drorch import __version__
 from drorch.catalog.interface import Severity
 from drorch.cli.addresses import complete_source
-from drorch.cli.daemon_line import daemon_document
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import utc_time
-from drorch.cli.status_view import View
+from drorch.cli.status.daemon_line import daemon_document
+from drorch.cli.status.view import View
 from drorch.cli.watch.looking import alert_fields
 from drorch.errors import PolicyUnknown
 from drorch.operations.overview import Overview, SourceStanding

@@ -1,0 +1,69 @@
+"""The sums below the tables: what is protected, proven, copied and stored, and what the daemon does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from drorch.cli.output import WIDTH, wrapped
+from drorch.cli.status.daemon_line import daemon_words
+from drorch.cli.status.fitting import NAMES_LENGTH, first_names
+from drorch.operations.occurrences.standing import DaemonStanding
+from drorch.operations.overview import Overview, SourceStanding, Standing
+from drorch.operations.watch.alert import Alert, AlertCode
+from drorch.operations.watch.facts import Facts
+from drorch.quantities import format_size
+
+_PROVEN_WITHIN = timedelta(days=90)
+
+
+def sums(
+    found: Overview, daemon: DaemonStanding, facts: Facts | None, alerts: Sequence[Alert], zone: ZoneInfo
+) -> list[str]:
+    """Return the lines; those about sources only where there is one."""
+    promised = found.protected
+    running = [one.address for one in found.sources if one.is_running]
+    words = daemon_words(daemon, zone)
+    words += f"; running now: {first_names(running, NAMES_LENGTH)}" if running else ""
+    lines = []
+    if promised:
+        lines.append(_protected_line(promised))
+        lines.append(_proven_line(found, promised, facts))
+        lines += wrapped(_copies_line(promised, alerts), 11)
+        lines += _delta_lines(promised)
+    return [*lines, *wrapped(f"Daemon     {words}", 11)]
+
+
+def _protected_line(promised: Sequence[SourceStanding]) -> str:
+    inside = sum(one.is_inside_rpo for one in promised)
+    gone = sum(one.standing is Standing.GONE for one in promised)
+    late = len(promised) - inside - gone
+    text = f"Protected  {inside} of {len(promised)} sources are inside their RPO"
+    counts = ", ".join(f"{count} {word}" for count, word in ((late, "late"), (gone, "gone")) if count)
+    return f"{text}{f'({counts})':>{WIDTH - len(text)}}" if counts else text
+
+
+def _proven_line(found: Overview, promised: Sequence[SourceStanding], facts: Facts | None) -> str:
+    passed = {} if facts is None else facts.passed_drills
+    since = found.at - _PROVEN_WITHIN
+    proven = sum(one.address in passed and passed[one.address].ended_at >= since for one in promised)
+    return f"Proven     {proven} of {len(promised)} were restored by a drill in the last {_PROVEN_WITHIN.days} days"
+
+
+def _copies_line(promised: Sequence[SourceStanding], alerts: Sequence[Alert]) -> str:
+    complete = sum(one.copies_complete == one.copies_promised > 0 for one in promised)
+    away = [alert for alert in alerts if alert.code is AlertCode.STORE_AWAY]
+    told = "; ".join(f"{alert.subject}: {alert.text.partition(';')[0]}" for alert in away)
+    line = f"Copies     {complete} of {len(promised)} are in every store of their policy"
+    return f"{line}; {told}" if told else line
+
+
+def _delta_lines(promised: Sequence[SourceStanding]) -> list[str]:
+    """Return how much of what was read did not have to be stored again, in words; nothing where nothing was read."""
+    good = [one.newest_good for one in promised if one.newest_good is not None]
+    read, stored = sum(one.bytes_read for one in good), sum(one.bytes_stored for one in good)
+    if not read:
+        return []
+    share = 100 * stored / read
+    return [f"Stored     {format_size(stored)} for {format_size(read)} read by the newest snapshots ({share:.1f} %)"]
