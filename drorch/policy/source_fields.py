@@ -94,7 +94,6 @@ def _server_fields(usual_port: int) -> tuple[Field, ...]:
             key="databases",
             kind=DISCOVERY,
             summary="Several databases of the server, found before every run",
-            is_acted_on=False,
         ),
         Field(key="user", kind=_name, summary="The account; `drorch policy grants` prints how to make it"),
         Field(key="password", kind=SecretKind(), summary="Where the password lies: file:, env: or credential:"),
