@@ -34,6 +34,8 @@ from drorch.catalog.records import (
     LaneHead,
     LogLine,
     MessageRecord,
+    Observation,
+    ObservationKind,
     OccurrenceRecord,
     PolicyText,
     RunOutcome,
@@ -66,6 +68,8 @@ __all__ = [
     "LaneHead",
     "LogLine",
     "MessageRecord",
+    "Observation",
+    "ObservationKind",
     "OccurrenceRecord",
     "OccurrenceState",
     "PolicyText",
@@ -441,7 +445,29 @@ class Alerts(Protocol):
         ...
 
 
-class Catalog(Alerts, Drills, History, Listing, Occurrences, Sources, Protocol):
+class Observations(Protocol):
+    """What those who look at the stores saw there and a person should know."""
+
+    def note_observations(
+        self,
+        kind: ObservationKind,
+        seen: Iterable[Observation],
+        *,
+        stores: Collection[str],
+        lanes: Collection[str] | None = None,
+    ) -> None:
+        """Make ``seen`` all that is known of ``kind`` in what was looked at: these stores, and of them these lanes (``None``: everything).
+
+        What was known before keeps the time when it was first seen.
+        """
+        ...
+
+    def observations(self) -> tuple[Observation, ...]:
+        """Return all that was seen and is still so, by kind, store and lane."""
+        ...
+
+
+class Catalog(Alerts, Drills, History, Listing, Observations, Occurrences, Sources, Protocol):
     """Everything. See the module's promises."""
 
     @property

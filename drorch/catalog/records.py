@@ -245,6 +245,30 @@ class StoreContact:
         return self.failed_at is not None and (self.answered_at is None or self.answered_at < self.failed_at)
 
 
+class ObservationKind(Enum):
+    """What was seen; each is an alert of the same word."""
+
+    SNAPSHOT_WITHHELD = "snapshot_withheld"
+    SNAPSHOT_FOREIGN = "snapshot_foreign"
+    LOCK_SHORT = "lock_short"
+    SCHEMA_CHANGED = "schema_changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What somebody who looked saw there, until whoever looks again does not.
+
+    ``lane`` and ``source`` are empty for what lies beside the lanes, ``store`` for what concerns all of them.
+    """
+
+    kind: ObservationKind
+    store: str
+    lane: str
+    source: str
+    text: str
+    seen_at: datetime  # first
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceClaim:
     """Who works on a source now. It ends with its run, by release, or with its process."""

@@ -7,9 +7,12 @@ from drorch.catalog.sql_contacts import SqlContacts
 from drorch.catalog.sql_drills import SqlDrills
 from drorch.catalog.sql_history import SqlHistory
 from drorch.catalog.sql_listing import SqlListing
+from drorch.catalog.sql_observations import SqlObservations
 from drorch.catalog.sql_occurrences import SqlOccurrences
 from drorch.catalog.sql_sources import SqlSources
 
 
-class SqlCatalog(SqlAlerts, SqlContacts, SqlDrills, SqlHistory, SqlListing, SqlOccurrences, SqlSources):
+class SqlCatalog(
+    SqlAlerts, SqlContacts, SqlDrills, SqlHistory, SqlListing, SqlObservations, SqlOccurrences, SqlSources
+):
     """See ``catalog.interface.Catalog``."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
 
 from drorch.catalog.columns import BigNumber, Choice, JsonText, Moment, NormalText
-from drorch.catalog.records import CopyState, RunState, Severity, SnapshotResult, SourceState
+from drorch.catalog.records import CopyState, ObservationKind, RunState, Severity, SnapshotResult, SourceState
 from drorch.policy.occurrences.states import OccurrenceState
 
-HEAD = "0007"  # the newest migration; a catalog of another revision is migrated, or refused when newer
+HEAD = "0008"  # the newest migration; a catalog of another revision is migrated, or refused when newer
 VERSION_TABLE = "catalog_version"
 
 metadata = MetaData(
@@ -257,6 +257,17 @@ occurrences = Table(
 )
 Index(None, occurrences.c.state)
 Index(None, occurrences.c.slot)
+
+observations = Table(
+    "observations",
+    metadata,
+    Column("kind", Choice(ObservationKind), primary_key=True),
+    Column("store", NormalText, primary_key=True),
+    Column("lane", Text, primary_key=True),
+    Column("source", NormalText, nullable=False),
+    Column("text", NormalText, nullable=False),
+    Column("seen_at_ms", Moment, key="seen_at", nullable=False),
+)
 
 drills = Table(
     "drills",

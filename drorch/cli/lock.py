@@ -10,7 +10,7 @@ from drorch.cli.addresses import complete_store
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import local_time, printable, utc_time, wrapped
 from drorch.errors import UsageInvalid
-from drorch.operations import extend_locks
+from drorch.operations import extend_locks, observing
 from drorch.operations.extend_locks import LockReport, StoreLocks
 from drorch.quantities import format_promise
 
@@ -45,6 +45,8 @@ def extend(plan_only: bool, stores: tuple[str, ...], asks: bool, invocation: Inv
     with invocation.wiring(settings) as wiring:
         key = None if plan_only else wiring.maintenance_key()
         report = extend_locks.run(wiring.repository(), key=key, clock=wiring.clock, stores=stores or None, asks=asks)
+        if not plan_only:
+            observing.note_locks(wiring.catalog(), report, asked=asks, now=wiring.clock.now())
     output = invocation.output
     if output.as_json:
         output.document("drorch.lock-extend/1", _document(report, planned=plan_only))

@@ -16,7 +16,7 @@ from drorch.cli.private_keys import key_options, read_recipient
 from drorch.cli.progress import Silent, observer
 from drorch.cli.repositories import Where, repository, store_options
 from drorch.format import names
-from drorch.operations import contacts, touched_files, verify
+from drorch.operations import contacts, observing, touched_files, verify
 from drorch.operations.verify import Memory, VerifyRequest
 from drorch.quantities import format_duration, format_size
 from drorch.repository.findings import CheckReport, Finding, Kind, Level
@@ -67,10 +67,10 @@ def command(
         )
         started = wiring.clock.monotonic_seconds()
         with observer(invocation.output, "read") or nullcontext(Silent()) as watching:
-            report = verify.run(
-                opened, request, _memory(wiring, opened), random_bytes=random_bytes, progress=watching.advance
-            )
+            memory = _memory(wiring, opened)
+            report = verify.run(opened, request, memory, random_bytes=random_bytes, progress=watching.advance)
             report = touched_files.run(opened, report, recipients, wiring.file_places)
+            _note(wiring, opened, report, memory, is_everything=wanted is None)
         seconds = wiring.clock.monotonic_seconds() - started
     _tell(report, opened, request, seconds, invocation.output)
     return report.exit_code
@@ -83,6 +83,19 @@ def _memory(wiring: Wiring, opened: Repository) -> Memory:
     answered = [replica.name for replica in opened.replicas if replica.name in stores]
     contacts.note(wiring.catalog(), wiring.clock, answered=answered, failed=opened.unusable)
     return Memory.of(wiring.catalog(), stores)
+
+
+def _note(wiring: Wiring, opened: Repository, report: CheckReport, memory: Memory, *, is_everything: bool) -> None:
+    """Let ``status`` and the watch know; the stores of a bare machine are nobody's to watch."""
+    if wiring.settings.file is not None:
+        observing.note_check(
+            wiring.catalog(),
+            report,
+            stores={replica.name for replica in opened.replicas} & wiring.settings.stores.keys(),
+            sources=memory.sources,
+            is_everything=is_everything,
+            now=wiring.clock.now(),
+        )
 
 
 def _tell(report: CheckReport, opened: Repository, request: VerifyRequest, seconds: float, output: Output) -> None:

@@ -10,6 +10,7 @@ from drorch.catalog.interface import (
     CopyRecord,
     CopyState,
     LaneHead,
+    ObservationKind,
     SnapshotRecord,
     SnapshotResult,
 )
@@ -70,6 +71,9 @@ def rebuild_catalog(repository: Repository, catalog: Catalog) -> RepositoryListi
     in_whole = [one for one in listing.snapshots if not unread.issuperset(one.stores)]
     copies = [_copy(one, store) for one in in_whole for store in one.stores if store not in unread]
     catalog.replace_listing([one.record for one in in_whole], copies, stores=whole)
+    catalog.note_observations(
+        ObservationKind.SNAPSHOT_FOREIGN, [], stores=[""]
+    )  # whoever rebuilds takes them as they are
     for one in listing.snapshots:
         further = [_copy(one, store) for store in one.stores if store in unread]
         if unread.issuperset(one.stores):

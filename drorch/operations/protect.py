@@ -26,10 +26,10 @@ from drorch.catalog.interface import (
     SourceState,
 )
 from drorch.clock import Clock
-from drorch.errors import Bug, CatalogError, DrorchError, Interrupted, RunVoided, Terminated
+from drorch.errors import Bug, CatalogError, ChainBroken, DrorchError, Interrupted, RunVoided, Terminated
 from drorch.format.keys import HostKey
 from drorch.ids import Digest, RunId
-from drorch.operations import back_up, contacts
+from drorch.operations import back_up, contacts, observing
 from drorch.operations.back_up import QUIET_STEPS, BackupReport, Steps
 from drorch.operations.estate.ownership import Ownership, Standing
 from drorch.operations.framing import Frame
@@ -305,7 +305,7 @@ class Protector:
         )
         try:
             self._ownership.require_unused(standing, protection.address, sequence=material.head.sequence)
-            self._remember_heads(material)
+            self._remember_heads(protection, material)
             if not self._outage:  # the lane of the source is another, and goes on when the stores are back
                 self._remember_source(protection, material, standing)
         except BaseException:
@@ -313,15 +313,37 @@ class Protector:
                 raise
         return writer
 
-    def _remember_heads(self, material: RunMaterial) -> None:
-        """Refuse a store that shows less of the lane than it did: what is missing was hidden or deleted."""
-        lane, head = str(material.lane.lane), material.head
-        for replica in material.replicas.alive:
-            known = self._catalog.heads(store=replica.name, lane=lane)
+    def _remember_heads(self, protection: Protection, material: RunMaterial) -> None:
+        """Refuse a store that shows less of the lane than it did: what is missing was hidden or deleted. Note what somebody else added."""
+        lane, head = material.lane.lane, material.head
+        alive = material.replicas.alive
+        observing.note_foreign(
+            self._catalog,
+            alive[0],
+            self._repository.trust,
+            lane,
+            newest=head.sequence,
+            source=protection.address,
+            now=self._clock.now(),
+        )
+        for replica in alive:
+            known = self._catalog.heads(store=replica.name, lane=str(lane))
             if known or head.sequence:
-                self._catalog.remember_head(
-                    LaneHead(store=replica.name, lane=lane, sequence=head.sequence, manifest_digest=str(head.digest))
+                found = LaneHead(
+                    store=replica.name, lane=str(lane), sequence=head.sequence, manifest_digest=str(head.digest)
                 )
+                try:
+                    self._catalog.remember_head(found)
+                except ChainBroken as error:
+                    observing.note_withheld(
+                        self._catalog,
+                        error,
+                        store=replica.name,
+                        lane=lane,
+                        source=protection.address,
+                        now=self._clock.now(),
+                    )
+                    raise
 
     def _remember_source(self, protection: Protection, material: RunMaterial, standing: Standing) -> None:
         known = standing.known

@@ -9,6 +9,7 @@ ALERT_WORDS: Mapping[str, str] = MappingProxyType(
     {
         "rpo_missed": "error",
         "snapshot_withheld": "error",
+        "snapshot_foreign": "error",
         "database_gone": "error",
         "database_open": "error",
         "source_open": "error",

@@ -37,6 +37,13 @@ def place(
     return made
 
 
+def alerts(place: Installation) -> set[tuple[str, str]]:
+    """What `status` says of the stores."""
+    codes = {"lock_short", "snapshot_withheld", "snapshot_foreign"}
+    found = place.drorch("status", "--json").json()["alerts"]
+    return {(one["code"], one["subject"]) for one in found if one["code"] in codes}
+
+
 def test_a_locked_bucket_keeps_what_somebody_deletes(
     place: Installation, seaweedfs: SeaweedFS, bucket: str, tmp_path: Path
 ) -> None:
@@ -46,8 +53,10 @@ def test_a_locked_bucket_keeps_what_somebody_deletes(
     found = place.drorch("verify", "--json", expect=36).json()["findings"]
     assert {(one["kind"], one["object"]) for one in found if one["level"] == "error"} == {("lock", "trust/0")}
     place.drorch("lock", "extend", "--plan").told("PLAN", "no lock is due")  # by its date trust/0 would be locked
+    place.drorch("status").told("LOCK", "the repository's own records in hanoi", "lock extend --ask --store hanoi")
     place.drorch("lock", "extend", "--ask").told("OK", "1 lock extended")
     place.drorch("verify").told("OK")
+    assert alerts(place) == set()
     client = seaweedfs.client()
     listed: list[dict[str, Any]] = client.list_objects_v2(Bucket=bucket, Prefix="main/l/")["Contents"]
     packs = [one["Key"] for one in listed if "/p/" in one["Key"]]
@@ -59,6 +68,8 @@ def test_a_locked_bucket_keeps_what_somebody_deletes(
     told = place.drorch("verify", expect=None)
     assert told.code != 0
     told.told("somebody deleted it", packs[0].removeprefix("main/")[:14])
+    assert alerts(place) == {("snapshot_withheld", "civil in hanoi")}
+    place.drorch("status").told("HIDDEN", "civil in hanoi", "somebody deleted it")
 
 
 def test_a_lock_that_binds_for_years_needs_a_name(place: Installation) -> None:

@@ -18,6 +18,7 @@ _ALARM_WORDS = {
 }
 _ALERT_WORDS = {
     AlertCode.SNAPSHOT_WITHHELD: "HIDDEN",
+    AlertCode.SNAPSHOT_FOREIGN: "FOREIGN",
     AlertCode.DAEMON_DOWN: "DAEMON",
     AlertCode.DISK_FULL: "FULL",
     AlertCode.SIZE_COLLAPSED: "SHRUNK",

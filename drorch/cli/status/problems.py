@@ -22,7 +22,7 @@ _WORDS = {
     Standing.MISSED: "MISSED",
     Standing.PARTIAL: "COPIES",
 }
-_ABOVE_SOURCES = (AlertCode.SNAPSHOT_WITHHELD, AlertCode.DAEMON_DOWN, AlertCode.DISK_FULL)
+_ABOVE_SOURCES = (AlertCode.SNAPSHOT_WITHHELD, AlertCode.SNAPSHOT_FOREIGN, AlertCode.DAEMON_DOWN, AlertCode.DISK_FULL)
 
 
 class Problems:

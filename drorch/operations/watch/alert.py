@@ -14,6 +14,7 @@ class AlertCode(Enum):
 
     RPO_MISSED = "rpo_missed"  # the newest good snapshot is too old, or there is none
     SNAPSHOT_WITHHELD = "snapshot_withheld"  # a store does not show what it showed before
+    SNAPSHOT_FOREIGN = "snapshot_foreign"  # by this host's key, and by none of its runs
     DATABASE_GONE = "database_gone"
     DATABASE_OPEN = "database_open"  # on a server that is asked, and in no policy
     SOURCE_OPEN = "source_open"  # was protected once, and is in no policy any more

@@ -295,6 +295,7 @@ def _of_proofs(facts: Facts) -> Iterator[Alert]:
         (AlertCode.EVIDENCE_UNSIGNED, facts.unsigned),
         (AlertCode.LOCK_SHORT, facts.short_locks),
         (AlertCode.SNAPSHOT_WITHHELD, facts.withheld),
+        (AlertCode.SNAPSHOT_FOREIGN, facts.foreign),
     )
     for code, proofs in kinds:
         for one in proofs:

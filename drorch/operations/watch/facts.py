@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from drorch.catalog.interface import Catalog, DrillRecord, IsAlive, MessageRecord, SnapshotRecord
+from drorch.catalog.interface import Catalog, DrillRecord, IsAlive, MessageRecord, ObservationKind, SnapshotRecord
 from drorch.operations.occurrences.standing import DaemonStanding, standing
 from drorch.operations.room import Disk, disk_of
 
@@ -15,6 +15,14 @@ PROVEN = ("pass", "pass_with_findings")  # words of ``evidence.drill_report.Verd
 VERIFIER = "verifier"
 A_WEEK_OF_SNAPSHOTS = 6
 SIGNED_WITHIN = timedelta(days=7)
+
+
+_REMEDIES = {
+    ObservationKind.LOCK_SHORT: "drorch lock extend --ask --store {store}",
+    ObservationKind.SNAPSHOT_WITHHELD: "drorch verify",
+    ObservationKind.SNAPSHOT_FOREIGN: "drorch snapshots {source}",
+    ObservationKind.SCHEMA_CHANGED: "drorch history {source}",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +64,7 @@ class Facts:
     unsigned: tuple[LostProof, ...] = ()
     short_locks: tuple[LostProof, ...] = ()
     withheld: tuple[LostProof, ...] = ()
+    foreign: tuple[LostProof, ...] = ()
 
 
 def gather(
@@ -69,6 +78,7 @@ def gather(
 ) -> Facts:
     """Return the facts that the catalog and this machine know; asks no store and no server."""
     last_drills = catalog.newest_drill_by_source()
+    observed = _observed(catalog)
     return Facts(
         now=now,
         host=host,
@@ -83,6 +93,9 @@ def gather(
         daemon=standing(catalog, host=host, is_alive=is_alive, now=now),
         waiting=catalog.waiting_messages(),
         unsigned=_unsigned(catalog, last_drills.values(), now),
+        short_locks=tuple(observed.get(ObservationKind.LOCK_SHORT, ())),
+        withheld=tuple(observed.get(ObservationKind.SNAPSHOT_WITHHELD, ())),
+        foreign=tuple(observed.get(ObservationKind.SNAPSHOT_FOREIGN, ())),
     )
 
 
@@ -94,6 +107,26 @@ def _last_contacts(catalog: Catalog) -> Mapping[str, datetime]:
         store: max(moment for moment in (answered.get(store), stored.get(store)) if moment is not None)
         for store in {*answered, *stored}
     }
+
+
+def _observed(catalog: Catalog) -> Mapping[ObservationKind, Sequence[LostProof]]:
+    """Return what was seen in the stores; a source that goes on in another lane has left what was seen of the old one behind."""
+    lanes = {record.address: record.lane for record in catalog.sources()}
+    found: dict[ObservationKind, list[LostProof]] = {}
+    for one in catalog.observations():
+        if one.kind is ObservationKind.SNAPSHOT_FOREIGN and lanes.get(one.source, one.lane) != one.lane:
+            continue
+        what = one.source or (f"lane {one.lane[:12]}" if one.lane else "the repository's own records")
+        found.setdefault(one.kind, []).append(
+            LostProof(
+                subject=f"{what} in {one.store}" if one.store else what,
+                text=one.text,
+                remedy=_REMEDIES[one.kind].format(store=one.store, source=one.source),
+                since=one.seen_at,
+                policy=one.source.partition("/")[0],
+            )
+        )
+    return found
 
 
 def _unsigned(catalog: Catalog, drills: Iterable[DrillRecord], now: datetime) -> tuple[LostProof, ...]:
