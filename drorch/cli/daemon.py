@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from drorch.cli.invocation import Invocation, common_options
 from drorch.daemon.configuration import InForce
+from drorch.daemon.journal import Journal
 from drorch.daemon.observing import Observer
 from drorch.daemon.service import DRAIN_SECONDS
 from drorch.daemon.starting import keep_schedules
@@ -30,12 +33,13 @@ def command(drain_seconds: float, invocation: Invocation) -> int:
 
     Each run is a process of its own. SIGHUP, or a changed file, reads the configuration again: what is invalid stays as it was.
     SIGTERM starts nothing more and lets runs end; what then still runs is ended, and goes on after the next start.
-    What became of every occurrence: `drorch history --occurrences`.
+    What became of every occurrence: `drorch history --occurrences`. What it does is written to stderr, a line of JSON for each run.
     """
     environment = process_environment()
 
     def observers(_in_force: InForce, wiring: Wiring) -> list[Observer]:
-        return [Watcher(wiring, lambda: load_settings(invocation.config, environment))]
+        watcher = Watcher(wiring, lambda: load_settings(invocation.config, environment))
+        return [Journal(sys.stderr, wiring.clock), watcher]
 
     keep_schedules(invocation.config, environment, drain_seconds=drain_seconds, observers=observers)
     return 0

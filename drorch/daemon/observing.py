@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from drorch.catalog.interface import DaemonRecord, OccurrenceRecord
+from drorch.daemon.results import Answer
 
 MOST_UNHEARD = 1_000
 
@@ -26,8 +27,8 @@ class Observer(Protocol):
         """The daemon runs; ``absence`` says since when and why none ran, empty at the very first start."""
         ...
 
-    def ended(self, occurrences: tuple[OccurrenceRecord, ...], result: Mapping[str, Any] | None) -> None:
-        """Occurrences ended, or wait for another try; ``result`` is what their run answered (``--json``), if one ran."""
+    def ended(self, occurrences: tuple[OccurrenceRecord, ...], answer: Answer | None) -> None:
+        """Occurrences ended, or wait for another try; ``answer`` is how their run ended, if one ran and was heard."""
         ...
 
     def reloaded(self, problems: tuple[str, ...]) -> None:

@@ -12,6 +12,7 @@ from drorch.catalog.interface import OccurrenceState
 from drorch.errors import DrillFailed, DrillInconclusive, Interrupted, NothingDone, ObjectiveMissed, Terminated
 from drorch.operations.occurrences.aftermath import may_pass
 from drorch.operations.occurrences.entries import RunEnd
+from drorch.operations.occurrences.journal_lines import RunTold
 from drorch.policy.occurrences.duty import Duty, DutyKind
 
 PARTIAL_CODE = 3
@@ -21,19 +22,25 @@ _DRILL_ERRORS = {error.exit_code: error for error in (DrillFailed, ObjectiveMiss
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """How the process of a run ended and what it wrote; ``code`` is negative when a signal ended it."""
+    """How the process of a run ended, what it wrote, and how long it ran; ``code`` is negative when a signal ended it."""
 
     code: int
     document: Mapping[str, Any] | None
+    seconds: float = 0.0
 
     @classmethod
-    def of(cls, code: int, output: bytes) -> Answer:
+    def of(cls, code: int, output: bytes, *, seconds: float = 0.0) -> Answer:
         """Return the answer in ``output``; what is no JSON object is no answer."""
         try:
             found = json.loads(output)
         except ValueError:
             found = None
-        return cls(code=code, document=found if isinstance(found, dict) else None)
+        return cls(code=code, document=found if isinstance(found, dict) else None, seconds=seconds)
+
+    @property
+    def told(self) -> RunTold:
+        """What the journal says of it."""
+        return RunTold(exit_code=self.code, seconds=self.seconds, document=self.document or {})
 
     @property
     def was_ended(self) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from drorch.catalog.interface import DaemonRecord, OccurrenceRecord, Severity
 from drorch.daemon.observing import Observer
+from drorch.daemon.results import Answer
 from drorch.errors import SettingsInvalid
 from drorch.monitoring.interface import Page, Pages
 from drorch.operations.watch.delivery import ping_switch
@@ -49,7 +50,7 @@ class Watcher(Observer):
         except SettingsInvalid as error:
             self.troubled(f"{error.message}: {error.found}")  # the first look tells it
 
-    def ended(self, occurrences: tuple[OccurrenceRecord, ...], result: Mapping[str, Any] | None) -> None:
+    def ended(self, occurrences: tuple[OccurrenceRecord, ...], answer: Answer | None) -> None:
         """See ``Observer``: the next look tells."""
 
     def reloaded(self, problems: tuple[str, ...]) -> None:

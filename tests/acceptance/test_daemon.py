@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import jsonschema
 import pytest
 
 from drorch.catalog.interface import OccurrenceState
 from tests.acceptance.test_object_storage import with_credentials
 from tests.support.daemon_in_other_time import Daemon, daemon_of
 from tests.support.installations import (
+    CANARIES,
     LAND,
+    ROOT,
     Custodian,
     Installation,
     civil_policy,
@@ -28,6 +32,7 @@ from tests.support.postgresql import SUPERUSER_PASSWORD, Server
 from tests.support.seaweedfs import ADMIN, SeaweedFS
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
+LOG_SCHEMA = json.loads((ROOT / "docs/monitoring/log.schema.json").read_text())
 SECOND = timedelta(seconds=1)
 SOON = 20 * SECOND  # after the jitter
 QUIET = 'upkeep: {verify: never, prune: "0 6 * * *", copy: never, lock: never}\n'
@@ -142,6 +147,17 @@ def test_nights_of_a_daemon(night: tuple[Daemon, Server]) -> None:  # noqa: PLR0
     assert daemon.occurrences("slow")[0].state is OccurrenceState.OK
     assert all(one.state.is_final for one in daemon.occurrences() if one.slot < local(evening, 1, days=6))
     installation.drorch("status").told("Daemon stopped")
+
+    # its log has one line for each run, in the published form, and no secret
+    (line,) = daemon.journal(
+        event="run", source="land", due_at=f"{first.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", state="ok"
+    )
+    assert (line["exit_code"], line["attempts"], line["stores"]) == (0, 2, {"hanoi": "complete"})
+    assert line["snapshot"] == done.run_id
+    assert line["bytes_read"] > line["bytes_stored"] > 0
+    for one in daemon.journal():
+        jsonschema.validate(one, LOG_SCHEMA)
+    assert not [canary for canary in CANARIES if canary in daemon.log.read_text()]
 
 
 def test_two_daemons_and_a_killed_run(custodian: Custodian, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ The runs that it starts live in the machine's own time. After the file was chang
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from drorch.catalog.interface import OccurrenceRecord, OccurrenceState
 from drorch.catalog.sqlite import open_sqlite
@@ -49,6 +51,11 @@ class Daemon:
     @property
     def log(self) -> Path:
         return self.installation.base / "daemon.log"
+
+    def journal(self, **fits: object) -> list[dict[str, Any]]:
+        """Return the lines that the daemon wrote and whose fields are those."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if fits.items() <= line.items()]
 
     @property
     def now(self) -> datetime:
@@ -180,8 +187,15 @@ def daemon_of(installation: Installation, drain_seconds: float = 60) -> Iterator
 
 
 if __name__ == "__main__":
+    from drorch.daemon.journal import Journal
     from drorch.daemon.starting import keep_schedules
 
     settings, shift, drain = sys.argv[1:]
     os.umask(0o077)
-    keep_schedules(Path(settings), dict(os.environ), drain_seconds=float(drain), clock=OtherClock(Path(shift)))
+    keep_schedules(
+        Path(settings),
+        dict(os.environ),
+        drain_seconds=float(drain),
+        clock=OtherClock(Path(shift)),
+        observers=lambda _in_force, wiring: [Journal(sys.stderr, wiring.clock)],
+    )

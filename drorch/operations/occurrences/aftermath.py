@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from drorch.catalog.interface import Catalog, OccurrenceRecord, OccurrenceState, RunRecord, RunState
-from drorch.errors import DrorchError, NothingDone, every_error
-from drorch.operations.occurrences.entries import RunEnd
+from drorch.errors import CaptureFailed, DrorchError, NothingDone, every_error
+from drorch.operations.occurrences.entries import Entry, RunEnd
 
 _LOOKED_AT = 20
 _STATES = {RunState.COMPLETE: OccurrenceState.OK, RunState.PARTIAL: OccurrenceState.PARTIAL}
@@ -30,6 +32,18 @@ def end_of(run: RunRecord) -> RunEnd | None:
         may_pass=run.state in _PASSING or may_pass(run.error_slug),
         run_id=run.run_id,
     )
+
+
+def ends_unseen(catalog: Catalog, entries: Sequence[Entry]) -> Mapping[tuple[str, str], RunEnd] | None:
+    """Return how the occurrences of a job ended whose process nobody waits for; ``None`` while one of them goes on."""
+    ends: dict[tuple[str, str], RunEnd] = {}
+    for entry in entries:
+        run = run_of(catalog, entry.record)
+        end = failure(CaptureFailed("its run left no record")) if run is None else end_of(run)
+        if end is None:
+            return None
+        ends[entry.duty.key] = end
+    return ends
 
 
 def may_pass(slug: str | None) -> bool:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from drorch.catalog.interface import Catalog, DaemonRecord, OccurrenceRecord
 from drorch.operations.occurrences import entries
-from drorch.operations.occurrences.entries import Desk, RunEnd
+from drorch.operations.occurrences.entries import Desk, Entry, RunEnd
 from drorch.operations.occurrences.promises import Key, ended_promises, kept_since, record_of
 from drorch.policy.occurrences.duty import Duty
 from drorch.policy.occurrences.falling_due import fall_due, next_start
@@ -21,14 +21,6 @@ from drorch.policy.occurrences.line import Job, Places, Waiting, jobs_to_start
 
 _JUST = timedelta(milliseconds=1)  # the shortest time that the catalog tells apart
 SMALL_STEP_BACK = timedelta(hours=1)  # of the clock: hours that come again were accounted for and are not run twice
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """An open occurrence and what it belongs to."""
-
-    duty: Duty
-    record: OccurrenceRecord
 
 
 class Book:
@@ -65,8 +57,10 @@ class Book:
 
     @property
     def next_at(self) -> datetime | None:
-        """When something falls due next, or may be tried again."""
-        tries = [entry.record.not_before for entry in self._waiting.values() if entry.record.not_before is not None]
+        """When something falls due next, or may be tried again; what could start by now waits for a place, not for a moment."""
+        seen = self._daemon.accounted_until
+        moments = (entry.record.not_before for entry in self._waiting.values())
+        tries = [moment for moment in moments if moment is not None and moment > seen]
         return min([*tries, *(moment for moment, _ in self._calendar[:1])], default=None)
 
     # -- time passes

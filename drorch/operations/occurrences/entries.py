@@ -12,6 +12,14 @@ from drorch.policy.occurrences.states import OccurrenceState, Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An open occurrence and what it belongs to."""
+
+    duty: Duty
+    record: OccurrenceRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
     """How a run of one occurrence ended. ``may_pass``: what ended it may be gone at the next try."""
 
