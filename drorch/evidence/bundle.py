@@ -17,7 +17,8 @@ from drorch.errors import EvidenceBroken
 from drorch.evidence.dossier import Dossier
 from drorch.evidence.statement_text import decode_text, encode_text
 from drorch.format import names
-from drorch.ids import LaneId
+from drorch.format.objects import digest_of
+from drorch.ids import Digest, LaneId
 
 CONTENTS = "bundle.json"
 SCHEMA = "drorch.evidence-bundle/1"
@@ -42,12 +43,12 @@ class Bundle:
         trust: list[bytes] = []
         while (raw := self.files.get(OBJECTS + names.trust(len(trust)))) is not None:
             trust.append(raw)
-        segments: dict[LaneId, tuple[bytes, ...]] = {}
+        segments: dict[LaneId, dict[Digest, bytes]] = {}
         for name, raw in self.files.items():
             inner = name.removeprefix(OBJECTS)
             chain = names.ledger_chain_of(inner.rpartition("/")[0] + "/") if inner != name else None
             if chain is not None:
-                segments[chain] = (*segments.get(chain, ()), raw)
+                segments.setdefault(chain, {})[digest_of(raw)] = raw
         if not trust:
             raise EvidenceBroken(f"{_WHAT} holds no trust record", expected=OBJECTS + names.trust(0), found="none")
         return Dossier(

@@ -9,17 +9,17 @@ from drorch.evidence.ledger import Chain, LedgerProblem, NumberedEntry, ProblemK
 from drorch.evidence.ledger_entry import DRILL_KINDS, Document, EntryKind
 from drorch.format.objects import digest_of
 from drorch.format.trust import TrustChain
-from drorch.ids import LaneId
+from drorch.ids import Digest, LaneId
 
 ReadsDocument = Callable[[str], bytes | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dossier:
-    """The trust records, the segments of every chain, and a way to the documents by name (``None``: not there)."""
+    """The trust records, the segments of every chain by their digests, and a way to the documents by name (``None``: not there)."""
 
     trust_objects: tuple[bytes, ...]
-    segments: Mapping[LaneId, tuple[bytes, ...]]
+    segments: Mapping[LaneId, Mapping[Digest, bytes]]
     document: ReadsDocument
 
 
@@ -62,8 +62,7 @@ def open_dossier(dossier: Dossier, root: bytes | None) -> OpenedDossier:
     chains: dict[LaneId, Chain] = {}
     problems: list[LedgerProblem] = []
     for identity in sorted(dossier.segments):
-        raws = {digest_of(raw): raw for raw in dossier.segments[identity]}
-        chain, wrong = build_chain(identity, raws, trust)
+        chain, wrong = build_chain(identity, dossier.segments[identity], trust)
         problems += wrong
         if chain is not None:
             chains[identity] = chain

@@ -151,7 +151,7 @@ def _check_minor(raw: Bytes) -> None:
 
 def _json(raw: bytes) -> object:
     try:
-        return json.loads(raw)
+        return json.loads(raw.decode())
     except (ValueError, RecursionError) as error:
         raise LedgerBroken("a ledger entry cannot be read", expected="a JSON object", found="other text") from error
 

@@ -26,7 +26,7 @@ def run(dossier: Dossier, wanted: str, further: Mapping[str, bytes]) -> Bundle:
     for number, raw in enumerate(dossier.trust_objects):
         files[OBJECTS + names.trust(number)] = raw
     for chain, raws in dossier.segments.items():
-        files.update(_segments(chain, raws))
+        files.update(_segments(chain, raws.values()))
     for entry in _entries(opened, drills):
         for document in entry.entry.documents:
             content = dossier.document(document.name)

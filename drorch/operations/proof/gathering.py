@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from drorch.errors import StoreError
 from drorch.evidence.dossier import Dossier
-from drorch.format.objects import OBJECT_LIMIT_BYTES, digest_of
+from drorch.format.objects import OBJECT_LIMIT_BYTES
 from drorch.ids import Digest, LaneId
 from drorch.operations.proof.reading import read_segments
 from drorch.repository.opening import Repository, read_trust
@@ -25,14 +25,14 @@ def gather(repository: Repository) -> Dossier:
         try:
             trust = max(trust, read_trust(replica.store), key=len)
             for chain, raws in read_segments(replica).items():
-                segments.setdefault(chain, {}).update({digest_of(raw): raw for raw in raws})
+                segments.setdefault(chain, {}).update(raws)
         except StoreError as error:
             failures.append(error)
     if not trust and failures:
         raise failures[-1]
     return Dossier(
         trust_objects=trust,
-        segments={chain: tuple(found.values()) for chain, found in segments.items()},
+        segments=segments,
         document=lambda name: next(iter(copies_of(repository, name)), None),
     )
 

@@ -60,7 +60,7 @@ class Ledger:
 
 def read_ledger(repository: Repository) -> Ledger:
     """Return the ledger of all stores that answer; raises what the last one raised when none does."""
-    found: dict[str, dict[LaneId, list[bytes]]] = {}
+    found: dict[str, dict[LaneId, dict[Digest, bytes]]] = {}
     unreadable = {name: one for name, one in repository.unusable.items() if isinstance(one, StoreError)}
     for replica in repository.replicas:
         try:
@@ -72,12 +72,12 @@ def read_ledger(repository: Repository) -> Ledger:
     return _assembled(repository, found, unreadable)
 
 
-def read_segments(replica: Replica) -> dict[LaneId, list[bytes]]:
-    """Return every segment that one store holds, by chain; raises a ``StoreError``."""
+def read_segments(replica: Replica) -> dict[LaneId, dict[Digest, bytes]]:
+    """Return every segment that one store holds, by chain and digest; raises a ``StoreError``."""
     chains = {folder: names.ledger_chain_of(folder) for folder in replica.store.list_folders(names.ledger_prefix())}
     with ThreadPoolExecutor(_READERS, thread_name_prefix="ledger") as readers:
         return {
-            chain: list(
+            chain: dict(
                 joined.from_iterable(readers.map(lambda some: _read(replica, some), _handfuls(replica, folder)))
             )
             for folder, chain in chains.items()
@@ -92,12 +92,15 @@ def _handfuls(replica: Replica, folder: str) -> Iterator[Sequence[str]]:
     return (listed[start : start + size] for start in range(0, len(listed), size))
 
 
-def _read(replica: Replica, some: Sequence[str]) -> list[bytes]:
-    return [replica.store.read(name, limit_bytes=SEGMENT_LIMIT_BYTES) for name in some]
+def _read(replica: Replica, some: Sequence[str]) -> list[tuple[Digest, bytes]]:
+    raws = [replica.store.read(name, limit_bytes=SEGMENT_LIMIT_BYTES) for name in some]
+    return [(digest_of(raw), raw) for raw in raws]
 
 
 def _assembled(
-    repository: Repository, found: Mapping[str, Mapping[LaneId, Sequence[bytes]]], unreadable: Mapping[str, StoreError]
+    repository: Repository,
+    found: Mapping[str, Mapping[LaneId, Mapping[Digest, bytes]]],
+    unreadable: Mapping[str, StoreError],
 ) -> Ledger:
     chains: dict[LaneId, Chain] = {}
     problems: list[LedgerProblem] = []
@@ -105,7 +108,7 @@ def _assembled(
     for identity in sorted({chain for store in found.values() for chain in store}):
         raws: dict[Digest, bytes] = {}
         for store, held in found.items():
-            of_store = {digest_of(raw): raw for raw in held.get(identity, ())}
+            of_store = held.get(identity, {})
             digests[store, identity] = set(of_store)
             raws.update(of_store)
         chain, wrong = build_chain(identity, raws, repository.trust)
