@@ -40,20 +40,22 @@ class RowSums:
         self._is_prefixed = is_prefixed
         self._sums = (ctypes.c_uint64 * (BUCKETS * LIMBS))()
         self._rows, self._is_long = _LONG(), _INT()
+        self._rows_at, self._is_long_at = ctypes.byref(self._rows), ctypes.byref(self._is_long)
 
     def add(self, content: bytes | bytearray, start: int) -> tuple[int, int, bool]:
         """Digest the whole rows from ``start`` on; return the bytes used, the rows, and whether a row follows that is for ``blake3``."""
+        if start == len(content):
+            return 0, 0, False
         held: Any  # keeps the content where it is while its address is in use
         if isinstance(content, bytes):
             held = ctypes.c_char_p(content)
-            address = ctypes.cast(held, _POINTER).value or 0
+            address = (ctypes.cast(held, _POINTER).value or 0) + start
         else:
-            held = (ctypes.c_char * len(content)).from_buffer(content)
+            held = ctypes.c_char.from_buffer(content, start)  # not an array: each length would be a type of its own
             address = ctypes.addressof(held)
         used = self._digest(
-            self._key, self._is_prefixed, self._sums, address + start, len(content) - start,
-            ctypes.byref(self._rows), ctypes.byref(self._is_long),
-        )  # fmt: skip
+            self._key, self._is_prefixed, self._sums, address, len(content) - start, self._rows_at, self._is_long_at
+        )
         del held
         return int(used), self._rows.value, bool(self._is_long.value)
 
@@ -100,10 +102,10 @@ class RowReader:
         """Append rows after ``used`` bytes until under ``enough_bytes`` are free; return the bytes in use. ``large`` is a row that did not fit."""
         rows, status = _LONG(), _INT()
         large, large_bytes = _POINTER(), _LONG()
-        base = (ctypes.c_char * len(buffer)).from_buffer(buffer)
+        base = ctypes.c_char.from_buffer(buffer, used)
         added = self.library.drorch_read_rows(
             self.connection, self.libpq.get_copy_data, self.libpq.consume_input, self.libpq.free_memory,
-            ctypes.addressof(base) + used, len(buffer) - used, enough_bytes,
+            ctypes.addressof(base), len(buffer) - used, enough_bytes,
             ctypes.byref(rows), ctypes.byref(status), ctypes.byref(large), ctypes.byref(large_bytes),
         )  # fmt: skip
         del base
