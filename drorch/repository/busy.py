@@ -27,7 +27,8 @@ class Stage(Enum):
     LIKENESS = "find bases", Part.PROCESSOR
     COMPRESS = "compress, decode, compare", Part.PROCESSOR
     SEAL = "seal", Part.PROCESSOR
-    PLACE = "place, keep bases", Part.PROCESSOR
+    KEEP = "keep bases", Part.PROCESSOR
+    PLACE = "place", Part.PROCESSOR
     AWAIT_CHUNK = "wait for compression", Part.WAITING
     AWAIT_ROOM = "wait for uploads", Part.WAITING
     UPLOAD = "upload", Part.NETWORK
@@ -37,7 +38,7 @@ class Stage(Enum):
         self.part = part
 
 
-IN_POOL = frozenset((Stage.LIKENESS, Stage.COMPRESS, Stage.SEAL))
+IN_POOL = frozenset((Stage.LIKENESS, Stage.COMPRESS, Stage.SEAL, Stage.KEEP))
 
 
 @dataclass(frozen=True, slots=True)

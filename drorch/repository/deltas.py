@@ -56,6 +56,16 @@ class Plan:
     exhausted: tuple[ChunkId, ...] = ()
     is_missed: bool = False
 
+    @property
+    def level(self) -> int:
+        """How many chunks it will rest on."""
+        return 0 if self.base is None else self.base.anchor.level + 1
+
+    @property
+    def root(self) -> ChunkId | None:
+        """The full chunk at the bottom of what it will rest on; ``None`` if it is one."""
+        return None if self.base is None else self.base.anchor.base or self.base.anchor.identity
+
     def without_base(self) -> Plan:
         """Return the plan for storing the chunk in full after all."""
         return replace(self, base=None)
@@ -99,18 +109,26 @@ class Deltas:
             is_missed = is_missed or not anchor.is_cached
         return Plan(sketch, is_missed=is_missed)
 
-    def stored(self, plan: Plan, header: RecordHeader, content: Bytes) -> None:
-        """Note that a chunk was stored by ``plan``, and keep it if it may be a base."""
+    def keep(self, plan: Plan, header: RecordHeader, content: Bytes) -> int:
+        """Put a chunk that is to be stored by ``plan`` into the cache, if it may be a base; return what it takes there.
+
+        It is half of a megabyte to write: for the threads that compress, not for the one that reads. A chunk of which ``stored``
+        never hears stays in the cache until the cache is dropped; that can be the few that are on their way when a run fails.
+        """
+        if not plan.sketch or plan.level > DEEPEST_ANCHOR:
+            return 0
+        return self._keep(plan.root or header.chunk_id, header, content)
+
+    def stored(self, plan: Plan, header: RecordHeader, content: Bytes, cached_bytes: int) -> None:
+        """Note that a chunk was stored by ``plan``; ``cached_bytes`` is what ``keep`` said of it."""
         base = plan.base.anchor if plan.base is not None else None
-        level = 0 if base is None else base.level + 1
         if base is not None:
             self._anchors.spend(base.identity, len(content))
         if plan.sketch:
-            root = header.chunk_id if base is None else base.base or base.identity
-            cached = self._keep(root, header, content) if level <= DEEPEST_ANCHOR else 0
             below = None if base is None else base.identity
-            anchor = Anchor(header.chunk_id, below, level, header.plain_length, len(content), cached > 0, 0)
-            self._anchors.add(anchor, plan.sketch, cached)
+            length = header.plain_length
+            anchor = Anchor(header.chunk_id, below, plan.level, length, len(content), cached_bytes > 0, 0)
+            self._anchors.add(anchor, plan.sketch, cached_bytes)
         if plan.exhausted:
             self._anchors.retire(plan.exhausted)
 

@@ -63,6 +63,7 @@ class _Sealed:
     header: RecordHeader
     content: Bytes = field(repr=False)
     plan: Plan
+    cached_bytes: int
 
 
 @dataclass(slots=True)
@@ -168,7 +169,9 @@ class TreeWriter:
             plan, header, content = self._encode(plan, identity, plain, offset)
         with busy.at(Stage.SEAL):
             records = tuple(sealer.seal_encoded(header, content) for _ in range(self.line.copies))
-        return _Sealed(records, header, content, plan)
+        with busy.at(Stage.KEEP):
+            cached = 0 if deltas is None else deltas.keep(plan, header, content)
+        return _Sealed(records, header, content, plan, cached)
 
     def _encode(self, plan: Plan, identity: ChunkId, plain: Bytes, offset: int) -> tuple[Plan, RecordHeader, Bytes]:
         encode = partial(self._sink.sealer.encode, KIND_CHUNK, identity, plain, self._ordinal, offset)
@@ -212,7 +215,7 @@ class TreeWriter:
             self._sink.index.add_fresh(entry, self._sink.run)
             del self._sealing[slot.identity.raw]
             if self._sink.deltas is not None:
-                self._sink.deltas.stored(sealed.plan, sealed.header, sealed.content)
+                self._sink.deltas.stored(sealed.plan, sealed.header, sealed.content, sealed.cached_bytes)
         self._count(slot, sealed)
         return Known(self._sink.run, entry.place, entry.twin, () if base is None else base.places)
 
