@@ -2,8 +2,10 @@
 
     ./run bench                                     the usual rows, 3 rounds, 1.24 GB
     ./run bench --small                             the same with 62 MB, 1 round: whether it works
-    ./run bench --rounds 1 --rows full,generations --generations 60 --scale 0.1
-    ./run bench --rows tree --files 200000
+    ./run bench --only full,unchanged               some rows: what they need before them is done untimed
+    ./run bench --rounds 1 --only generations --generations 60 --scale 0.1
+    ./run bench --only cache                        0.5 % of the rows updated, with base caches of several sizes
+    ./run bench --only tree --files 200000
     ./run bench --restic PATH --borg PATH --pgbackrest PATH
 
 Every backup that is timed in the last round is restored and compared by tools/compare.py; what is not the newest of a contestant
@@ -16,38 +18,22 @@ import argparse
 import json
 import platform
 import re
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.contestants import (
-    BACKUP_ROWS,
-    SMALL_TABLE,
-    Bench,
-    Contestant,
-    Drorch,
-    DumpOnly,
-    Restic,
-    drop_caches,
-)
+from benchmarks.contestants import Bench
 from benchmarks.measure import Measured, medians
-from benchmarks.peers import Borg, PgBackRest
+from benchmarks.measurement import Measurement
 from benchmarks.trees import measure_trees
 from drorch.sandbox.postgresql import throw_away_postgresql
 from tests.support.seaweedfs import shared_server
 
-ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = Path(__file__).with_name("land-register.sql")
 ROWS = ("full", "unchanged", "scattered", "appended", "restore", "one-table")
-MORE_ROWS = ("generations", "tree")
-COLUMNS = "unit, sheet, parcel_no, area, use_code, owner, id_no, address, cert_no, issued, geom, note, updated"
-APPENDED = (
-    f"insert into parcel ({COLUMNS}) select {COLUMNS} from parcel where id % 20 = {{number}};\n"  # 5 % of the rows
-)
-SCATTERED = "update parcel set note = 'sổ mới', updated = now() where id % 200 = {number};\n"  # 0.5 % of the rows
+MORE_ROWS = ("generations", "cache", "tree")
 
 
 def main() -> int:
@@ -56,7 +42,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="1.0 is 4 million parcels, 1.24 GB")
     parser.add_argument("--small", action="store_true", help="one round at scale 0.05")
-    parser.add_argument("--rows", default=",".join(ROWS), help="some of: " + ", ".join((*ROWS, *MORE_ROWS)))
+    parser.add_argument(
+        "--only", "--rows", dest="rows", default=",".join(ROWS), help="some of: " + ", ".join((*ROWS, *MORE_ROWS))
+    )
     parser.add_argument(
         "--generations", type=int, default=60, help="how many days, each with other 0.5 %% of the rows updated"
     )
@@ -91,87 +79,8 @@ def _load(bench: Bench, scale: float) -> None:
     print(f"loaded {count:,} parcels in {time.monotonic() - begun:.0f} s", flush=True)
 
 
-class _Measurement:
-    """The figures of all rounds, by row and contestant."""
-
-    def __init__(self, bench: Bench, options: argparse.Namespace) -> None:
-        self.bench = bench
-        self.options = options
-        self.rows = options.rows.split(",")
-        self.figures: dict[str, dict[str, list[Measured]]] = {}
-        self.stored: dict[str, dict[str, tuple[int, int]]] = {}
-        self.is_dropped = True
-
-    def note(self, row: str, contestant: Contestant, run: Callable[[], Measured], day: int = 0) -> None:
-        """Time one run; what the table says was stored is what the last round's runs of the row added, all of them."""
-        self.is_dropped = drop_caches() and self.is_dropped
-        before = contestant.stored()
-        measured = run()
-        added = tuple(now - then for now, then in zip(contestant.stored(), before, strict=True))
-        self.figures.setdefault(row, {}).setdefault(contestant.name, []).append(measured)
-        earlier = self.stored[row][contestant.name] if day else (0, 0)
-        self.stored.setdefault(row, {})[contestant.name] = (earlier[0] + added[0], earlier[1] + added[1])
-        print(f"  {row:<14} {contestant.name:<17} {measured.wall_seconds:7.1f} s  +{added[0]:,} B", flush=True)
-
-    def round(self, number: int) -> None:
-        """Every contestant in turn, row by row; each starts anew."""
-        everyone = self._contestants(number)
-        is_last = number == self.options.rounds - 1
-        for row in BACKUP_ROWS:
-            if row not in self.rows:
-                continue
-            days = self.options.generations if row == "generations" else 1
-            for day in range(days):
-                self._change(row, number + day)
-                for contestant in everyone:
-                    if row in contestant.rows:
-                        self.note(row, contestant, contestant.back_up, day)
-            if is_last:
-                self._compare_all(row, everyone)
-        self._restore(number, everyone)
-        for contestant in everyone:
-            if isinstance(contestant, PgBackRest):
-                contestant.end()
-
-    def _contestants(self, number: int) -> list[Contestant]:
-        bench, options = self.bench, self.options
-        wanted = [name.strip() for name in options.contestants.split(",") if name.strip()]
-        makers: dict[str, Callable[[], Contestant]] = {
-            "drorch": lambda: Drorch(bench),
-            "restic auto": lambda: Restic(bench, options.restic, "auto"),
-            "restic off": lambda: Restic(bench, options.restic, "off"),
-            "borg (directory)": lambda: Borg(bench, options.borg, number),
-            "pgbackrest (dir.)": lambda: PgBackRest(bench, options.pgbackrest, number),
-            "pg_dump only": lambda: DumpOnly(bench),
-        }
-        return [make() for name, make in makers.items() if not wanted or name in wanted]
-
-    def _change(self, row: str, number: int) -> None:
-        change = {"scattered": SCATTERED, "generations": SCATTERED, "appended": APPENDED}.get(row)
-        if change is not None:
-            numbered = change.format(number=number % (20 if row == "appended" else 200))
-            self.bench.postgresql.execute("land", [numbered, "checkpoint;\n"])
-
-    def _restore(self, number: int, everyone: Sequence[Contestant]) -> None:
-        for row, table in (("restore", None), ("one-table", SMALL_TABLE)):
-            for place, contestant in enumerate(everyone):
-                if row in self.rows and row in contestant.rows:
-                    database = f"restored_{number}_{place}"
-                    self.note(row, contestant, lambda: contestant.restore(database, table))  # noqa: B023 - called at once
-                    contestant.forget(database)
-
-    def _compare_all(self, row: str, everyone: Sequence[Contestant]) -> None:
-        """Restore what was just stored and compare it with the database, untimed."""
-        for place, contestant in enumerate(everyone):
-            if row in contestant.rows and "restore" in contestant.rows:
-                database = f"compared_{place}"
-                contestant.restore(database)
-                _compare(self.bench, contestant, database)
-                contestant.forget(database)
-
-
 def _measure(bench: Bench, options: argparse.Namespace) -> dict[str, object]:
-    measurement = _Measurement(bench, options)
+    measurement = Measurement(bench, options)
     if set(measurement.rows) - {"tree"}:
         _load(bench, options.scale)
         for number in range(options.rounds):
@@ -179,16 +88,6 @@ def _measure(bench: Bench, options: argparse.Namespace) -> dict[str, object]:
     if "tree" in measurement.rows:
         measure_trees(bench, options.files, options.rounds, options.restic, measurement.note)
     return _report(measurement.figures, measurement.stored, options, page_cache_dropped=measurement.is_dropped)
-
-
-def _compare(bench: Bench, contestant: Contestant, database: str) -> None:
-    urls = [bench.postgresql.url("land"), contestant.address(database)]
-    programs = str(bench.postgresql.programs)
-    script = [sys.executable, str(ROOT / "tools" / "compare.py"), "postgresql", *urls, "--programs", programs]
-    told = subprocess.run(script, capture_output=True, text=True, check=False)
-    if told.returncode:
-        raise SystemExit(f"{contestant.name} did not bring the database back equal: {told.stdout}{told.stderr}")
-    print(f"  compared    {contestant.name:<17} equal", flush=True)
 
 
 def _report(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -109,8 +111,10 @@ class Drorch(_InPostgresql):
     name = "drorch"
     rows = DUMP_ROWS
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, cache_bytes: int | None = None) -> None:
+        """``cache_bytes`` bounds the base cache; else it has the default."""
         self._bench = bench
+        self._cache_bytes = cache_bytes
         self.bucket = bench.s3.make_bucket()
         self._home = bench.directory / self.bucket
         self._home.mkdir()
@@ -133,17 +137,20 @@ class Drorch(_InPostgresql):
             "--state", str(home / "state"), "--cache", str(home / "cache"), "--temporary", str(home / "temporary"),
         )  # fmt: skip
         server = self._bench.postgresql
+        if self._cache_bytes is not None:
+            with (etc / "drorch.yaml").open("a", encoding="utf-8") as file:
+                file.write(f"\nlimits:\n  cache: {self._cache_bytes}B\n")
         (etc / "policies" / "land.yaml").write_text(POLICY.format(host=server.directory, port=server.port))
 
     def back_up(self) -> Measured:
         """See ``Contestant``."""
         return timed(self._command("backup", "land"), self._environment())
 
-    def restore(self, database: str, table: str | None = None) -> Measured:
+    def restore(self, database: str, table: str | None = None, snapshot: str = "latest:land") -> Measured:
         """See ``Contestant``."""
         return timed(
             self._command(
-                "restore", "latest:land", "--key", str(self._key), "--passphrase-file", str(self._passphrase),
+                "restore", snapshot, "--key", str(self._key), "--passphrase-file", str(self._passphrase),
                 "--to", self._bench.postgresql.url(database), *(["--table", f"public.{table}"] if table else []),
             ),
             self._environment(),
@@ -152,6 +159,21 @@ class Drorch(_InPostgresql):
     def stored(self) -> tuple[int, int]:
         """See ``Contestant``."""
         return self._bench.stored(self.bucket)
+
+    def snapshots(self) -> list[str]:
+        """Return what can be restored, the newest first."""
+        command = self._command("snapshots", "list", "land", "--limit", "1000", "--json")
+        told = subprocess.run(command, env=self._environment(), check=True, capture_output=True, text=True)
+        return [one["snapshot"] for one in json.loads(told.stdout)["snapshots"]]
+
+    def base_bytes(self) -> int:
+        """Return what the base cache takes."""
+        return sum(path.stat().st_size for path in self._home.glob("cache/**/*.bases/**/*") if path.is_file())
+
+    def lose_bases(self) -> None:
+        """Remove the base cache."""
+        for directory in list(self._home.glob("cache/**/*.bases")):
+            shutil.rmtree(directory)
 
     def _command(self, *arguments: str) -> list[str]:
         return [str(Path(sys.executable).parent / "drorch"), *arguments]
