@@ -9,6 +9,7 @@ import gc
 import importlib
 import os
 import re
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -107,6 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     os.umask(0o077)
+    _leave_no_core()
     gc.set_threshold(*GARBAGE_THRESHOLD)
     signal.signal(signal.SIGTERM, _on_terminate)
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -122,6 +124,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if code in (Interrupted.exit_code, Terminated.exit_code):
             _leave_at_once(code)
     _leave(code)
+
+
+def _leave_no_core() -> None:
+    """See to it that a crash of this process, or of a program that it starts, writes no memory to a disk: secrets are in it.
+
+    One byte: files smaller than a page are not written, and it is the limit at which the kernel starts no program that collects
+    cores either; at 0 it would.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    if most != 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
 
 
 class _TerminationSignal(SystemExit):

@@ -209,7 +209,7 @@ class Engines(Keys):
             max_replication_lag_seconds=load.max_replication_lag_seconds if load else None,
         )
         tools = PostgresqlTools(directory=settings.tools.postgresql)
-        return Postgresql(self._postgresql_location(described), options, tools, self.clock, self.temporary())
+        return Postgresql(self._postgresql_location(described), options, tools, self.clock)
 
     def _postgresql_location(self, described: PostgresqlSource) -> PostgresqlLocation:
         from drorch.sources.postgresql.location import VARIABLES, PostgresqlLocation
@@ -274,7 +274,7 @@ class Engines(Keys):
 
             location = parse_location(url, password=password)
             tools = PostgresqlTools(directory=self.settings.tools.postgresql)
-            administrator = Postgresql(location, CaptureOptions(), tools, self.clock, self.temporary())
+            administrator = Postgresql(location, CaptureOptions(), tools, self.clock)
             facts = administrator.account_facts(described.user or USUAL_ACCOUNT)
         known: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in facts.items()}
         return PostgresqlFacts(**known)

@@ -184,7 +184,7 @@ class Sandboxes(Targets):
 
             tools = PostgresqlTools(directory=self.settings.tools.postgresql)
             location = parse_location(url, password=password)
-            return Postgresql(location, CaptureOptions(jobs=2), tools, self.clock, self.temporary())
+            return Postgresql(location, CaptureOptions(jobs=2), tools, self.clock)
         if scheme == "mariadb":
             from drorch.sources.mariadb.location import parse_location as parse_mariadb
             from drorch.sources.mariadb.options import CaptureOptions as MariadbOptions

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -23,8 +25,10 @@ from tests.support.installations import (
     new_name,
 )
 from tests.support.postgresql import BACKUP_PASSWORD, SUPERUSER_PASSWORD
+from tests.support.seaweedfs import ADMIN, SeaweedFS
 
 VARIABLE = "LAND_PASSWORD"
+ADDRESS, SECRET_OF_NO_BUCKET = "canary-of-an-address", "canary-of-no-bucket"
 
 
 class Watch:
@@ -90,10 +94,9 @@ def watched(installation: Installation, *words: str, env: dict[str, str] | None 
     return Answer(code=process.returncode, out=out, err=err), watch
 
 
-def assert_no_canary(where: str, content: bytes, *, allowed: Sequence[str] = ()) -> None:
-    for canary in CANARIES:
-        if canary not in allowed:
-            assert canary.encode() not in content, f"a secret is in {where}"
+def assert_no_canary(where: str, content: bytes, more: Sequence[str] = ()) -> None:
+    for canary in (*CANARIES, *more):
+        assert canary.encode() not in content, f"a secret is in {where}"
 
 
 def everything_below(directory: Path) -> Iterator[tuple[str, bytes]]:
@@ -102,13 +105,13 @@ def everything_below(directory: Path) -> Iterator[tuple[str, bytes]]:
             yield str(path), path.read_bytes()
 
 
-def nothing_leaked(installation: Installation, answer: Answer, watch: Watch) -> None:
-    assert_no_canary("arguments", watch.arguments)
-    assert_no_canary("a child's environment", watch.environments)
-    assert_no_canary("the output", f"{answer.out}{answer.err}".encode())
+def nothing_leaked(installation: Installation, answer: Answer, watch: Watch, *more: str) -> None:
+    assert_no_canary("arguments", watch.arguments, more)
+    assert_no_canary("a child's environment", watch.environments, more)
+    assert_no_canary("the output", f"{answer.out}{answer.err}".encode(), more)
     for folder in ("var", "disk", "vault", "policies"):
         for name, content in everything_below(installation.base / folder):
-            assert_no_canary(name, content)
+            assert_no_canary(name, content, more)
 
 
 def test_the_watch_sees_children_and_their_environment(town: Town) -> None:
@@ -168,22 +171,65 @@ def test_a_restore_over_tcp(town: Town, copied: Installation) -> None:
     town.same_land(target)
 
 
-def test_a_fault_of_ours_shows_no_secret(copied: Installation) -> None:
-    process = copied.start("backup", "land")
+def test_a_crash_amid_a_run_shows_no_secret_and_leaves_no_core(copied: Installation) -> None:
+    process = subprocess.Popen(
+        ["prlimit", "--core=unlimited:unlimited", *copied.command("backup", "land")],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=BARE,
+        cwd=copied.base,
+        start_new_session=True,
+    )
     try:
         with Watch(process.pid) as watch:
+            while "pg_dump" not in watch.programs and process.poll() is None:
+                time.sleep(0.002)
+            limits = Path(f"/proc/{process.pid}/limits").read_text()
             os.kill(process.pid, signal.SIGABRT)
             out, err = process.communicate(timeout=30)
     finally:
         end(process)
+    assert process.returncode == -signal.SIGABRT, "it was to crash while the database is read"
+    assert re.search(r"Max core file size +1 +1 ", limits), "neither a file nor a program gets the core"
+    assert list(copied.base.rglob("core*")) == []
     nothing_leaked(copied, Answer(code=process.returncode, out=out, err=err), watch)
-    assert list(copied.base.glob("core*")) == []
+
+
+def test_where_messages_and_heartbeats_go_is_told_nobody(copied: Installation) -> None:
+    """The address of a service is its password."""
+    copied.secret("duty", f"json://127.0.0.1:9/{ADDRESS}?rto=1&cto=1")
+    copied.secret("pings", f"http://127.0.0.1:9/{ADDRESS}")
+    with copied.settings.open("a") as settings:
+        settings.write(
+            "notifications:\n  duty: {url: file:secrets/duty}\nheartbeat: {url: file:secrets/pings, every: 5m}\n"
+        )
+    copied.policy("land", "name: land\n")  # a problem that somebody must hear of
+    for words in (("notify", "run"), ("notify", "test")):
+        answer, watch = watched(copied, *words)
+        nothing_leaked(copied, answer, watch, ADDRESS)
+    assert "duty" in answer.out + answer.err
+
+
+def test_the_credential_of_a_bucket(copied: Installation, seaweedfs: SeaweedFS) -> None:
+    bucket = f"  bucket: {{s3: 's3://{seaweedfs.make_bucket()}', endpoint: '{seaweedfs.endpoint}', access_key: file:secrets/a, secret_key: file:secrets/s}}\n"
+    copied.settings.write_text(copied.settings.read_text().replace("stores:\n", f"stores:\n{bucket}", 1))
+    copied.secret("a", ADMIN.access_key)
+    copied.secret("s", SECRET_OF_NO_BUCKET)
+    refused, watch = watched(copied, "store", "validate", "bucket", "--json")
+    assert refused.code == 36, refused.out
+    nothing_leaked(copied, refused, watch, SECRET_OF_NO_BUCKET)
+    copied.secret("s", ADMIN.secret_key)
+    good, watch = watched(copied, "copy", "--to", "bucket", "--new")
+    assert good.code == 0, good.err
+    nothing_leaked(copied, good, watch, ADMIN.secret_key)
 
 
 def test_the_keys_that_init_and_generate_make_are_for_their_owner_only(town: Town) -> None:
     base, custodian = town.installation.base, town.installation.custodian
     for path in (base / "secrets/host.key", base / "keys/root.key", custodian.key):
         assert path.stat().st_mode & 0o077 == 0
-    for directory in ("var/state", "var/cache", "var/temporary"):
+    for directory in ("var/state", "var/cache"):
         assert (base / directory).stat().st_mode & 0o077 == 0
     assert (base / "var/state/catalog.sqlite").stat().st_mode & 0o077 == 0

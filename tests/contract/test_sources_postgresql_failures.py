@@ -382,10 +382,8 @@ def test_a_password_is_asked_for_once(pg: Server, big: str, private: Path) -> No
     assert len(asked) == 1
 
 
-def test_a_server_without_a_dumper_is_told_what_to_install(pg: Server, big: str, private: Path, tmp_path: Path) -> None:
-    source = PostgresqlSource(
-        pg.location(big), CaptureOptions(), PostgresqlTools(directory=tmp_path), SystemClock(), private
-    )
+def test_a_server_without_a_dumper_is_told_what_to_install(pg: Server, big: str, tmp_path: Path) -> None:
+    source = PostgresqlSource(pg.location(big), CaptureOptions(), PostgresqlTools(directory=tmp_path), SystemClock())
     error = fail_to_open(source, errors.SourceUnsupported)
     assert "postgresql-client-15" in error.hint
     assert [finding.level for finding in source.examine()][1] is Level.FAIL

@@ -131,8 +131,8 @@ class Server:
         )
         return PostgresqlLocation(database=database, **words)
 
-    def source(self, location: PostgresqlLocation, temporary: Path, **options: Any) -> PostgresqlSource:
-        return PostgresqlSource(location, CaptureOptions(**options), PostgresqlTools(), SystemClock(), temporary)
+    def source(self, location: PostgresqlLocation, _private: Path, **options: Any) -> PostgresqlSource:
+        return PostgresqlSource(location, CaptureOptions(**options), PostgresqlTools(), SystemClock())
 
     def target(self, location: PostgresqlLocation) -> PostgresqlTarget:
         return PostgresqlTarget(location, SystemClock())

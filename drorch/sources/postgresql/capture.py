@@ -56,7 +56,6 @@ class PostgresqlCapture:
         location: PostgresqlLocation,
         options: CaptureOptions,
         program: Path,
-        temporary: Path,
         clock: Clock,
         lifeline: Lifeline,
     ) -> None:
@@ -64,7 +63,6 @@ class PostgresqlCapture:
         self._location = location
         self._options = options
         self._program = program
-        self._temporary = temporary
         self._clock = clock
         self._lifeline = lifeline
         self._learned = DumpedSchema()
@@ -221,7 +219,6 @@ class PostgresqlCapture:
                 snapshot=self._opened.snapshot.identifier,
                 encoding=session.encoding,
                 application=options.application,
-                temporary=self._temporary,
                 lock_timeout_seconds=options.lock_timeout_seconds,
                 connect_timeout_seconds=options.connect_timeout_seconds,
                 stall_timeout_seconds=options.stall_timeout_seconds,

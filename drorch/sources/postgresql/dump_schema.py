@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import shutil
-import tempfile
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,18 +71,17 @@ def pg_dump(
     snapshot: str,
     encoding: Encoding,
     application: str,
-    temporary: Path,
     lock_timeout_seconds: int,
     connect_timeout_seconds: int,
     stall_timeout_seconds: int,
     lifeline: Lifeline,
 ) -> Iterator[Child]:
-    """Run ``pg_dump --schema-only`` of the snapshot; the password travels in a file of a 0700 directory."""
+    """Run ``pg_dump --schema-only`` of the snapshot; the password travels as its standard input, which libpq reads as a file."""
     keywords = location.keywords(application=application, connect_timeout_seconds=connect_timeout_seconds)
     keywords["options"] = _OPTIONS
-    with _password_file(location, temporary) as password_file:
+    with _password_file(location) as password_file:
         if password_file is not None:
-            keywords["passfile"] = str(password_file)
+            keywords["passfile"] = "/proc/self/fd/0"
         arguments: Sequence[str | Path] = [
             program,
             "--format=custom",
@@ -96,7 +93,12 @@ def pg_dump(
             f"--lock-wait-timeout={lock_timeout_seconds * 1_000}",
             f"--dbname={connection_string(keywords)}",
         ]
-        with running(arguments, environment=_environment(location), stall_seconds=stall_timeout_seconds) as child:
+        with running(
+            arguments,
+            environment=_environment(location),
+            stall_seconds=stall_timeout_seconds,
+            standard_input=password_file,
+        ) as child:
             lifeline.hold(child, child.kill)
             try:
                 yield child
@@ -113,29 +115,16 @@ def _environment(location: PostgresqlLocation) -> Mapping[str, str]:
 
 
 @contextlib.contextmanager
-def _password_file(location: PostgresqlLocation, temporary: Path) -> Iterator[Path | None]:
+def _password_file(location: PostgresqlLocation) -> Iterator[int | None]:
+    """Yield a password file that lies in memory only: no crash and no power cut leaves it on a disk."""
     if location.password is None:
         yield None
         return
     secret = location.password().replace("\\", "\\\\").replace(":", "\\:")
-    folder: Path | None = None
-    try:
-        try:
-            folder = Path(tempfile.mkdtemp(prefix="pgpass-", dir=temporary))  # 0700 by mkdtemp
-            path = folder / "pgpass"
-            path.touch(mode=0o600)
-            path.write_text(f"*:*:*:*:{secret}\n", encoding="utf-8")
-        except OSError as error:
-            full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-            raise CaptureFailed(
-                f"{'no room for' if full else 'could not write'} pg_dump's password file in {temporary}",
-                found=error.strerror or "",
-                hint="make room there, or name another directory in `directories: {temporary: ...}`" if full else "",
-            ) from error
-        yield path
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+    with open(os.memfd_create("pgpass"), "wb", buffering=0) as file:  # noqa: PTH123 - a descriptor, no path
+        os.fchmod(file.fileno(), 0o600)  # libpq reads no other
+        file.write(f"*:*:*:*:{secret}\n".encode())
+        yield file.fileno()
 
 
 def schema_entries(child: Child, encoding: Encoding, learned: DumpedSchema, keep_first: int = 0) -> Iterator[Entry]:

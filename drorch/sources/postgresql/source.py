@@ -31,7 +31,7 @@ _READER_LOCK_SECONDS = 2
 
 
 class PostgresqlSource:
-    """See ``Source``. ``temporary`` is a private directory for the password file of pg_dump."""
+    """See ``Source``."""
 
     def __init__(
         self,
@@ -39,13 +39,11 @@ class PostgresqlSource:
         options: CaptureOptions,
         tools: PostgresqlTools,
         clock: Clock,
-        temporary: Path,
     ) -> None:
         self._location = location.with_one_question()
         self._options = options
         self._tools = tools
         self._clock = clock
-        self._temporary = temporary
 
     @property
     def address(self) -> str:
@@ -93,7 +91,6 @@ class PostgresqlSource:
                 location=self._location,
                 options=self._options,
                 program=program,
-                temporary=self._temporary,
                 clock=self._clock,
                 lifeline=lifeline,
             )
