@@ -34,7 +34,7 @@ insert into scan select i, (select string_agg(md5((-i * 40 - k)::text), '') from
   from generate_series(1, 10000) i;
 """
 SEED = 20261122
-MOMENTS = 4
+MOMENTS, MOMENTS_IN_CI = 20, 4
 PATIENCE_SECONDS = 60  # it takes less than 5 on a machine that is free; what is shown here is that it ends, and how
 
 
@@ -121,7 +121,13 @@ def wait_until(is_so: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> 
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("fraction", seeded(SEED, MOMENTS, 1.0))
+@pytest.mark.parametrize(
+    "fraction",
+    [
+        pytest.param(fraction, marks=[pytest.mark.slow] if number >= MOMENTS_IN_CI else [])
+        for number, fraction in enumerate(seeded(SEED, MOMENTS, 1.0))
+    ],
+)
 def test_ctrl_c_at_any_moment(archive: Archive, fraction: float) -> None:
     seconds = fraction * archive.duration_seconds
     code, told = stop_when(archive, archive.has_begun, signal.SIGINT, seconds=seconds, group=True)
