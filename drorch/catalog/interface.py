@@ -41,6 +41,7 @@ from drorch.catalog.records import (
     RunOutcome,
     RunRecord,
     RunState,
+    SchemaRecord,
     SeenDatabase,
     Severity,
     SnapshotRecord,
@@ -76,6 +77,7 @@ __all__ = [
     "RunOutcome",
     "RunRecord",
     "RunState",
+    "SchemaRecord",
     "SeenDatabase",
     "Severity",
     "SnapshotRecord",
@@ -464,6 +466,14 @@ class Observations(Protocol):
 
     def observations(self) -> tuple[Observation, ...]:
         """Return all that was seen and is still so, by kind, store and lane."""
+        ...
+
+    def put_schema(self, record: SchemaRecord) -> None:
+        """Remember what the newest snapshot of a source is made of, in place of the one before."""
+        ...
+
+    def schema(self, source: str) -> SchemaRecord | None:
+        """Return what the newest snapshot of a source is made of, if it is known."""
         ...
 
 

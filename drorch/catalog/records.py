@@ -245,6 +245,16 @@ class StoreContact:
         return self.failed_at is not None and (self.answered_at is None or self.answered_at < self.failed_at)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaRecord:
+    """What the newest snapshot of a source is made of; ``document`` has the names of its ``tables``."""
+
+    source: str
+    snapshot: str
+    digest: str
+    document: Mapping[str, Any]
+
+
 class ObservationKind(Enum):
     """What was seen; each is an alert of the same word."""
 

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 
 from drorch.catalog import tables
 from drorch.catalog.database import Database
-from drorch.catalog.records import Observation, ObservationKind
+from drorch.catalog.records import Observation, ObservationKind, SchemaRecord
 from drorch.catalog.rows import columns_of, put, records
 
 
@@ -38,6 +38,18 @@ class SqlObservations(Database):
                 table,
                 [replace(one, seen_at=since.get((one.store, one.lane), one.seen_at)) for one in seen],
             )
+
+    def put_schema(self, record: SchemaRecord) -> None:
+        """See ``Observations``."""
+        with self.writing() as connection:
+            put(connection, tables.source_schemas, [record])
+
+    def schema(self, source: str) -> SchemaRecord | None:
+        """See ``Observations``."""
+        table = tables.source_schemas
+        query = select(*columns_of(SchemaRecord, table)).where(table.c.source == source)
+        with self.reading() as connection:
+            return next(iter(records(connection, SchemaRecord, query)), None)
 
     def observations(self) -> tuple[Observation, ...]:
         """See ``Observations``."""

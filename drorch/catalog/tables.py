@@ -11,7 +11,7 @@ from drorch.catalog.columns import BigNumber, Choice, JsonText, Moment, NormalTe
 from drorch.catalog.records import CopyState, ObservationKind, RunState, Severity, SnapshotResult, SourceState
 from drorch.policy.occurrences.states import OccurrenceState
 
-HEAD = "0008"  # the newest migration; a catalog of another revision is migrated, or refused when newer
+HEAD = "0009"  # the newest migration; a catalog of another revision is migrated, or refused when newer
 VERSION_TABLE = "catalog_version"
 
 metadata = MetaData(
@@ -257,6 +257,15 @@ occurrences = Table(
 )
 Index(None, occurrences.c.state)
 Index(None, occurrences.c.slot)
+
+source_schemas = Table(
+    "source_schemas",
+    metadata,
+    Column("source", NormalText, primary_key=True),
+    Column("snapshot", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("document", JsonText, nullable=False),
+)
 
 observations = Table(
     "observations",

@@ -261,6 +261,7 @@ class Runner:
             policy_digest=digest_of_text(text),
             probes=policy.probes,
             rows_digest=getattr(promise.source, "rows_digest", "always") != "never",
+            definitions=self._wiring.definitions(promise.source.engine),
             keeps_bases=policy.classification not in WITHOUT_BASES,
             slot=self._slot,
             was=promise.was,

@@ -19,6 +19,7 @@ from drorch.operations.framing import Frame, NoFrame
 from drorch.operations.interruption import Interruption
 from drorch.operations.left_out import LeftOut, left_out
 from drorch.operations.probes import ask_probes
+from drorch.operations.schema_seen import Definitions, SchemaTap, SeenSchema
 from drorch.quantities import format_size
 from drorch.repository.busy import IN_POOL, Part, Stage, StageTime, busiest
 from drorch.repository.writer import CommittedSnapshot, RunSummary, RunWriter, StreamToStore
@@ -90,6 +91,7 @@ class BackupReport:
     paused_for: tuple[str, ...]
     stage_times: tuple[StageTime, ...]
     dropped: Mapping[str, DrorchError]
+    schema: SeenSchema | None = None
 
     @property
     def complete(self) -> bool:
@@ -130,8 +132,10 @@ class _Reader:
         rows_digest: bool,
         interruption: Interruption,
         calm: Calm,
+        tap: SchemaTap | None,
     ) -> None:
         self._capture = capture
+        self._tap = tap
         self._calm = calm
         self._writer = writer
         self._observer = observer
@@ -181,7 +185,9 @@ class _Reader:
 
     def _store(self, ordinal: int, stream: StreamSpec) -> None:
         with self._capture.open(stream) as pieces:
-            counts = self._writer.store(self._to_store(ordinal, stream), self._watched(stream, pieces))
+            is_tapped = self._tap is not None and stream.kind is StreamKind.SCHEMA
+            watched = self._tap.watch(pieces) if self._tap is not None and is_tapped else pieces
+            counts = self._writer.store(self._to_store(ordinal, stream), self._watched(stream, watched))
         with self._lock:
             self.counted.rows += counts.rows or 0
             self.counted.streams.append((counts.size_bytes, stream.name, counts.rows))
@@ -244,6 +250,7 @@ def run(
     observer: Observer,
     tell: Callable[..., None] = _unheard,
     rows_digest: bool = True,
+    definitions: Definitions | None = None,
     steps: Steps = QUIET_STEPS,
     interruption: Interruption | None = None,
     frame: Frame | None = None,
@@ -253,6 +260,7 @@ def run(
 
     ``begin_run`` opens the run in the stores; it is called first, so that a store that cannot be written is found
     before the database is touched. ``tell`` hears what the run's log is to keep. Without ``rows_digest`` rows are counted and not digested.
+    ``definitions`` understands the source's definitions, so that what changed can be told later.
     ``frame`` is what stands around the capture: hooks, a group. ``keep`` writes down that the snapshot exists: no signal comes between
     the commit and it. Raises a ``SourceError`` or ``StoreError``; then nothing was committed.
     """
@@ -260,6 +268,7 @@ def run(
     interruption = interruption or Interruption()
     interruption.require_none()
     frame = frame or NoFrame()
+    tap = None if definitions is None else SchemaTap(definitions)
     calm = Calm(source.too_busy if isinstance(source, SaysWhenBusy) else _never_busy, clock, tell)
     with closing(begin_run()) as writer, _stopping(writer):
         with interruption.cuts(calm.stop):
@@ -268,7 +277,7 @@ def run(
         with frame.around(tell), _timed(_capture(source, writer), steps) as capture:
             frame.begun()
             reader = _Reader(
-                capture, writer, observer, clock, rows_digest=rows_digest, interruption=interruption, calm=calm
+                capture, writer, observer, clock, rows_digest=rows_digest, interruption=interruption, calm=calm, tap=tap
             )
             answers = ask_probes(capture, probes)  # first: one that fails must not cost hours of reading
             streams = capture.streams()
@@ -277,6 +286,7 @@ def run(
             closing_facts = dict(capture.closing_facts())
             incomplete = _incomplete(closing_facts)
             facts, restore_point = dict(capture.facts), capture.restore_point
+            schema = None if tap is None else tap.seen(streams)
             parallel = max(1, capture.parallel)
         summary = RunSummary(
             source=source_name,
@@ -309,6 +319,7 @@ def run(
                 waiting_seconds=reader.counted.waiting_seconds,
                 parallel=parallel,
                 calm=calm,
+                schema=schema,
             )
             keep(report)
             kept.append(report)
@@ -327,6 +338,7 @@ def _report(
     waiting_seconds: float,
     parallel: int,
     calm: Calm,
+    schema: SeenSchema | None,
 ) -> BackupReport:
     facts, closing_facts = summary.facts, summary.closing_facts
     return BackupReport(
@@ -350,6 +362,7 @@ def _report(
         paused_for=tuple(calm.reasons),
         stage_times=tuple(_stage_times(snapshot, waiting_seconds, parallel)),
         dropped=snapshot.dropped,
+        schema=schema,
     )
 
 

@@ -9,12 +9,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 
-from drorch.catalog.interface import Catalog, Observation, ObservationKind
+from drorch.catalog.interface import Catalog, Observation, ObservationKind, SchemaRecord
 from drorch.errors import ChainBroken, IntegrityError, SnapshotUnknown, StoreError
 from drorch.format import names
 from drorch.format.trust import TrustChain
 from drorch.ids import LaneId, RunId
 from drorch.operations.extend_locks import LockReport
+from drorch.operations.schema_seen import SeenSchema, what_changed
 from drorch.repository.chain import LinkState, read_link
 from drorch.repository.findings import CheckReport, Finding, Kind
 from drorch.repository.opening import Replica
@@ -120,6 +121,24 @@ def note_foreign(
             kind=ObservationKind.SNAPSHOT_FOREIGN, store="", lane=str(lane), source=source, text=text, seen_at=now
         )
         catalog.note_observations(seen.kind, [seen], stores=[""], lanes=[seen.lane])
+
+
+def note_schema(
+    catalog: Catalog, schema: SeenSchema, *, source: str, lane: LaneId, snapshot: RunId, now: datetime
+) -> None:
+    """Note what changed since the snapshot before, take back what changed before that, and remember ``schema``."""
+    before = catalog.schema(source)
+    text = ""
+    if before is not None:
+        text = what_changed(SeenSchema(tables=tuple(before.document["tables"]), digest=before.digest), schema)
+    kind = ObservationKind.SCHEMA_CHANGED
+    seen = Observation(kind=kind, store="", lane=str(lane), source=source, text=text, seen_at=now)
+    catalog.note_observations(kind, [seen] if text else [], stores=[""], lanes=[seen.lane])
+    catalog.put_schema(
+        SchemaRecord(
+            source=source, snapshot=str(snapshot), digest=schema.digest, document={"tables": list(schema.tables)}
+        )
+    )
 
 
 def _is_known(catalog: Catalog, run: RunId) -> bool:

@@ -35,6 +35,7 @@ from drorch.operations.estate.ownership import Ownership, Standing
 from drorch.operations.framing import Frame
 from drorch.operations.interruption import Interruption
 from drorch.operations.run_log import RunLog, error_lines
+from drorch.operations.schema_seen import Definitions
 from drorch.operations.spool import spooled
 from drorch.quantities import format_duration, format_size
 from drorch.repository.beginning import RunMaterial, begin_run
@@ -77,6 +78,7 @@ class Protection:
     policy_digest: Digest
     probes: Mapping[str, str]
     rows_digest: bool = True
+    definitions: Definitions | None = None  # understands the source's definitions, where they are any
     keeps_bases: bool = True  # whether this host may keep chunks of it, sealed, for later ones to be deltas against
     slot: datetime | None = None
     was: str | None = None  # the name that the source had before, if its lane is to go on
@@ -286,6 +288,7 @@ class Protector:
             observer=observer,
             tell=log.say,
             rows_digest=protection.rows_digest,
+            definitions=protection.definitions,
             steps=steps,
             interruption=interruption,
             frame=frame,
@@ -385,6 +388,15 @@ class Protector:
             [self._copy(report, name, CopyState.COMPLETE) for name in snapshot.copies]
             + [self._copy(report, name, CopyState.BEHIND) for name in report.dropped],
         )
+        if report.schema is not None and not report.incomplete:
+            observing.note_schema(
+                self._catalog,
+                report.schema,
+                source=protection.address,
+                lane=snapshot.lane,
+                snapshot=snapshot.run,
+                now=self._clock.now(),
+            )
         contacts.note(self._catalog, self._clock, answered=snapshot.copies, failed=report.dropped)
         for name in snapshot.copies:
             self._catalog.remember_head(

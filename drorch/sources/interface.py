@@ -328,13 +328,15 @@ class Defined:
     """One definition of a database, so that two databases can be compared object by object.
 
     ``kind`` and ``name`` say which (``INDEX``, ``public.parcel_unit_idx``); several may share them, such as grants. ``text`` is
-    everything else. ``is_place`` marks what depends on the place and not on the data: it is compared and told, and fails nothing.
+    everything else. ``lasting`` is that without what the data move, such as where a sequence stands; ``None``: all of it, empty: nothing.
+    ``is_place`` marks what depends on the place and not on the data: it is compared and told, and fails nothing.
     """
 
     kind: str
     name: str
     text: str
     is_place: bool = False
+    lasting: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

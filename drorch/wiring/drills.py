@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from drorch.operations.drills.books import DrillBooks
     from drorch.operations.drills.lottery import Lottery
     from drorch.operations.proof.recording import RecordedDrill
+    from drorch.operations.schema_seen import Definitions
     from drorch.sources.interface import Cuts, DatabaseProof, OpensFiles, ProgramEnd, TreeProof
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 VERIFY_SECONDS = 3_600.0
+_WITH_DEFINITIONS = ("postgresql", "mariadb", "sqlite")
 
 
 class Drills(Proof, Sandboxes, Catalogs):
@@ -96,6 +98,10 @@ class Drills(Proof, Sandboxes, Catalogs):
         text = self.settings.reveal(keys.drill_key).content().decode(errors="replace")
         passphrase = None if keys.drill_passphrase is None else self.settings.reveal(keys.drill_passphrase).text()
         return text, passphrase
+
+    def definitions(self, engine: str) -> Definitions | None:
+        """Return what understands the definitions of an engine; ``None`` for one that has none."""
+        return self.database_proof(engine).definitions if engine in _WITH_DEFINITIONS else None
 
     def database_proof(self, engine: str) -> DatabaseProof:
         """Return what understands the captures of an engine; raise ``SourceUnsupported``."""

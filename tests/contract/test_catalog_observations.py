@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from drorch.catalog.interface import Catalog, Observation, ObservationKind
+from drorch.catalog.interface import Catalog, Observation, ObservationKind, SchemaRecord
 from tests.support.catalogs import START, after
 
 HIDDEN, SHORT = ObservationKind.SNAPSHOT_WITHHELD, ObservationKind.LOCK_SHORT
@@ -24,6 +24,16 @@ def test_what_is_seen_stays_until_whoever_looks_there_does_not_see_it(catalog: C
     assert catalog.observations() == (short, other_store)
     catalog.note_observations(SHORT, [], stores=["dalat"])
     assert catalog.observations() == (short, other_store)
+
+
+def test_the_newest_schema_of_a_source_is_remembered(catalog: Catalog) -> None:
+    assert catalog.schema("land") is None
+    first = SchemaRecord(source="land", snapshot="a", digest="1" * 64, document={"tables": ["public.thửa_đất"]})
+    catalog.put_schema(first)
+    catalog.put_schema(replace(first, source="hr"))
+    newer = replace(first, snapshot="b", document={"tables": []})
+    catalog.put_schema(newer)
+    assert (catalog.schema("land"), catalog.schema("hr")) == (newer, replace(first, source="hr"))
 
 
 def test_it_keeps_when_it_was_first_seen(catalog: Catalog) -> None:

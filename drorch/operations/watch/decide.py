@@ -188,24 +188,10 @@ def _larger(*snapshots: SnapshotRecord | None) -> SnapshotRecord | None:
     return max((one for one in snapshots if one is not None), key=lambda one: one.bytes_read, default=None)
 
 
-def _schema_changed(case: _Case, facts: Facts) -> Iterator[Alert]:
-    newest, earlier = case.source.newest_good, facts.before.get(case.address)
-    if newest is None or earlier is None or newest.engine in ("files", "command") or newest.tables == earlier.tables:
-        return
-    yield Alert(
-        code=AlertCode.SCHEMA_CHANGED,
-        subject=case.address,
-        policy=case.policy.name,
-        text=f"{newest.tables} tables, {earlier.tables} in the snapshot before",
-        remedy=f"drorch snapshots show {newest.snapshot[:8]}",
-    )
-
-
 _OF_EACH: tuple[Callable[[_Case, Facts], Iterable[Alert]], ...] = (
     _drill_overdue,
     _drill_failed,
     _size_collapsed,
-    _schema_changed,
 )
 
 # -- of the installation
@@ -296,6 +282,7 @@ def _of_proofs(facts: Facts) -> Iterator[Alert]:
         (AlertCode.LOCK_SHORT, facts.short_locks),
         (AlertCode.SNAPSHOT_WITHHELD, facts.withheld),
         (AlertCode.SNAPSHOT_FOREIGN, facts.foreign),
+        (AlertCode.SCHEMA_CHANGED, facts.schema_changes),
     )
     for code, proofs in kinds:
         for one in proofs:

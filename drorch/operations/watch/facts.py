@@ -21,7 +21,7 @@ _REMEDIES = {
     ObservationKind.LOCK_SHORT: "drorch lock extend --ask --store {store}",
     ObservationKind.SNAPSHOT_WITHHELD: "drorch verify",
     ObservationKind.SNAPSHOT_FOREIGN: "drorch snapshots {source}",
-    ObservationKind.SCHEMA_CHANGED: "drorch history {source}",
+    ObservationKind.SCHEMA_CHANGED: "drorch snapshots {source}",
 }
 
 
@@ -65,6 +65,7 @@ class Facts:
     short_locks: tuple[LostProof, ...] = ()
     withheld: tuple[LostProof, ...] = ()
     foreign: tuple[LostProof, ...] = ()
+    schema_changes: tuple[LostProof, ...] = ()
 
 
 def gather(
@@ -96,6 +97,7 @@ def gather(
         short_locks=tuple(observed.get(ObservationKind.LOCK_SHORT, ())),
         withheld=tuple(observed.get(ObservationKind.SNAPSHOT_WITHHELD, ())),
         foreign=tuple(observed.get(ObservationKind.SNAPSHOT_FOREIGN, ())),
+        schema_changes=tuple(observed.get(ObservationKind.SCHEMA_CHANGED, ())),
     )
 
 
@@ -114,7 +116,7 @@ def _observed(catalog: Catalog) -> Mapping[ObservationKind, Sequence[LostProof]]
     lanes = {record.address: record.lane for record in catalog.sources()}
     found: dict[ObservationKind, list[LostProof]] = {}
     for one in catalog.observations():
-        if one.kind is ObservationKind.SNAPSHOT_FOREIGN and lanes.get(one.source, one.lane) != one.lane:
+        if not one.store and lanes.get(one.source, one.lane) != one.lane:
             continue
         what = one.source or (f"lane {one.lane[:12]}" if one.lane else "the repository's own records")
         found.setdefault(one.kind, []).append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
@@ -17,6 +18,7 @@ _NULL = 0xFB
 _LENGTH_BYTES = {0xFC: 2, 0xFD: 3, 0xFE: 8}
 _NAMING = ("to", "member", "routine", "name", "columns")
 LOGIN = "login"
+_AUTO_INCREMENT = re.compile(r"^(\) ENGINE=\S+) AUTO_INCREMENT=[0-9]+", re.MULTILINE)
 _HEAD = ("charset", "collation", "comment")
 
 
@@ -34,7 +36,13 @@ class MariadbProof:
             yield Defined(kind="database", name=name, text=str(getattr(schema, name)))
         for one in schema.definitions:
             rest = {field.name: getattr(one, field.name) for field in fields(one) if field.name not in ("kind", "name")}
-            yield Defined(kind=one.kind.value, name=one.name, text=json.dumps(rest, sort_keys=True))
+            lasting = {**rest, "sql": _AUTO_INCREMENT.sub(r"\1", one.sql), "values": ""}
+            yield Defined(
+                kind=one.kind.value,
+                name=one.name,
+                text=json.dumps(rest, sort_keys=True),
+                lasting=json.dumps(lasting, sort_keys=True),
+            )
 
     def key_columns(self, asks: Asks, table: StreamSpec) -> tuple[str, ...]:
         """See ``DatabaseProof``."""

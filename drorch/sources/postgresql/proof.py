@@ -9,7 +9,7 @@ from typing import Any
 
 from drorch.errors import ObjectCorrupt, SourceError
 from drorch.sources.interface import Asks, Bytes, Defined, Orphans, StreamSpec
-from drorch.sources.postgresql.entries import DATABASE, Entry, decode_entries
+from drorch.sources.postgresql.entries import DATA, DATABASE, Entry, decode_entries
 from drorch.sources.postgresql.inventory import exact_names
 from drorch.sources.postgresql.quoting import identifier, literal, qualified
 
@@ -32,6 +32,7 @@ class PostgresqlProof:
                 kind=entry.kind,
                 name=entry.label.removeprefix(entry.kind).strip(),
                 text=_text(entry),
+                lasting="" if entry.section == DATA else None,
                 is_place=entry.section == DATABASE or entry.kind in _PLACE_KINDS,
             )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from drorch.catalog.interface import Catalog, DrillSignature, Severity
+from drorch.catalog.interface import Catalog, DrillSignature, Observation, ObservationKind, Severity
 from drorch.operations.room import Disk
 from drorch.operations.watch.alert import AlertCode
 from drorch.operations.watch.facts import DirectoryRoom, Facts, LostProof
@@ -141,12 +141,20 @@ def test_growth_half_and_small_databases_are_no_collapse(watched: Catalog, befor
     assert alerts_of(watched, NOW) == ()
 
 
-def test_another_number_of_tables_is_a_note(watched: Catalog) -> None:
-    backed_up(watched, START - DAY, tables=212)
-    backed_up(watched, START, tables=213)
+def test_what_changed_in_a_schema_is_a_note(watched: Catalog) -> None:
+    backed_up(watched)
+    seen = Observation(
+        kind=ObservationKind.SCHEMA_CHANGED,
+        store="",
+        lane="0a" * 16,
+        source="land",
+        text="new: hr.staff",
+        seen_at=START,
+    )
+    watched.note_observations(seen.kind, [seen], stores=[""])
     (found,) = alerts_of(watched, NOW)
-    assert (found.code, found.severity) == (AlertCode.SCHEMA_CHANGED, Severity.INFO)
-    assert found.text == "213 tables, 212 in the snapshot before"
+    assert (found.code, found.severity, found.subject) == (AlertCode.SCHEMA_CHANGED, Severity.INFO, "land")
+    assert (found.text, found.remedy) == ("new: hr.staff", "drorch snapshots land")
 
 
 # -- the installation
