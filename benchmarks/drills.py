@@ -1,6 +1,7 @@
 """Measure a restore drill beside pg_restore of the same database, both into the same kind of throw-away server, and many small drills.
 
-    .venv/bin/python -m benchmarks.drills --scale 0.25 --rounds 2
+    .venv/bin/python -m benchmarks.drills                    # 1.24 GB, 2 rounds
+    .venv/bin/python -m benchmarks.drills --scale 0.25
     .venv/bin/python -m benchmarks.drills --small 50
 
 Times are wall and processor seconds of everything that was started, the servers included; a busy machine spoils only the first.
@@ -13,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,14 +30,17 @@ from tests.support.installations import (
     ROOT_PASSPHRASE,
     Custodian,
     Installation,
-    civil_policy,
-    make_civil,
     new_installation,
     run,
 )
 
 SCRIPT = Path(__file__).with_name("land-register.sql")
 ROWS = 4_000_000
+SMALL = """create table unit (code text primary key, name text not null);
+create table parcel (id int primary key, unit text not null references unit, area numeric(12, 2), updated timestamptz default now());
+insert into unit select 'u' || i, 'Đơn vị ' || i from generate_series(1, 20) i;
+insert into parcel select i, 'u' || (i % 20 + 1), i / 3.0 from generate_series(1, 5000) i;
+create index parcel_unit on parcel (unit);"""
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
 
 
@@ -80,7 +85,7 @@ def large(here: Path, scale: float, rounds: int) -> None:
         server.execute("land", [SCRIPT.read_text(encoding="utf-8").replace(f"1,{ROWS}", f"1,{int(ROWS * scale)}")])
         lines = f"host: {server.directory}\n    database: land\n    user: postgres"
         installation.policy("land", f'name: land\nsource:\n  postgresql:\n    {lines}\nschedule: "30 1 * * *"\n')
-        installation.drorch("backup", "land")
+        patiently(installation.command("backup", "land"))
         dump = here / "land.dump"
         with dump.open("wb") as file:
             words = [
@@ -99,8 +104,8 @@ def large(here: Path, scale: float, rounds: int) -> None:
         peers.append(timed([sys.executable, "-m", "benchmarks.drills", "--peer", dump], dict(os.environ)))
         drills.append(timed(drill(installation, "land"), ENVIRONMENT))
         shares.append(share_of_content(installation))
-    tell("pg_restore -j 2", peers)
-    tell("drill run", drills)
+        tell("pg_restore -j 2", peers[-1:])
+        tell("drill run", drills[-1:])
     wall, cpu = (
         median(getattr(one, name) for one in drills) / median(getattr(one, name) for one in peers)
         for name in ("wall_seconds", "cpu_seconds")
@@ -110,17 +115,28 @@ def large(here: Path, scale: float, rounds: int) -> None:
 
 
 def small(here: Path, count: int) -> None:
-    """Measure many small databases, one policy each."""
+    """Measure many small databases of one server, drilled by one command: a few, then all, by width."""
     installation = installed(here)
-    for number in range(count):
-        file = here / f"civil-{number}.db"
-        make_civil(file)
-        installation.policy(f"civil-{number}", civil_policy(file, f"civil-{number}"))
-    names = [f"civil-{number}" for number in range(count)]
-    installation.drorch("backup", *names)
-    measured = [timed(drill(installation, name), ENVIRONMENT) for name in names]
-    tell(f"first five of {count}", measured[:5])
-    tell(f"last five of {count}", measured[-5:])
+    with throw_away_postgresql(here) as server:
+        for number in range(count):
+            server.execute("postgres", [f"create database land_d{number:03};"])
+            server.execute(f"land_d{number:03}", [SMALL])
+        lines = f'host: {server.directory}\n    user: postgres\n    databases: {{match: ["land_d*"]}}'
+        installation.policy("land", f'name: land\nsource:\n  postgresql:\n    {lines}\nschedule: "30 1 * * *"\n')
+        patiently(installation.command("backup", "land"))
+    tests = installation.base / "restore_tests"
+    tests.mkdir(exist_ok=True)
+    for sample in (min(6, count), count):
+        test = tests / f"sample-{sample}.yaml"
+        test.write_text(f"name: sample-{sample}\npolicy: land\nsample: {{count: {sample}, stratify: [size]}}\n")
+        for width in (1, os.cpu_count() or 1):
+            words = [*drill(installation, f"sample-{sample}"), "--at-once", str(width)]
+            tell(f"{sample} databases, {width} at once", [timed(words, ENVIRONMENT)])
+
+
+def patiently(command: Sequence[str | Path]) -> None:
+    """Run what is not measured to its end, however loaded the machine is."""
+    subprocess.run(command, env=ENVIRONMENT, check=True, stdout=subprocess.DEVNULL)
 
 
 def installed(here: Path) -> Installation:

@@ -68,6 +68,27 @@ def combine_shares(shares: Iterable[str]) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShareMark:
+    """What a share says of itself, and what is no secret: which one it is, and how many are needed."""
+
+    number: int
+    threshold: int
+
+
+def mark_of(share: str) -> ShareMark:
+    """Return which share these words are; raise ``KeyWrong`` for words that are none."""
+    try:
+        found = shamir_mnemonic.Share.from_mnemonic(" ".join(share.lower().split()))
+    except (shamir_mnemonic.MnemonicError, ValueError, IndexError, KeyError) as error:
+        raise KeyWrong(
+            "the words are no share of a key",
+            expected="the words of one sheet, none of them mistyped",
+            hint="check the sheet's words; any one word that is wrong is noticed",
+        ) from error
+    return ShareMark(number=found.index + 1, threshold=found.member_threshold)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShareSheet:
     """What stands on the sheet of one share. ``origin`` is unknown for a key that is older than its repository."""
 

@@ -153,6 +153,11 @@ class Sandbox(Protocol):
         ...
 
     @property
+    def version(self) -> str:
+        """Which version of the engine is there; empty where there is no server."""
+        ...
+
+    @property
     def is_throw_away(self) -> bool:
         """Whether drorch made it, and nobody else has anything in it."""
         ...

@@ -34,6 +34,7 @@ class LocalPlace:
     lacks: tuple[str, ...] = ()
     password: Callable[[], str] | None = None
     is_throw_away: bool = True
+    version: str = ""
     is_out_of_time: bool = False
 
     @property

@@ -61,6 +61,7 @@ class ScratchServer:
     database: str
     roles_before: frozenset[str]
     house: House
+    version: str
     lacks: tuple[str, ...] = ()
     is_throw_away: bool = False
     is_out_of_time: bool = False
@@ -69,7 +70,7 @@ class ScratchServer:
     @property
     def description(self) -> str:
         """See ``Sandbox``."""
-        return f"scratch server {self.login.name} ({self.login.product}), network not cut"
+        return f"scratch server {self.login.name} ({self.login.product} {self.version}), network not cut"
 
     @property
     def url(self) -> str:
@@ -114,7 +115,7 @@ def scratch_server(house: House, login: ScratchLogin, limits: SandboxLimits, gro
         roles = frozenset(_names(login, login.words.roles))
         note = {"server": login.name, "database": database, "roles": sorted(roles)}
         (house.directory / NOTE).write_text(json.dumps(note), encoding="utf-8")
-        sandbox = ScratchServer(login, database, roles, house)
+        sandbox = ScratchServer(login, database, roles, house, _names(login, login.words.version)[0])
         try:
             yield sandbox
         finally:

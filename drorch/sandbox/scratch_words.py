@@ -15,6 +15,7 @@ class Words:
     databases: str
     roles: str
     sessions: str
+    version: str
     quote: str
 
     def drop_database(self, name: str) -> str:
@@ -40,11 +41,13 @@ POSTGRESQL = Words(
     roles="select rolname from pg_catalog.pg_roles",
     sessions="select 'select pg_catalog.pg_terminate_backend(' || pid || ')::text' from pg_catalog.pg_stat_activity"
     " where datname = '{name}' and pid <> pg_catalog.pg_backend_pid()",
+    version="select pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1)",
     quote='"',
 )
 MARIADB = Words(
     databases="select schema_name from information_schema.schemata",
     roles="select if(is_role = 'Y', concat('role ', quote(user)), concat('user ', quote(user), '@', quote(host))) from mysql.user",
     sessions="select concat('kill connection ', id) from information_schema.processlist where db = '{name}'",
+    version="select substring_index(version(), '-', 1)",
     quote="`",
 )

@@ -14,6 +14,7 @@ from drorch.wiring.machine import (
     liveness,
     machine_id,
     random_bytes,
+    room_for_drills,
     this_machine,
 )
 from drorch.wiring.messages import Messages
@@ -40,6 +41,7 @@ __all__ = [
     "machine_id",
     "make_firebird",
     "random_bytes",
+    "room_for_drills",
     "this_machine",
     "throw_away_mariadb",
     "throw_away_postgresql",

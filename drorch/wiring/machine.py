@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from drorch.operations.protect import Machine
 
 _MACHINE_ID = Path("/etc/machine-id")
+MEMORY_OF_A_DRILL = 512 * 2**20  # a server with 128 MiB of its own and what reads beside it
 
 
 def random_bytes(length: int) -> bytes:
@@ -55,6 +57,19 @@ def claim_lives() -> Callable[[SourceClaim], bool]:
     """Return what tells whether the process behind a claim lives; those of other machines cannot be seen and count as alive."""
     here, is_alive = host_name(), liveness()
     return lambda claim: claim.host != here or is_alive(claim.pid, claim.process_started)
+
+
+def room_for_drills() -> int:
+    """Return how many drills this machine bears at once: by the processors that we may use, and by free memory."""
+    return max(1, min(len(os.sched_getaffinity(0)), _free_memory_bytes() // MEMORY_OF_A_DRILL))
+
+
+def _free_memory_bytes() -> int:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return MEMORY_OF_A_DRILL
 
 
 def is_terminal() -> bool:

@@ -103,6 +103,7 @@ def test_the_custodians_bring_their_shares(office: Installation, tmp_path_factor
     found = drill(office, "civil", "custodians", *sheets)
     assert found["verdict"].startswith("pass")
     assert found["report"]["people"]["quorum"] == 2
+    assert found["report"]["people"]["custodians"] == ["share 2", "share 3"]
     assert "2 shares made key" in told(found)
     answer = drill(office, "civil", "custodians", expect=43)
     answer.told("custodians' shares", "--share FILE")

@@ -2,82 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from drorch.cli.chosen import choose_sources
+from drorch.cli.drill.beside import drilled_beside
 from drorch.cli.drill.key_in_hand import KeyInHand
-from drorch.cli.drill.told import Told, drilled_document, ending_lines, piped_line
+from drorch.cli.drill.one_drill import OneDrill, Order
+from drorch.cli.drill.told import Say, Told, drilled_document, ending_lines, piped_line
 from drorch.cli.output import Output
-from drorch.cli.progress import Silent
 from drorch.errors import UsageInvalid
-from drorch.evidence.drill_report import Draw, People, Verdict
-from drorch.evidence.lots import Lot
-from drorch.operations.drills.books import earlier_of, last_store, new_drill_id
-from drorch.operations.drills.due import coverage
+from drorch.evidence.drill_report import DrillReport, Verdict
+from drorch.operations.drills.books import new_drill_id
+from drorch.operations.drills.due import SourceCoverage, coverage
 from drorch.operations.drills.lottery import Drawn
-from drorch.operations.drills.place import DrillPlace
-from drorch.operations.drills.request import DrillRequest, Means, Site
-from drorch.operations.drills.sampling import Ballot, ballot
-from drorch.operations.drills.scenarios.cold_start import cold_start
-from drorch.operations.drills.scenarios.reached import Asked, Reached
+from drorch.operations.drills.sampling import ballot
 from drorch.operations.drills.session import Drilled, DrillSession
-from drorch.operations.drills.staging import Stage, reach
+from drorch.operations.drills.sources import drillable
 from drorch.operations.drills.verdict import worst_of
 from drorch.operations.interruption import Interruption
-from drorch.operations.protect import digest_of_text
+from drorch.operations.proof.recording import RecordedDrill
 from drorch.policy.assembly import LoadedPolicies
-from drorch.policy.explain import policy_text
-from drorch.policy.model import Policy, SourcePromise
+from drorch.policy.model import SourcePromise
 from drorch.policy.restore_tests.loading import LoadedTests
-from drorch.policy.restore_tests.model import RestoreTest, Scenario
-from drorch.sandbox.interface import SandboxLimits
-from drorch.sources.interface import Json
-from drorch.wiring import Wiring
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What a person, cron or the daemon asked for. ``snapshot`` goes over what the test says; ``slot`` is the occurrence that it is for."""
-
-    test: RestoreTest
-    operator: str | None = None
-    verifier: str | None = None
-    snapshot: str | None = None
-    store: str | None = None
-    trigger: str = "by hand"
-    slot: datetime | None = None
-    done: tuple[str, ...] = ()
+from drorch.policy.restore_tests.model import AUTO, Scenario
+from drorch.wiring import Wiring, room_for_drills
 
 
 @dataclass(slots=True)
 class DrillDesk:
-    """Carries out orders; the key is opened once, before the first sandbox."""
+    """Carries out orders; the key is opened once, before the first sandbox. ``at_once``: ``None`` is what the machine bears."""
 
     wiring: Wiring
     policies: LoadedPolicies
     tests: LoadedTests
     output: Output
     key: KeyInHand
+    at_once: int | None = None
+    _ledger: threading.Lock = field(default_factory=threading.Lock)
 
     def carry_out(self, order: Order) -> list[Drilled]:
-        """Drill every source that the order is about, tell each, and return what came of them."""
+        """Drill every source that the order is about, tell each, and return what came of them, in the order of the list."""
         self._require_people(order)
         test = order.test
         self.key.require_for(test.scenario)
-        if test.sample is not None:
-            self.key.recipient()  # nobody draws a lot that he cannot drill
         policy = self.policies.find(test.policy)[0]
-        drawn, promises = self._sources(order, policy)
-        session = self._session()
-        return [
-            self._drill(session, order, policy, promise, drawn)
-            for promise in promises
-            if promise.address not in order.done
-        ]
+        known = drillable(self.wiring.catalog(), partial(self.wiring.repository, policy.stores), policy, test.policy)
+        if test.sample is not None or len(known) > 1:
+            self.key.recipient()  # nobody draws a lot that he cannot drill, and nobody is asked by ten at once
+        drawn, promises = self._chosen(order, known)
+        left = [promise for promise in promises if promise.address not in order.done]
+        making = OneDrill(
+            wiring=self.wiring, key=self.key, order=order, policy=policy, drawn=drawn, ledger=self._ledger
+        )
+        found = {one.report.source: one for one in self._drilled(making, left)}
+        return [found[promise.address] for promise in left]
 
     def tell_killed(self) -> list[Drilled]:
         """Record drills of this machine that were killed."""
@@ -87,7 +68,7 @@ class DrillDesk:
 
     def _require_people(self, order: Order) -> None:
         people = self.wiring.settings.people
-        operator, verifier = self._people(order)
+        operator, verifier = order.people
         for name, role in ((operator, "operator"), (verifier, "verifier")):
             if name is None:
                 continue
@@ -108,136 +89,66 @@ class DrillDesk:
                 hint="nobody verifies his own work",
             )
 
-    def _people(self, order: Order) -> tuple[str | None, str | None]:
-        own = order.test.people
-        return order.operator or own.operator, order.verifier or own.verifier
-
-    def _sources(self, order: Order, policy: Policy) -> tuple[Drawn | None, Sequence[SourcePromise]]:
+    def _chosen(self, order: Order, promises: Sequence[SourcePromise]) -> tuple[Drawn | None, Sequence[SourcePromise]]:
         """Return the sources; of many a sample, drawn by a lot that the ledger has."""
-        test = order.test
-        chosen = choose_sources(self.wiring, self.policies, [test.policy])
-        if chosen.failures and not chosen.pairs:
-            raise chosen.failures[0][1]
-        promises = [promise for found, promise in chosen.pairs if found.name == policy.name]
+        test, wiring = order.test, self.wiring
         if test.sample is None:
             return None, promises
-        now = self.wiring.clock.now()
-        listed = ballot(promises, test.sample, self.wiring.catalog(), now)
-        drawn = self._lot(test, listed, order.slot)
+        listed = ballot(promises, test.sample, wiring.catalog(), wiring.clock.now())
+        subject = new_drill_id(wiring.clock, wiring.random_bytes)
+        drawn = wiring.lottery().draw(test.name, listed, subject=subject, slot=order.slot)
         by_name = {promise.address: promise for promise in promises}
         return drawn, [by_name[name] for name in drawn.draw.drawn if name in by_name]
 
-    def _lot(self, test: RestoreTest, listed: Ballot, slot: datetime | None) -> Drawn:
-        subject = new_drill_id(self.wiring.clock, self.wiring.random_bytes)
-        return self.wiring.lottery().draw(test.name, listed, subject=subject, slot=slot)
-
     def _session(self) -> DrillSession:
         wiring = self.wiring
-        sources = coverage(self.policies.policies, (), wiring.catalog(), wiring.clock.now())
-        return DrillSession(books=wiring.drill_books(), seal=wiring.seal_drill, sources=max(1, len(sources)))
+        return DrillSession(books=wiring.drill_books(), seal=self._sealed, coverage=self._coverage)
 
-    # -- one drill
+    def _sealed(self, report: DrillReport, draw: str) -> RecordedDrill:
+        """One after the other: a chain has one end."""
+        with self._ledger:
+            return self.wiring.seal_drill(report, draw)
+
+    def _coverage(self, now: datetime) -> Sequence[SourceCoverage]:
+        return coverage(self.policies.policies, self.tests.tests, self.wiring.catalog(), now)
+
+    # -- drills
+
+    def _drilled(self, making: OneDrill, promises: Sequence[SourcePromise]) -> Iterator[Drilled]:
+        session, zone = self._session(), str(self.wiring.settings.time_zone)
+        width = self._width(making.order, len(promises))
+        if len(promises) == 1:
+            drilled = self._drill(session, making, promises[0], Interruption(), self.output.lines)
+            self._tell(drilled, zone)
+            yield drilled
+            return
+        if self.output.shows_progress:
+            self.output.message(f"{making.order.test.name}  {len(promises)} sources, {width} at a time")
+        said: dict[str, list[str]] = {promise.address: [] for promise in promises}
+
+        def act(promise: SourcePromise, stop: Interruption) -> Drilled:
+            return self._drill(session, making, promise, stop, said[promise.address].extend)
+
+        monotonic_seconds = self.wiring.clock.monotonic_seconds
+        for drilled in drilled_beside(promises, act, width=width, monotonic_seconds=monotonic_seconds):
+            self.output.lines(said.pop(drilled.report.source))
+            self._tell(drilled, zone)
+            yield drilled
 
     def _drill(
-        self, session: DrillSession, order: Order, policy: Policy, promise: SourcePromise, drawn: Drawn | None
+        self, session: DrillSession, making: OneDrill, promise: SourcePromise, stop: Interruption, say: Say
     ) -> Drilled:
-        request = self._request(order, policy, promise, None if drawn is None else drawn.draw)
-        zone = str(self.wiring.settings.time_zone)
-        told = Told(self.output, request, zone, self.wiring.clock.now())
-        means = self._means(request, order, told, Interruption())
-        drilled = session.drill(request, means, draw="" if drawn is None else drawn.subject)
-        self._tell(drilled, zone)
-        return drilled
+        request = making.request(promise)
+        now, zone = self.wiring.clock.now(), str(self.wiring.settings.time_zone)
+        told = Told(self.output, request, zone, now, say)
+        subject = "" if making.drawn is None else making.drawn.subject
+        return session.drill(request, making.means(told, stop), draw=subject)
 
-    def _request(self, order: Order, policy: Policy, promise: SourcePromise, drawn: Draw | None) -> DrillRequest:
-        operator, verifier = self._people(order)
-        test = order.test
-        return DrillRequest(
-            drill=new_drill_id(self.wiring.clock, self.wiring.random_bytes),
-            test=test,
-            policy=policy,
-            policy_digest=str(digest_of_text(policy_text(policy))),
-            promise=promise,
-            people=People(
-                operator=operator,
-                verifier=verifier,
-                observers=test.people.observers,
-                custodians=(),
-                quorum=self._quorum(),
-            ),
-            trigger=order.trigger,
-            scheduled_for=order.slot,
-            draw=drawn,
-            before=earlier_of(self.wiring.catalog(), promise.address),
-            sites={name: _site(store) for name, store in self.wiring.settings.stores.items()},
-        )
-
-    def _means(self, request: DrillRequest, order: Order, told: Told, stop: Interruption) -> Means:
-        wiring = self.wiring
-        return Means(
-            clock=wiring.clock,
-            random_bytes=wiring.random_bytes,
-            machine=wiring.drill_machine(),
-            recipient=self.key.recipient,
-            reach=lambda asked: self._reach(asked, order, stop),
-            place=partial(self._place, request.test, stop),
-            proof=wiring.database_proof,
-            tree=wiring.tree_proof(),
-            opener=wiring.document_opener(),
-            verify=partial(wiring.verify_by_command, cuts=stop.cuts),
-            observer=Silent(),
-            heard=told,
-            stop=stop,
-        )
-
-    def _stage(self, request: DrillRequest, order: Order, stop: Interruption) -> Stage:
-        wiring = self.wiring
-        repository = wiring.repository(tuple(request.policy.stores))
-        return Stage(
-            repository=repository,
-            now=wiring.clock.now(),
-            snapshot=order.snapshot,
-            last_store=last_store(wiring.catalog(), request.promise.address),
-            draw_one=lambda ids: self._draw_one(request, ids),
-            cold_start=partial(self._cold_start, stop=stop),
-        )
-
-    def _draw_one(self, request: DrillRequest, ids: Sequence[str]) -> str:
-        listed = Ballot(lots=tuple(Lot(source=one) for one in ids), excluded={}, count=1)
-        name = f"{request.test.name} {request.promise.address}"
-        return self._lot_of_snapshots(name, listed, request).draw.drawn[0]
-
-    def _lot_of_snapshots(self, name: str, listed: Ballot, request: DrillRequest) -> Drawn:
-        return self.wiring.lottery().draw(name, listed, subject=request.drill, slot=request.scheduled_for)
-
-    def _quorum(self) -> int | None:
-        """Return how many custodians brought their shares."""
-        return len(self.key.share_files) or None
-
-    def _reach(self, request: DrillRequest, order: Order, stop: Interruption) -> Reached:
-        reached = reach(request, self._stage(request, order, stop))
-        told = () if self.key.combined is None else (self.key.combined.told,)
-        return replace(reached, told=(*told, *reached.told))
-
-    def _place(
-        self,
-        test: RestoreTest,
-        stop: Interruption,
-        facts: Mapping[str, Json],
-        limits: SandboxLimits,
-        promise: SourcePromise,
-    ) -> AbstractContextManager[DrillPlace]:
-        """Open the sandbox; a process that knows no policy knows no restore command: then a command's bytes go into a file."""
-        known = None if test.scenario is Scenario.COLD_START else promise
-        return self.wiring.sandbox(facts, limits, known, named=test.sandbox, cuts=stop.cuts)
-
-    def _cold_start(self, asked: Asked, *, stop: Interruption) -> Reached:
-        """Restore by a process that has the store, the key or its shares, and the trust root, and nothing else."""
-        wiring = self.wiring
-        store = asked.store or next(iter(wiring.settings.stores))
-        trust = wiring.settings.keys.trust or asked.repository.trust.root_digest.raw
-        belongings = self.key.belongings(store, trust)
-        return cold_start(asked, belongings, wiring.run_afresh(), cuts=stop.cuts)
+    def _width(self, order: Order, count: int) -> int:
+        """Return how many drills may run at once: one, where they would wait for each other anyway."""
+        if order.test.sandbox != AUTO or order.test.scenario is Scenario.COLD_START:
+            return 1
+        return max(1, min(count, self.at_once or room_for_drills()))
 
     def _tell(self, drilled: Drilled, zone: str) -> None:
         if self.output.as_json or (self.output.quiet and drilled.report.verdict is Verdict.PASS):
@@ -266,8 +177,3 @@ def names_of_killed(drilled: Sequence[Drilled]) -> list[str]:
         f"note  drill {one.report.drill[:8]} of {one.report.source} was killed; it is recorded as inconclusive"
         for one in drilled
     ]
-
-
-def _site(store: object) -> Site:
-    site = getattr(store, "site", None)
-    return Site(name=None if site is None else site.name, lock_seconds=getattr(store, "object_lock_seconds", None))

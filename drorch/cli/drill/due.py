@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
-from drorch.cli.drill.carrying_out import DrillDesk, Order, answer, names_of_killed
+from drorch.cli.drill.beside import at_once_option
+from drorch.cli.drill.carrying_out import DrillDesk, answer, names_of_killed
 from drorch.cli.drill.key_in_hand import KeyInHand
+from drorch.cli.drill.one_drill import Order
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import local_time
 from drorch.cli.private_keys import key_options
@@ -19,9 +21,16 @@ from drorch.settings import load_policies, load_restore_tests
 
 @click.command(epilog="Example: drorch drill due --plan", short_help="Drill what the schedules ask for.")
 @click.option("--plan", "only_plan", is_flag=True, help="Only say what is due.")
+@at_once_option
 @key_options
 @common_options
-def command(only_plan: bool, key_path: Path | None, passphrase_file: Path | None, invocation: Invocation) -> int:
+def command(
+    only_plan: bool,
+    at_once: int | None,
+    key_path: Path | None,
+    passphrase_file: Path | None,
+    invocation: Invocation,
+) -> int:
     """Drill what the schedules of the restore tests ask for; nothing due is success.
 
     An occurrence is drilled once. One that nobody drilled is made up for within 31 days, the newest of each test.
@@ -48,7 +57,7 @@ def command(only_plan: bool, key_path: Path | None, passphrase_file: Path | None
             if not output.quiet:
                 output.message("Nothing is due.")
             return 0
-        desk = DrillDesk(wiring, policies, tests, output, KeyInHand(wiring, key_path, passphrase_file))
+        desk = DrillDesk(wiring, policies, tests, output, KeyInHand(wiring, key_path, passphrase_file), at_once)
         for line in names_of_killed(desk.tell_killed()):
             output.message(line)
         drilled: list[Drilled] = []

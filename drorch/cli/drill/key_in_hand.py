@@ -8,6 +8,7 @@ from pathlib import Path
 from drorch.cli.keys import words_of_share
 from drorch.cli.private_keys import ask_hidden, read_recipient, text_of
 from drorch.errors import KeyMissing, UsageInvalid
+from drorch.format.custody import ShareMark, mark_of
 from drorch.format.keys import RecipientKey
 from drorch.operations.drills.scenarios.cold_start import Belongings
 from drorch.operations.drills.scenarios.custodians import CombinedKey, combine_key
@@ -46,6 +47,11 @@ class KeyInHand:
         if self.key_path is not None:
             return read_recipient(self.key_path, self.passphrase_file)
         return self.wiring.drill_key(lambda label: ask_hidden(f"Passphrase of {label}"))
+
+    @property
+    def share_marks(self) -> tuple[ShareMark, ...]:
+        """Which shares were brought; empty where a key file is used. Raises ``KeyWrong``."""
+        return tuple(mark_of(words_of_share(path)) for path in self.share_files)
 
     def require_for(self, scenario: Scenario) -> None:
         """Raise ``KeyMissing`` when the custodians are to bring their shares and have not."""

@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from drorch.cli.drill.carrying_out import DrillDesk, Order, answer, names_of_killed
+from drorch.cli.drill.beside import at_once_option
+from drorch.cli.drill.carrying_out import DrillDesk, answer, names_of_killed
 from drorch.cli.drill.key_in_hand import KeyInHand
+from drorch.cli.drill.one_drill import Order
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.private_keys import key_options
 from drorch.errors import DrorchError, PolicyUnknown
@@ -45,6 +47,7 @@ def _complete(context: click.Context, _parameter: click.Parameter, incomplete: s
     metavar="FILE",
     help="The words of one custodian's share, instead of a key (repeatable).",
 )
+@at_once_option
 @key_options
 @common_options
 def command(
@@ -54,6 +57,7 @@ def command(
     snapshot: str | None,
     store: str | None,
     share_files: tuple[Path, ...],
+    at_once: int | None,
     key_path: Path | None,
     passphrase_file: Path | None,
     invocation: Invocation,
@@ -71,9 +75,8 @@ def command(
     if store is not None:
         test = replace(test, store=store)
     with invocation.wiring(settings) as wiring:
-        desk = DrillDesk(
-            wiring, policies, tests, invocation.output, KeyInHand(wiring, key_path, passphrase_file, share_files)
-        )
+        key = KeyInHand(wiring, key_path, passphrase_file, share_files)
+        desk = DrillDesk(wiring, policies, tests, invocation.output, key, at_once)
         for line in names_of_killed(desk.tell_killed()):
             invocation.output.message(line)
         order = Order(test=test, operator=operator, verifier=verifier, snapshot=snapshot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -37,18 +37,22 @@ _SELECTIONS = {
 }
 
 
-class Told:
-    """Hears a drill and tells it: to a person as a page, into a pipe as one line for each check."""
+Say = Callable[[list[str]], None]
 
-    def __init__(self, output: Output, request: DrillRequest, zone: str, now: datetime) -> None:
+
+class Told:
+    """Hears a drill and tells it by ``say``: to a person as a page, into a pipe as one line for each check."""
+
+    def __init__(self, output: Output, request: DrillRequest, zone: str, now: datetime, say: Say) -> None:
         self._output = output
+        self._say = say
         self._request = request
         self._zone = zone
         self._now = now
         self._is_silent = output.quiet or output.as_json
         if output.is_terminal and not self._is_silent:
             moment = local_time(now, zone)
-            output.lines([f"Drill {request.drill[:SHORT_LENGTH]}  {request.promise.address}  {moment}"])
+            say([f"Drill {request.drill[:SHORT_LENGTH]}  {request.promise.address}  {moment}"])
 
     def reached(self, reached: Reached) -> None:
         """See ``Heard``."""
@@ -59,24 +63,24 @@ class Told:
         age = format_span(max(0.0, (self._now - manifest.restore_point).total_seconds()))
         how = _SELECTIONS[reached.selection]
         text = f"  snapshot {reached.snapshot.short_id} of {moment[:5]} {moment[11:16]} ({how}), copy in {reached.store}, {age} old"
-        self._output.lines(wrapped(text, 4))
+        self._say(wrapped(text, 4))
 
     def opened(self, description: str) -> None:
         """See ``Heard``."""
         if self._output.is_terminal and not self._is_silent:
-            self._output.lines([f"  sandbox: {description}", ""])
+            self._say([f"  sandbox: {description}", ""])
 
     def checked(self, result: CheckResult) -> None:
         """See ``Heard``."""
         if self._is_silent:
             return
         if self._output.is_terminal:
-            self._output.lines(check_lines(result) if has_something(result) else ())
+            self._say(check_lines(result) if has_something(result) else [])
             return
         taken = "" if result.duration_ms is None else f" {result.duration_ms / 1000:.1f}s"
         note = f" {printable(result.note)}" if result.note else ""
         first = f"{self._request.promise.address} {WORDS[result.outcome]} {result.check.value}{taken}{note}"
-        self._output.lines([first, *_details(result)])
+        self._say([first, *_details(result)])
 
 
 def has_something(result: CheckResult) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 
 from drorch.catalog.interface import Catalog, DrillRecord, IsAlive, PolicyText, RunOutcome, RunRecord, RunState
 from drorch.clock import Clock
@@ -150,18 +149,3 @@ class DrillBooks:
 def findings_of(checks: tuple[CheckResult, ...]) -> int:
     """Return how many checks have something that somebody should know."""
     return sum(check.outcome is Outcome.FINDING for check in checks)
-
-
-def with_coverage(report: DrillReport, catalog: Catalog, sources: int, since: datetime, days: int) -> DrillReport:
-    """Return the report with how many of ``sources`` were restored since then, this drill included."""
-    from drorch.evidence.drill_report import Coverage
-
-    drilled = {
-        record.source
-        for record in catalog.newest_drill_by_source(verdicts=PASSED).values()
-        if record.declared_at >= since
-    }
-    if report.verdict.value in PASSED:
-        drilled.add(report.source)
-    coverage = Coverage(within_days=days, drilled=min(len(drilled), sources), sources=sources, next_due=None)
-    return replace(report, coverage=coverage)

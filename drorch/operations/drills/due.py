@@ -57,7 +57,7 @@ def sources_of(test: RestoreTest, policy: Policy, catalog: Catalog) -> tuple[Sou
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceCoverage:
-    """One source: its last drill, its last one that passed, and when it is due."""
+    """One source: its last drill, its last one that passed, and when it is due; ``next_certain`` leaves out tests that may draw others."""
 
     source: str
     policy: str
@@ -65,6 +65,7 @@ class SourceCoverage:
     last_passed: DrillRecord | None
     tests: tuple[str, ...]
     next_due: datetime | None
+    next_certain: datetime | None
     at_least_seconds: int | None
 
     def is_covered(self, now: datetime, days: int = COVERAGE_DAYS) -> bool:
@@ -95,7 +96,8 @@ def coverage(
                 last=last.get(promise.address),
                 last_passed=passed.get(promise.address),
                 tests=tuple(test.name for test in own),
-                next_due=min(filter(None, (_next(test, now) for test in own)), default=None),
+                next_due=_first(own, now),
+                next_certain=_first([test for test in own if test.sample is None], now),
                 at_least_seconds=policy.drill_at_least_seconds,
             )
         )
@@ -108,5 +110,6 @@ def _protected(policies: Sequence[Policy], catalog: Catalog) -> Iterator[tuple[P
             yield policy, promise
 
 
-def _next(test: RestoreTest, now: datetime) -> datetime | None:
-    return None if test.schedule is None else next_occurrence(test.schedule, now)
+def _first(tests: Sequence[RestoreTest], now: datetime) -> datetime | None:
+    coming = (next_occurrence(test.schedule, now) for test in tests if test.schedule is not None)
+    return min(filter(None, coming), default=None)

@@ -82,8 +82,7 @@ class _Drill:
         with self.means.stop.cuts(place.sandbox.stop):
             for item in self.work.items(Restoring(self.request, self.means, located, place).run):
                 self._take(item)
-        version = str(located.content.facts.get("server_version", ""))
-        self.course.sandbox, wiped = wiping.wipe(place.sandbox, version, self.means.clock)
+        self.course.sandbox, wiped = wiping.wipe(place.sandbox, self.means.clock)
         self._take(wiped)
         self._moment("cleaned")
 

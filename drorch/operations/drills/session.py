@@ -1,21 +1,23 @@
-"""Several drills one after the other: each recorded when it begins, sealed when it ends, and told whatever came of it."""
+"""Drills on the books: each recorded when it begins, sealed when it ends, and told whatever came of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 
 from drorch.errors import Bug, DrorchError
 from drorch.evidence.drill_report import DrillReport, Machine
-from drorch.operations.drills.books import DrillBooks, with_coverage
-from drorch.operations.drills.due import COVERAGE_DAYS
+from drorch.operations.drills.books import DrillBooks
+from drorch.operations.drills.covering import with_coverage
+from drorch.operations.drills.due import SourceCoverage
 from drorch.operations.drills.killed import report_of_killed
 from drorch.operations.drills.request import DrillRequest, Means
 from drorch.operations.drills.run import run
 from drorch.operations.proof.recording import RecordedDrill
 
 Seal = Callable[[DrillReport, str], RecordedDrill]
+Covers = Callable[[datetime], Sequence[SourceCoverage]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +31,14 @@ class Drilled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillSession:
-    """Drills and keeps the books; ``seal`` states, signs and enters a report into the ledger; ``sources`` is how many there are."""
+    """Drills and keeps the books; ``seal`` states, signs and enters a report into the ledger; ``coverage`` is asked before each is kept.
+
+    Several threads may drill, when ``seal`` bears it.
+    """
 
     books: DrillBooks
     seal: Seal
-    sources: int
+    coverage: Covers
 
     def drill(self, request: DrillRequest, means: Means, *, draw: str = "") -> Drilled:
         """Carry out one drill; raises what ``run.run`` raises, after it was recorded."""
@@ -43,8 +48,7 @@ class DrillSession:
         except BaseException as error:
             self.books.failed(request.drill, error)
             raise
-        since = report.declared_at - timedelta(days=COVERAGE_DAYS)
-        return self._keep(with_coverage(report, self.books.catalog, self.sources, since, COVERAGE_DAYS), draw)
+        return self._keep(with_coverage(report, self.coverage(report.declared_at)), draw)
 
     def tell_killed(self, machine: Machine) -> tuple[Drilled, ...]:
         """Record every drill of this machine whose process was killed; whoever ends a drill does not end its record."""

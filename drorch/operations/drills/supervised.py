@@ -75,8 +75,10 @@ class Supervised(Generic[Item]):
         return None
 
     def _end(self, thread: threading.Thread) -> None:
-        self.stop.end()
-        thread.join(FAREWELL_SECONDS)
+        until = self.clock.monotonic_seconds() + FAREWELL_SECONDS
+        while thread.is_alive() and self.clock.monotonic_seconds() < until:
+            self.stop.end()  # again: what was cut between two questions asks the next one
+            thread.join(_LOOK_SECONDS)
         self.is_left_behind = thread.is_alive()
 
     def _do(self, work: Callable[[], Iterable[Item]]) -> None:

@@ -16,9 +16,9 @@ _SHOWN = 20
 _NAMED = 5
 
 
-def wipe(sandbox: Sandbox, server_version: str, clock: Clock) -> tuple[SandboxUsed, CheckResult]:
+def wipe(sandbox: Sandbox, clock: Clock) -> tuple[SandboxUsed, CheckResult]:
     """Wipe it; return what the report says of it, and the result of the check."""
-    isolation, used = sandbox.isolation, _used(sandbox, server_version)
+    isolation, used = sandbox.isolation, _used(sandbox)
     proofs: list[WipeProof] = []
 
     def carry_out() -> CheckResult:
@@ -52,13 +52,13 @@ def _result(proof: WipeProof) -> CheckResult:
     )
 
 
-def _used(sandbox: Sandbox, server_version: str) -> SandboxUsed:
+def _used(sandbox: Sandbox) -> SandboxUsed:
     isolation: Isolation = sandbox.isolation
     account = f"runs as {isolation.account}" if isolation.account else "no program of its own"
     network = "no network" if isolation.has_no_network else "not cut off from the network"
     return SandboxUsed(
         kind=sandbox.description.partition(",")[0],
-        engine_version=server_version,
+        engine_version=sandbox.version,
         is_throw_away=sandbox.is_throw_away,
         isolation=(network, account, *isolation.means),
         wiped=(),

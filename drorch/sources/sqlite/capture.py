@@ -105,6 +105,7 @@ class SqliteCapture:
 
     def ask(self, sql: str) -> str:
         """See ``Capture``; BLOB comes as hexadecimal digits."""
+        self._refuse_if_aborted()
         with reading(self._address):
             try:
                 rows = self._connection.execute(sql).fetchmany(2)

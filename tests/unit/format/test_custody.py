@@ -4,7 +4,7 @@ import pytest
 from shamir_mnemonic import shamir
 
 from drorch.errors import Bug, KeyWrong
-from drorch.format.custody import RecoverySheet, ShareSheet, combine_shares, split_seed
+from drorch.format.custody import RecoverySheet, ShareSheet, combine_shares, mark_of, split_seed
 from drorch.format.keyfile import KeyOrigin
 from drorch.ids import Digest
 from tests.support.format_values import CUSTODIAN, REPOSITORY, counter_random, fixed
@@ -126,3 +126,10 @@ def test_the_recovery_sheet_holds_no_secret_and_every_store():
     assert SEED.hex() not in recovery
     assert "s3://dat-dai-hanoi/drorch" in recovery
     assert "/srv/drorch" in recovery
+
+
+def test_a_share_says_which_it_is_and_how_many_are_needed():
+    marks = [mark_of(share.upper()) for share in split(3, 5)]
+    assert [(mark.number, mark.threshold) for mark in marks] == [(number, 3) for number in range(1, 6)]
+    with pytest.raises(KeyWrong, match="no share"):
+        mark_of("academic acid nonsense")
