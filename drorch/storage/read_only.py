@@ -11,7 +11,10 @@ from drorch.storage.interface import Bytes, ObjectStat, ObjectStore, PutOutcome
 
 
 class ReadOnlyStore:
-    """``store`` without its two calls that change it: they raise ``StoreDenied``."""
+    """``store`` without its calls that change it: they raise ``StoreDenied``.
+
+    Every call is spelled out, none is passed on by default: one that joins ``ObjectStore`` is decided here, too.
+    """
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable
 
 from drorch.clock import Clock
-from drorch.storage.interface import Bytes, ObjectStat, ObjectStore, PutOutcome
+from drorch.storage.interface import Bytes, ObjectStore, PutOutcome
+from drorch.storage.passing import PassingStore
 
 LONGEST_NAP_SECONDS = 30.0  # after it is asked again: a window may have ended
 
 
-class ThrottledStore:
+class ThrottledStore(PassingStore):
     """``store`` at no more than ``bytes_per_second`` of content on average, both ways and all threads together.
 
     One object travels at the speed of the line; the next waits until the average is kept. ``bytes_per_second`` is asked before each object and
@@ -20,16 +20,11 @@ class ThrottledStore:
     """
 
     def __init__(self, store: ObjectStore, *, bytes_per_second: Callable[[], int | None], clock: Clock) -> None:
-        self._store = store
+        super().__init__(store)
         self._bytes_per_second = bytes_per_second
         self._clock = clock
         self._lock = threading.Lock()
         self._free_at = 0.0
-
-    @property
-    def address(self) -> str:
-        """See ``ObjectStore``."""
-        return self._store.address
 
     def put_if_absent(self, name: str, content: Bytes) -> PutOutcome:
         """See ``ObjectStore``."""
@@ -47,42 +42,6 @@ class ThrottledStore:
         """See ``ObjectStore``."""
         self._take_turn(length)
         return self._store.read_range(name, offset, length)
-
-    def stat(self, name: str) -> ObjectStat:
-        """See ``ObjectStore``."""
-        return self._store.stat(name)
-
-    def list_objects(self, prefix: str) -> Iterator[ObjectStat]:
-        """See ``ObjectStore``."""
-        return self._store.list_objects(prefix)
-
-    def list_folders(self, prefix: str) -> Iterator[str]:
-        """See ``ObjectStore``."""
-        return self._store.list_folders(prefix)
-
-    def delete(self, names: Sequence[str]) -> None:
-        """See ``ObjectStore``."""
-        self._store.delete(names)
-
-    def locked_until(self, name: str) -> datetime | None:
-        """See ``ObjectStore``."""
-        return self._store.locked_until(name)
-
-    def extend_lock(self, name: str, until: datetime) -> None:
-        """See ``ObjectStore``."""
-        self._store.extend_lock(name, until)
-
-    def hidden(self, prefix: str) -> Iterator[str]:
-        """See ``ObjectStore``."""
-        return self._store.hidden(prefix)
-
-    def server_time(self) -> datetime:
-        """See ``ObjectStore``."""
-        return self._store.server_time()
-
-    def close(self) -> None:
-        """See ``ObjectStore``."""
-        self._store.close()
 
     def _take_turn(self, size_bytes: int) -> None:
         starts_at = self._reserve(size_bytes)
