@@ -12,6 +12,7 @@ import re
 import resource
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
@@ -75,6 +76,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"drorch.cli.{COMMANDS[cmd_name][0]}")
+        gc.freeze()  # modules stay until the end: looking through all of them for garbage took a tenth of a short command
         command: click.Command = module.command
         return command
 
@@ -121,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if arguments is None:  # a process of its own, and it is over: what was told stands, whatever signal still comes
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if code in (Interrupted.exit_code, Terminated.exit_code):
+        if code in (Interrupted.exit_code, Terminated.exit_code) or threading.active_count() == 1:
             _leave_at_once(code)
     _leave(code)
 
@@ -207,7 +209,8 @@ def _reader_left() -> int:
 def _leave_at_once(code: int) -> NoReturn:
     """End without waiting for threads: one may be in the midst of a request to a store that does not answer.
 
-    Everything that holds files, children or sessions was closed on the way here.
+    Everything that holds files, children or sessions was closed on the way here, and nothing of ours waits for the exit of the
+    interpreter, which takes modules apart for as long as some commands work.
     """
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
