@@ -363,6 +363,14 @@ class Occurrences(Protocol):
         """Return the occurrences that fit every filter given, latest first; empty ``kinds`` and ``states`` mean any."""
         ...
 
+    def occurrences_not_entered(self, host: str) -> tuple[OccurrenceRecord, ...]:
+        """Return the occurrences of a host that have ended and that nobody has marked as entered into the ledger, by their end."""
+        ...
+
+    def mark_entered(self, occurrences: Sequence[OccurrenceRecord]) -> None:
+        """Record that the ledger has them."""
+        ...
+
     def newest_occurrences(self, *, kind: str, states: Collection[OccurrenceState]) -> tuple[OccurrenceRecord, ...]:
         """Return of every subject the latest occurrence of ``kind`` in one of ``states``, by subject."""
         ...

@@ -198,9 +198,11 @@ class SqlHistory(Database):
     def purge_history(self, before: datetime) -> int:
         """See ``History``."""
         runs, events, occurrences = tables.runs, tables.events, tables.occurrences
+        unentered = tables.unentered_occurrences
         with self.writing() as connection:
             connection.execute(delete(events).where(events.c.at < before))
             connection.execute(delete(occurrences).where(occurrences.c.ended_at < before))
+            connection.execute(delete(unentered).where(unentered.c.slot < before))
             ended = delete(runs).where(runs.c.state != RunState.RUNNING, runs.c.ended_at < before)
             return connection.execute(ended).rowcount
 

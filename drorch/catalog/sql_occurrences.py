@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, func, insert, select, tuple_, update
 
 from drorch.catalog import tables
 from drorch.catalog.database import Database
@@ -17,6 +17,7 @@ from drorch.policy.occurrences.states import OccurrenceState
 
 _FINAL = tuple(state for state in OccurrenceState if state.is_final)
 _OPEN = tuple(state for state in OccurrenceState if not state.is_final)
+_KEY = ("host", "kind", "subject", "epoch", "slot")
 _AT_ONCE = 150  # keys in one statement: SQLite takes 32,766 parameters, and a plan of a thousand ORs is slow
 
 
@@ -59,8 +60,7 @@ class SqlOccurrences(Database):
     def account(self, daemon: DaemonRecord, occurrences: Sequence[OccurrenceRecord]) -> None:
         """See ``Occurrences``."""
         with self.writing() as connection:
-            _refuse_changes_of_final(connection, occurrences)
-            put(connection, tables.occurrences, occurrences)
+            _put(connection, occurrences)
             put(connection, tables.daemons, [daemon])
 
     def put_occurrences(self, occurrences: Sequence[OccurrenceRecord]) -> None:
@@ -68,8 +68,7 @@ class SqlOccurrences(Database):
         if not occurrences:
             return
         with self.writing() as connection:
-            _refuse_changes_of_final(connection, occurrences)
-            put(connection, tables.occurrences, occurrences)
+            _put(connection, occurrences)
 
     def open_occurrences(self, host: str) -> tuple[OccurrenceRecord, ...]:
         """See ``Occurrences``."""
@@ -101,6 +100,20 @@ class SqlOccurrences(Database):
         with self.reading() as connection:
             return records(connection, OccurrenceRecord, query if limit is None else query.limit(limit))
 
+    def occurrences_not_entered(self, host: str) -> tuple[OccurrenceRecord, ...]:
+        """See ``Occurrences``."""
+        found, left = tables.occurrences, tables.unentered_occurrences
+        both = found.join(left, and_(*(found.c[name] == left.c[name] for name in _KEY)))
+        query = _occurrences().select_from(both).where(found.c.host == host).order_by(found.c.ended_at)
+        with self.reading() as connection:
+            return records(connection, OccurrenceRecord, query)
+
+    def mark_entered(self, occurrences: Sequence[OccurrenceRecord]) -> None:
+        """See ``Occurrences``."""
+        with self.writing() as connection:
+            for these in _keys_of(tables.unentered_occurrences, occurrences):
+                connection.execute(delete(tables.unentered_occurrences).where(these))
+
     def newest_occurrences(self, *, kind: str, states: Collection[OccurrenceState]) -> tuple[OccurrenceRecord, ...]:
         """See ``Occurrences``."""
         found = tables.occurrences.c
@@ -115,14 +128,26 @@ def _occurrences() -> Select[Any]:
     return select(*columns_of(OccurrenceRecord, tables.occurrences))
 
 
+def _put(connection: Connection, occurrences: Sequence[OccurrenceRecord]) -> None:
+    """Put occurrences, and note those that end by it: they are for the ledger."""
+    _refuse_changes_of_final(connection, occurrences)
+    put(connection, tables.occurrences, occurrences)
+    ended = [dict(zip(_KEY, one.key, strict=True)) for one in occurrences if one.state.is_final and one.ended_at]
+    if ended:
+        connection.execute(insert(tables.unentered_occurrences), ended)
+
+
+def _keys_of(table: Table, occurrences: Sequence[OccurrenceRecord]) -> Iterator[ColumnElement[bool]]:
+    key = tuple_(*(table.c[name] for name in _KEY))
+    for start in range(0, len(occurrences), _AT_ONCE):
+        yield key.in_([one.key for one in occurrences[start : start + _AT_ONCE]])
+
+
 def _refuse_changes_of_final(connection: Connection, occurrences: Sequence[OccurrenceRecord]) -> None:
     """Raise ``Bug`` when one of them has ended already: an occurrence ends once."""
     found = tables.occurrences.c
-    key = tuple_(found.host, found.kind, found.subject, found.epoch, found.slot)
-    for start in range(0, len(occurrences), _AT_ONCE):
-        some = occurrences[start : start + _AT_ONCE]
-        ended = key.in_([one.key for one in some])
-        query = select(found.kind, found.subject, found.state).where(ended, found.state.in_(_FINAL)).limit(1)
+    for these in _keys_of(tables.occurrences, occurrences):
+        query = select(found.kind, found.subject, found.state).where(these, found.state.in_(_FINAL)).limit(1)
         row = connection.execute(query).first()
         if row is not None:
             raise Bug("an occurrence ends once", found=f"{row.kind} of {row.subject} is {row.state.value}")

@@ -11,7 +11,7 @@ from drorch.catalog.columns import BigNumber, Choice, JsonText, Moment, NormalTe
 from drorch.catalog.records import CopyState, ObservationKind, RunState, Severity, SnapshotResult, SourceState
 from drorch.policy.occurrences.states import OccurrenceState
 
-HEAD = "0009"  # the newest migration; a catalog of another revision is migrated, or refused when newer
+HEAD = "0010"  # the newest migration; a catalog of another revision is migrated, or refused when newer
 VERSION_TABLE = "catalog_version"
 
 metadata = MetaData(
@@ -265,6 +265,16 @@ source_schemas = Table(
     Column("snapshot", Text, nullable=False),
     Column("digest", Text, nullable=False),
     Column("document", JsonText, nullable=False),
+)
+
+unentered_occurrences = Table(  # those that ended and are not in the ledger yet
+    "unentered_occurrences",
+    metadata,
+    Column("host", NormalText, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("subject", NormalText, primary_key=True),
+    Column("epoch", BigNumber, primary_key=True, autoincrement=False),
+    Column("slot_ms", Moment, key="slot", primary_key=True, autoincrement=False),
 )
 
 observations = Table(

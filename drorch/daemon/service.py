@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from drorch.catalog.interface import Catalog, IsAlive, OccurrenceRecord
 from drorch.clock import Clock
@@ -67,6 +68,7 @@ class Service:
         self._looked_at: datetime | None = None
         self._purged_at: datetime | None = None
         self._is_stopping = False
+        self._told_failures: set[str] = set()
         self._book: Book | None = None
 
     def run(self) -> None:
@@ -192,6 +194,7 @@ class Service:
             self._purged_at = now
             self._purge(now)
             self._promise(now)
+        self._tell_unheard()
         self._listeners.tell(lambda one: one.beat(now))
 
     def _purge(self, now: datetime) -> None:
@@ -260,6 +263,18 @@ class Service:
             told = tuple(records)
             self._listeners.tell(lambda one: one.ended(told, answer))
 
+    def _tell_unheard(self) -> None:
+        """Tell the others, once, what a listener could not do: the ledger may be away for a night."""
+        for name, what in tuple(self._listeners.failures.items()):
+            text = f"{name}: {what}"
+            if text not in self._told_failures:
+                self._told_failures.add(text)
+                self._listeners.tell(partial(_troubled, text))
+
     def _status(self) -> str:
         running = len(self._open.running)
         return f"{len(self._open.duties)} duties, {running} running, {len(self._open.waiting)} waiting"
+
+
+def _troubled(what: str, one: Observer) -> None:
+    one.troubled(what)

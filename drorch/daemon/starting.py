@@ -10,6 +10,7 @@ from pathlib import Path
 
 from drorch.clock import Clock
 from drorch.daemon.configuration import Configuration, InForce
+from drorch.daemon.ledger_keeper import LedgerKeeper
 from drorch.daemon.observing import Observer
 from drorch.daemon.service import Service
 from drorch.daemon.wishes import Wishes
@@ -44,6 +45,14 @@ def keep_schedules(
             observers=observers(configuration.in_force, wiring),
             drain_seconds=drain_seconds,
         ).run()
+
+
+def ledger_keepers(wiring: Wiring) -> tuple[Observer, ...]:
+    """Return what enters occurrences into the ledger: nothing where this machine has no key or no store."""
+    settings = wiring.settings
+    if settings.keys.host_key is None or not settings.stores:
+        return ()
+    return (LedgerKeeper(wiring.catalog(), this_machine().host, wiring.ledger_writer),)
 
 
 @contextmanager

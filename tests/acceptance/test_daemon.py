@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
+import sqlite3
+import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -195,23 +200,78 @@ def test_two_daemons_and_a_killed_run(custodian: Custodian, tmp_path: Path) -> N
         ended = daemon.wait_for_end("slow", slot)
         assert (ended.state, ended.attempts) == (OccurrenceState.OK, 3)
 
+        full_and_locked(daemon, slot)
+        renamed_while_it_runs(daemon, slot + timedelta(days=2))
+
         # the clock is set forward a year and back again: it is told, and nothing is deleted
         kept = len(installation.snapshots())
         back = daemon.now
         daemon.travel(back + timedelta(days=365))
-        year = daemon.wait_for_one("slow", back + timedelta(days=100), lambda one: one.count > 300)
+        year = daemon.wait_for_one("slower", back + timedelta(days=100), lambda one: one.count > 300)
         assert year.state is OccurrenceState.MISSED
         assert "its clock was set forward" in year.reason
-        last = daemon.occurrences("slow")[0]
-        assert daemon.wait_for_end("slow", last.slot).state is OccurrenceState.OK
+        last = daemon.occurrences("slower")[0]
+        assert daemon.wait_for_end("slower", last.slot).state is OccurrenceState.OK
         daemon.travel(back)
         daemon.wait_for(lambda: daemon.epoch == 1, "it sees that hours come again")
         daemon.travel(local(back, 3, days=1) + SOON)
         day = local(back, 3, days=1)
-        again = daemon.wait_for_one("slow", day, lambda one: one.epoch == 1 and one.state.is_final)
+        again = daemon.wait_for_one("slower", day, lambda one: one.epoch == 1 and one.state.is_final)
         assert (again.slot, again.state) == (day, OccurrenceState.OK)
         assert len(installation.snapshots()) == kept + 2
+        in_the_ledger(daemon)
         assert daemon.stop() == 0
+
+
+def full_and_locked(daemon: Daemon, slot: datetime) -> None:
+    """Nothing is started while the catalog cannot be written, and what was due is done when it can."""
+    assert daemon.process is not None
+    nights = [slot + timedelta(days=days) for days in (1, 2)]
+    _, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (4096, hard))
+    daemon.travel(nights[0] + SOON)
+    daemon.wait_for(lambda: bool(daemon.journal(event="trouble")), "it tells that the catalog cannot be written")
+    assert daemon.occurrences("slow")[0].slot == slot
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, hard))
+    assert daemon.wait_for_end("slow", nights[0]).state is OccurrenceState.OK
+
+    catalog = sqlite3.connect(daemon.installation.base / "var/state/catalog.sqlite", isolation_level=None)
+    with closing(catalog):
+        catalog.execute("begin immediate")
+        daemon.travel(nights[1] + SOON)
+        time.sleep(1.5)
+        assert daemon.occurrences("slow")[0].slot == nights[0]
+        catalog.execute("rollback")
+    assert daemon.wait_for_end("slow", nights[1]).state is OccurrenceState.OK
+
+
+def renamed_while_it_runs(daemon: Daemon, slot: datetime) -> None:
+    """The run ends under its old name; the next one goes on under the new name, with what was there before."""
+    base, nights = daemon.installation.base, [slot + timedelta(days=days) for days in (1, 2)]
+    for name in ("go", "begun"):
+        (base / name).unlink()
+    daemon.travel(nights[0] + SOON)
+    daemon.wait_for((base / "begun").exists, "the run has begun")
+    old = base / "policies/slow.yaml"
+    daemon.installation.policy("slower", old.read_text().replace("name: slow\n", "name: slower\nwas: slow\n"))
+    old.unlink()
+    daemon.wake()
+    daemon.wait_for(lambda: "slower" in daemon.promised(), "the new name is promised")
+    (base / "go").touch()
+    assert daemon.wait_for_end("slow", nights[0]).state is OccurrenceState.OK
+    daemon.travel(nights[1] + SOON)
+    assert daemon.wait_for_end("slower", nights[1]).state is OccurrenceState.OK
+    assert len(daemon.lanes()) == 1
+
+
+def in_the_ledger(daemon: Daemon) -> None:
+    """Every occurrence that has ended comes into the ledger: exceptions single, the rest by policy and hour."""
+    daemon.travel(daemon.now + timedelta(hours=1))
+    daemon.wait_for(lambda: not daemon.unentered(), "all is in the ledger")
+    entries = daemon.installation.drorch("evidence", "log", "--json").json()["entries"]
+    kinds = Counter(one["kind"] for one in entries)
+    assert kinds["occurrence"] >= 1, entries
+    assert kinds["occurrences"] >= 5, entries
 
 
 def children_of(daemon: Daemon) -> int:

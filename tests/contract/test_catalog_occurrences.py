@@ -91,3 +91,14 @@ def test_ended_occurrences_are_forgotten_with_the_history(catalog: Catalog) -> N
     catalog.put_occurrences([old, kept, waiting])
     catalog.purge_history(after(5))
     assert set(catalog.occurrences()) == {kept, waiting}
+
+
+def test_what_has_ended_is_not_entered_until_somebody_says_so(catalog: Catalog) -> None:
+    first = an_occurrence(state=OccurrenceState.OK, ended_at=after(9))
+    second = an_occurrence(state=OccurrenceState.MISSED, slot=after(60), last_slot=after(60), ended_at=after(5))
+    catalog.put_occurrences([first, second, an_occurrence(slot=after(120))])
+    catalog.put_occurrences([an_occurrence(host="backup2", state=OccurrenceState.OK, ended_at=after(1))])
+    assert catalog.occurrences_not_entered("backup1") == (second, first)
+    catalog.mark_entered([second])
+    assert catalog.occurrences_not_entered("backup1") == (first,)
+    assert second in catalog.occurrences()

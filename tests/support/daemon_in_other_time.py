@@ -144,6 +144,30 @@ class Daemon:
         finally:
             catalog.close()
 
+    def promised(self) -> list[str]:
+        """Return what the daemon has promised, as far as the catalog goes."""
+        catalog = open_sqlite(self.installation.base / "var/state/catalog.sqlite")
+        try:
+            return [one.subject for one in catalog.duties()]
+        finally:
+            catalog.close()
+
+    def lanes(self) -> set[str]:
+        """Return the lanes of all snapshots."""
+        catalog = open_sqlite(self.installation.base / "var/state/catalog.sqlite")
+        try:
+            return {one.lane for one in catalog.snapshots()}
+        finally:
+            catalog.close()
+
+    def unentered(self) -> tuple[OccurrenceRecord, ...]:
+        """Return what has ended and is not in the ledger."""
+        catalog = open_sqlite(self.installation.base / "var/state/catalog.sqlite")
+        try:
+            return catalog.occurrences_not_entered(catalog.daemons()[0].host)
+        finally:
+            catalog.close()
+
     def wait_for_end(self, subject: str, slot: datetime, kind: str = "backup") -> OccurrenceRecord:
         """Return the occurrence of ``slot`` when it has ended."""
         return self.wait_for_one(subject, slot, lambda one: one.state.is_final, kind)
@@ -188,7 +212,7 @@ def daemon_of(installation: Installation, drain_seconds: float = 60) -> Iterator
 
 if __name__ == "__main__":
     from drorch.daemon.journal import Journal
-    from drorch.daemon.starting import keep_schedules
+    from drorch.daemon.starting import keep_schedules, ledger_keepers
 
     settings, shift, drain = sys.argv[1:]
     os.umask(0o077)
@@ -197,5 +221,5 @@ if __name__ == "__main__":
         dict(os.environ),
         drain_seconds=float(drain),
         clock=OtherClock(Path(shift)),
-        observers=lambda _in_force, wiring: [Journal(sys.stderr, wiring.clock)],
+        observers=lambda _in_force, wiring: [Journal(sys.stderr, wiring.clock), *ledger_keepers(wiring)],
     )
