@@ -76,13 +76,14 @@ class TreeEntry:
 class SandboxNeeds:
     """What a snapshot needs of a place to be restored into. ``server_version`` is as the source's server says it, ``15.18``.
 
-    ``locale_provider`` is PostgreSQL's: ``libc``, ``icu`` or ``builtin``.
+    ``server_identity`` is that of the source's server, on which nothing may be restored; ``locale_provider`` is PostgreSQL's: ``libc``, ``icu`` or ``builtin``.
     """
 
     engine: str
     server_version: str = ""
     extensions: tuple[str, ...] = ()
     locale_provider: str = ""
+    server_identity: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

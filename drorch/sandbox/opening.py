@@ -50,11 +50,13 @@ def open_sandbox(ground: Ground, needs: SandboxNeeds, limits: SandboxLimits) -> 
 
 
 @contextmanager
-def open_scratch_server(ground: Ground, login: ScratchLogin, limits: SandboxLimits) -> Iterator[Sandbox]:
-    """Yield a database of our own on a server that drorch.yaml names, dropped at the end."""
+def open_scratch_server(
+    ground: Ground, login: ScratchLogin, needs: SandboxNeeds, limits: SandboxLimits
+) -> Iterator[Sandbox]:
+    """Yield a database of our own on a server that drorch.yaml names, dropped at the end; refuses the one that the snapshot is of."""
     house = make_house(ground.temporary, ground.owner, is_given_away=False)
     try:
-        with scratch_server(house, login, limits, ground) as sandbox:
+        with scratch_server(house, login, needs, limits, ground) as sandbox:
             yield sandbox
     finally:
         _forget(house)

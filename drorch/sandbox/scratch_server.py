@@ -16,10 +16,10 @@ from typing import Protocol
 from urllib.parse import quote
 
 from drorch.clock import Clock
-from drorch.errors import DrorchError, TargetUnreachable
+from drorch.errors import DrorchError, TargetUnreachable, UsageInvalid
 from drorch.sandbox.ground import Ground
 from drorch.sandbox.housing import NOTE, House, dead_houses
-from drorch.sandbox.interface import Isolation, SandboxLimits, WipeProof
+from drorch.sandbox.interface import Isolation, SandboxLimits, SandboxNeeds, WipeProof
 from drorch.sandbox.scratch_words import Words
 
 PREFIX = "drorch_drill_"
@@ -106,8 +106,14 @@ class ScratchServer:
 
 
 @contextmanager
-def scratch_server(house: House, login: ScratchLogin, limits: SandboxLimits, ground: Ground) -> Iterator[ScratchServer]:
-    """Yield a name for a database that is not there yet; drop what came under it at the end. Raises what the server raises."""
+def scratch_server(
+    house: House, login: ScratchLogin, needs: SandboxNeeds, limits: SandboxLimits, ground: Ground
+) -> Iterator[ScratchServer]:
+    """Yield a name for a database that is not there yet; drop what came under it at the end.
+
+    Raises ``UsageInvalid`` for the server that the snapshot is of, and what the server raises.
+    """
+    _require_another(login, needs.server_identity)
     with _alone(ground.temporary / f"scratch-{login.name}.lock", limits.seconds, ground.clock):
         for dead in dead_houses(ground.temporary, ground.is_alive):
             _take_up(dead, login)
@@ -120,6 +126,16 @@ def scratch_server(house: House, login: ScratchLogin, limits: SandboxLimits, gro
             yield sandbox
         finally:
             sandbox.wipe()
+
+
+def _require_another(login: ScratchLogin, identity: str) -> None:
+    if identity and login.words.identity and _names(login, login.words.identity) == [identity]:
+        raise UsageInvalid(
+            f"{login.name} is the server that this was backed up from",
+            expected="a server that nobody works with",
+            found=f"system identifier {identity}, as at the backup",
+            hint="name another server in `sandboxes:`; a physical copy of the source's has its identifier, too",
+        )
 
 
 def _take_up(dead: House, login: ScratchLogin) -> None:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 class Words:
     """The questions yield one column: names, and for ``sessions`` statements, each of which ends a session in the database ``{name}``.
 
-    ``drop_role`` is told a name as ``roles`` yields it.
+    ``identity`` is what tells the server from every other, empty where nothing does. ``drop_role`` is told a name as ``roles`` yields it.
     """
 
     databases: str
     roles: str
     sessions: str
     version: str
+    identity: str
     quote: str
 
     def drop_database(self, name: str) -> str:
@@ -42,6 +43,7 @@ POSTGRESQL = Words(
     sessions="select 'select pg_catalog.pg_terminate_backend(' || pid || ')::text' from pg_catalog.pg_stat_activity"
     " where datname = '{name}' and pid <> pg_catalog.pg_backend_pid()",
     version="select pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1)",
+    identity="select system_identifier::text from pg_catalog.pg_control_system()",
     quote='"',
 )
 MARIADB = Words(
@@ -49,5 +51,6 @@ MARIADB = Words(
     roles="select if(is_role = 'Y', concat('role ', quote(user)), concat('user ', quote(user), '@', quote(host))) from mysql.user",
     sessions="select concat('kill connection ', id) from information_schema.processlist where db = '{name}'",
     version="select substring_index(version(), '-', 1)",
+    identity="",
     quote="`",
 )

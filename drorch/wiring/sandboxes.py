@@ -98,7 +98,7 @@ class Sandboxes(Targets):
 
         if named == AUTO:
             return open_sandbox(self._ground(), needs, limits)
-        return open_scratch_server(self._ground(), self._scratch_login(named, needs.engine), limits)
+        return open_scratch_server(self._ground(), self._scratch_login(named, needs.engine), needs, limits)
 
     def _scratch_login(self, name: str, engine: str) -> ScratchLogin:
         """Return how to use a scratch server; raise ``UsageInvalid`` for a name or an engine that drorch.yaml does not give it."""

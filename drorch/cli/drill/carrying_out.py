@@ -18,6 +18,7 @@ from drorch.evidence.drill_report import DrillReport, Verdict
 from drorch.operations.drills.books import new_drill_id
 from drorch.operations.drills.due import SourceCoverage, coverage
 from drorch.operations.drills.lottery import Drawn
+from drorch.operations.drills.production import require_no_production
 from drorch.operations.drills.sampling import ballot
 from drorch.operations.drills.session import Drilled, DrillSession
 from drorch.operations.drills.sources import drillable
@@ -48,6 +49,8 @@ class DrillDesk:
         self._require_people(order)
         test = order.test
         self.key.require_for(test.scenario)
+        if test.sandbox in self.wiring.settings.sandboxes:
+            require_no_production(self.wiring.settings.sandboxes[test.sandbox], self.policies.policies)
         policy = self.policies.find(test.policy)[0]
         known = drillable(self.wiring.catalog(), partial(self.wiring.repository, policy.stores), policy, test.policy)
         if test.sample is not None or len(known) > 1:

@@ -40,6 +40,7 @@ def needs_of(facts: Mapping[str, Json]) -> SandboxNeeds:
         server_version=_text(facts, "server_version"),
         extensions=tuple(str(one["name"]) for one in named if isinstance(one, Mapping) and "name" in one),
         locale_provider=_text(facts, "locale_provider"),
+        server_identity=_text(facts, "system_identifier"),
     )
 
 

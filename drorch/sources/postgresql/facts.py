@@ -25,6 +25,7 @@ def database_facts(session: Session) -> dict[str, Json]:
         "server_version_num": version,
         "database": printable(session.value("select pg_catalog.current_database()") or ""),
         "account": printable(session.value("select current_user") or ""),
+        "system_identifier": _system_identifier(session),
         "encrypted_connection": session.is_encrypted,
         **_locale(session, version),
         "owner": printable(
@@ -45,6 +46,13 @@ def database_facts(session: Session) -> dict[str, Json]:
         is not None,
         "row_security": session.value("select pg_catalog.bool_or(relrowsecurity) from pg_catalog.pg_class") == "t",
     }
+
+
+def _system_identifier(session: Session) -> str:
+    """Return what tells this cluster from every other, where the account may know it: no drill may be made on it."""
+    if session.value("select pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')") != "t":
+        return ""
+    return session.value("select system_identifier from pg_catalog.pg_control_system()") or ""
 
 
 def _locale(session: Session, version: int) -> dict[str, Json]:
