@@ -169,11 +169,11 @@ def mariadb_script(target: Path, schema: list[dict[str, Any]], streams: list[Str
         for each in (each for each in schema[1:] if each["kind"] in ("sequence", "table")):
             put(each["sql"])
             if each["kind"] == "sequence":
-                put(f"INSERT INTO {backquoted(each['name'])} VALUES ({each['values']})")  # noqa: S608
+                put(f"INSERT INTO {backquoted(each['name'])} VALUES ({each['values']})")
         for stream in (stream for stream in streams if stream["kind"] == 2):
             about = stream["attributes"]
             columns = ", ".join(map(backquoted, about["columns"]))
-            into = f"INSERT INTO {backquoted(about['table'])} ({columns}) VALUES ".encode(*BYTES)  # noqa: S608
+            into = f"INSERT INTO {backquoted(about['table'])} ({columns}) VALUES ".encode(*BYTES)
             put("START TRANSACTION")
             for row in prefixed_rows(target / stream["file"]):
                 put(into + b"(" + b",".join(mariadb_values(row, about["forms"])) + b")")
@@ -262,7 +262,7 @@ def sqlite_database(target: Path, schema: list[dict[str, Any]], streams: list[St
                 for value, is_odd in sqlite_values(row, encoding):
                     places.append("(SELECT CAST(raw AS TEXT) FROM temp.odd WHERE rowid = ?)" if is_odd else "?")
                     values.append(database.execute(keep, (value,)).lastrowid if is_odd else value)
-                into = f"INSERT INTO {quoted(table)} ({', '.join(map(quoted, columns))}) VALUES ({', '.join(places)})"  # noqa: S608
+                into = f"INSERT INTO {quoted(table)} ({', '.join(map(quoted, columns))}) VALUES ({', '.join(places)})"
                 database.execute(into, values)
         database.execute("PRAGMA writable_schema = on")
         for each in (each for each in schema[1:] if each["kind"] == "virtual_table"):

@@ -31,7 +31,7 @@ class NormalText(TypeDecorator[str]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Return what is stored."""
         return None if value is None else storable_text(value)
 
@@ -42,11 +42,11 @@ class Moment(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
         """Return what is stored."""
         return None if value is None else to_milliseconds(value)
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         """Return what was stored."""
         return None if value is None else from_milliseconds(value)
 
@@ -61,11 +61,11 @@ class Choice(TypeDecorator[_Choice], Generic[_Choice]):
         super().__init__()
         self.choices = choices
 
-    def process_bind_param(self, value: _Choice | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def process_bind_param(self, value: _Choice | None, dialect: Dialect) -> str | None:
         """Return what is stored."""
         return None if value is None else str(value.value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> _Choice | None:  # noqa: ARG002
+    def process_result_value(self, value: str | None, dialect: Dialect) -> _Choice | None:
         """Return what was stored."""
         return None if value is None else self.choices(value)
 
@@ -76,13 +76,13 @@ class JsonText(TypeDecorator[Mapping[str, Any]]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Mapping[str, Any] | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def process_bind_param(self, value: Mapping[str, Any] | None, dialect: Dialect) -> str | None:
         """Return what is stored."""
         if value is None:
             return None
         # NUL is escaped by JSON itself; a lone surrogate's backslash form is its JSON escape
         return storable_text(json.dumps(dict(value), ensure_ascii=False, sort_keys=True))
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, Any] | None:  # noqa: ARG002
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, Any] | None:
         """Return what was stored."""
         return None if value is None else dict(json.loads(value))

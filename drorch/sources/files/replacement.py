@@ -36,7 +36,7 @@ class Side:
 
     def __init__(self, directory: bytes) -> None:
         self.directory = directory
-        self.tree = os.path.join(directory, _TREE)  # noqa: PTH118
+        self.tree = os.path.join(directory, _TREE)
 
 
 @contextmanager
@@ -46,28 +46,28 @@ def side_directory(target: bytes, short_id: str, *, inside: bool) -> Iterator[Si
     Raises ``DecisionNeeded`` when something else has its name or another restore is at work, ``TargetRefused``.
     """
     suffix = f"__drorch_{short_id}".encode()
-    side = Side(os.path.join(target, suffix[2:]) if inside else target + suffix)  # noqa: PTH118
+    side = Side(os.path.join(target, suffix[2:]) if inside else target + suffix)
     with refusals(side.directory):
         with suppress(FileExistsError):
-            os.mkdir(side.directory, 0o700)  # noqa: PTH102
+            os.mkdir(side.directory, 0o700)
         with suppress(OSError):  # or everything below would inherit what its new neighbours have
             os.removexattr(side.directory, "system.posix_acl_default")
-        mark = os.path.join(side.directory, _MARK)  # noqa: PTH118
-        if not _exists(mark) and os.listdir(side.directory):  # noqa: PTH208
+        mark = os.path.join(side.directory, _MARK)
+        if not _exists(mark) and os.listdir(side.directory):
             raise DecisionNeeded(f"{shown(side.directory)} is in the way and not ours", hint="move it away")
         locked = os.open(mark, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             _lock(locked, side)
             _clear(locked, side, target)
-            os.mkdir(side.tree, 0o700)  # noqa: PTH102
+            os.mkdir(side.tree, 0o700)
             os.pwrite(locked, str(os.lstat(side.tree).st_ino).encode().ljust(20), 0)
             os.fsync(locked)
             try:
                 yield side
             finally:
                 _clear(locked, side, target)
-                os.unlink(mark)  # noqa: PTH108
-                os.rmdir(side.directory)  # noqa: PTH106
+                os.unlink(mark)
+                os.rmdir(side.directory)
         finally:
             os.close(locked)
 
@@ -77,7 +77,7 @@ def put_new(side: Side, target: bytes) -> None:
     with refusals(target):
         os.sync()
         try:
-            os.rename(side.tree, target)  # noqa: PTH104
+            os.rename(side.tree, target)
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise DecisionNeeded(
@@ -85,19 +85,19 @@ def put_new(side: Side, target: bytes) -> None:
                     hint="--replace keeps it aside",
                 ) from error
             raise
-        _sync(os.path.dirname(target))  # noqa: PTH120
+        _sync(os.path.dirname(target))
 
 
 def put_inside(side: Side, target: bytes) -> None:
     """Move what the tree holds into ``target``, an empty directory that cannot be renamed: where a disk is mounted."""
     with refusals(target):
-        for name in sorted(os.listdir(side.tree)):  # noqa: PTH208
-            there = os.path.join(target, name)  # noqa: PTH118
+        for name in sorted(os.listdir(side.tree)):
+            there = os.path.join(target, name)
             if _exists(there):
                 raise DecisionNeeded(
                     f"{shown(there)} has appeared while the restore was running", hint="empty the directory, try again"
                 )
-            os.rename(os.path.join(side.tree, name), there)  # noqa: PTH104, PTH118
+            os.rename(os.path.join(side.tree, name), there)
         os.sync()
 
 
@@ -113,10 +113,10 @@ def replace_old(side: Side, target: bytes, moment: datetime) -> bytes:
             kept = _put_aside(
                 target, target, moment
             )  # for an instant the name holds nothing: this file system cannot do better
-            os.rename(side.tree, target)  # noqa: PTH104
+            os.rename(side.tree, target)
         else:
             kept = _put_aside(side.tree, target, moment)
-        _sync(os.path.dirname(target))  # noqa: PTH120
+        _sync(os.path.dirname(target))
         return kept
 
 
@@ -133,7 +133,7 @@ def _put_aside(old: bytes, target: bytes, moment: datetime) -> bytes:
                 continue
             if error.errno not in _UNABLE:
                 raise
-            os.rename(old, kept)  # noqa: PTH104
+            os.rename(old, kept)
         return kept
     raise DecisionNeeded(f"{shown(target)} was kept aside a thousand times in this minute", hint="remove some of them")
 
@@ -144,7 +144,7 @@ def _clear(locked: int, side: Side, target: bytes) -> None:
         return
     built = os.pread(locked, 20, 0).strip()
     found = os.lstat(side.tree)
-    if built == str(found.st_ino).encode() or not os.listdir(side.tree):  # noqa: PTH208
+    if built == str(found.st_ino).encode() or not os.listdir(side.tree):
         remove_tree(side.tree)
     else:
         _put_aside(side.tree, target, datetime.fromtimestamp(found.st_ctime).astimezone())
@@ -184,7 +184,7 @@ def _sync(directory: bytes) -> None:
 
 def is_empty(path: bytes) -> bool:
     """Whether a directory holds nothing, or only what a file system begins with."""
-    return not [name for name in os.listdir(path) if name != OURS_ON_A_FRESH_DISK]  # noqa: PTH208
+    return not [name for name in os.listdir(path) if name != OURS_ON_A_FRESH_DISK]
 
 
 def is_directory(path: bytes) -> bool:

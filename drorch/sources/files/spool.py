@@ -37,7 +37,7 @@ class Spool:
         """Yield the lines from ``start`` on; several may read at once as long as nobody writes meanwhile."""
         try:
             self._file.flush()
-            with open(f"/proc/self/fd/{self._file.fileno()}", "rb", buffering=_BUFFER_BYTES) as reader:  # noqa: PTH123
+            with open(f"/proc/self/fd/{self._file.fileno()}", "rb", buffering=_BUFFER_BYTES) as reader:
                 reader.seek(start)
                 yield from reader
         except OSError as error:
