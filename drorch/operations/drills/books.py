@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from drorch.catalog.interface import Catalog, DrillRecord, IsAlive, PolicyText, RunOutcome, RunRecord, RunState
 from drorch.clock import Clock
 from drorch.errors import CatalogError
-from drorch.evidence.drill_checks import CheckResult, Outcome
 from drorch.evidence.drill_document import report_document
 from drorch.evidence.drill_report import DrillReport, Earlier, Verdict
 from drorch.ids import drill_id
@@ -144,8 +143,3 @@ class DrillBooks:
     def tell_killed(self, report: DrillReport) -> None:
         """Record the report of a drill that was killed."""
         self.catalog.record_drill(as_record(report))
-
-
-def findings_of(checks: tuple[CheckResult, ...]) -> int:
-    """Return how many checks have something that somebody should know."""
-    return sum(check.outcome is Outcome.FINDING for check in checks)

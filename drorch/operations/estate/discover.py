@@ -36,11 +36,6 @@ class Found:
     gone: tuple[str, ...]
     expected: int | None
 
-    @property
-    def is_as_expected(self) -> bool:
-        """Whether the policy has nothing to say against the number, and nothing is gone."""
-        return self.expected in (None, len(self.promises)) and not self.gone
-
 
 class Discoverer:
     """Asks servers and keeps the books; may be used from several threads."""
