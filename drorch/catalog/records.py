@@ -132,7 +132,11 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotRecord:
-    """One committed snapshot, as its manifest says. Its id is that of the run that made it."""
+    """One committed snapshot, as its manifest says. Its id is that of the run that made it.
+
+    Of what had changed, ``delta_bytes`` were stored as deltas and ``new_bytes`` in full, of which a larger base cache would have made
+    ``missed_bytes`` deltas; ``None`` where only the run knew it.
+    """
 
     snapshot: str
     lane: str
@@ -150,6 +154,9 @@ class SnapshotRecord:
     rows: int
     tables: int
     policy_digest: str
+    delta_bytes: int | None = None
+    new_bytes: int | None = None
+    missed_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

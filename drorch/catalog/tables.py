@@ -102,6 +102,9 @@ snapshots = Table(
     Column("row_count", BigNumber, key="rows", nullable=False),
     Column("table_count", BigNumber, key="tables", nullable=False),
     Column("policy_digest", Text, nullable=False),
+    Column("delta_bytes", BigNumber),
+    Column("new_bytes", BigNumber),
+    Column("missed_bytes", BigNumber),
 )
 Index(None, snapshots.c.restore_point, snapshots.c.snapshot)
 Index(None, snapshots.c.source, snapshots.c.restore_point, snapshots.c.snapshot)

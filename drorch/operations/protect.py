@@ -384,6 +384,9 @@ class Protector:
                 rows=report.rows,
                 tables=report.tables,
                 policy_digest=str(protection.policy_digest),
+                delta_bytes=snapshot.totals.delta_bytes,
+                new_bytes=snapshot.totals.new_bytes,
+                missed_bytes=snapshot.totals.missed_bytes,
             ),
             [self._copy(report, name, CopyState.COMPLETE) for name in snapshot.copies]
             + [self._copy(report, name, CopyState.BEHIND) for name in report.dropped],

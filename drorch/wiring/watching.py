@@ -28,6 +28,7 @@ def look(wiring: Wiring, loaded: LoadedPolicies) -> tuple[Overview, Facts]:
         is_alive=liveness(),
         directories=settings.own_directories(),
         keep_free_percent=settings.limits.keep_free_percent,
+        stores=sorted({store for policy in loaded.policies for store in policy.stores}),
     )
     return found, facts
 

@@ -53,7 +53,11 @@ def test_an_outage_from_its_beginning_to_its_end(place: Installation, tmp_path: 
         ("hanoi", "failed"),
         ("dalat", "failed"),
     ]
-    place.drorch("status").told("waits in waiting only, which is no copy", "0 of 1 are in every store")
+    shown = place.drorch("status")
+    shown.told(
+        "waits in waiting only, which is no copy", "0 of 1 are in every store", "ago (away), hanoi 0 min ago (away)"
+    )
+    shown.fits()
 
     # and are good by themselves
     place.restore("latest:civil", f"sqlite://{tmp_path / 'now.db'}", expect=None)

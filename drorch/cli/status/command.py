@@ -9,10 +9,11 @@ from collections.abc import Sequence
 import click
 
 from drorch import __version__
-from drorch.catalog.interface import Severity
+from drorch.catalog.interface import Severity, SnapshotRecord
 from drorch.cli.addresses import complete_source
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import utc_time
+from drorch.cli.status.contact import contact_documents, host_documents
 from drorch.cli.status.daemon_line import daemon_document
 from drorch.cli.status.view import View
 from drorch.cli.watch.looking import alert_fields
@@ -72,6 +73,8 @@ def _document(found: Overview, present: Sequence[Alert], facts: Facts, settings:
         "settings": str(settings.file),
         "daemon": daemon_document(facts.daemon),
         "sources": [_source(one, facts) for one in found.sources],
+        "stores": list(contact_documents(facts)),
+        "hosts": list(host_documents(facts)),
         "alerts": [alert_fields(alert) for alert in present],
         "alarms": [
             {
@@ -104,6 +107,14 @@ def _drill(one: SourceStanding, facts: Facts) -> dict[str, object] | None:
     }
 
 
+def _deltas(good: SnapshotRecord) -> dict[str, object]:
+    return {
+        "delta_bytes": good.delta_bytes,
+        "new_bytes": good.new_bytes,
+        "larger_cache_would_make_deltas": good.missed_bytes,
+    }
+
+
 def _source(one: SourceStanding, facts: Facts) -> dict[str, object]:
     good, last, trouble = one.newest_good, one.last_run, one.trouble
     return {
@@ -115,6 +126,7 @@ def _source(one: SourceStanding, facts: Facts) -> dict[str, object]:
         "rpo_target_s": one.rpo_target_seconds,
         "rpo_actual_s": None if one.rpo_actual_seconds is None else round(one.rpo_actual_seconds),
         "copies": {"complete": one.copies_complete, "promised": one.copies_promised},
+        "deltas": None if good is None or good.delta_bytes is None else _deltas(good),
         "last_run": None
         if last is None
         else {"run": last.run_id, "state": last.state.value, "started_at": utc_time(last.started_at)},

@@ -7,6 +7,7 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from drorch.cli.output import WIDTH, wrapped
+from drorch.cli.status.contact import contact_words, host_words
 from drorch.cli.status.daemon_line import daemon_words
 from drorch.cli.status.fitting import NAMES_LENGTH, first_names
 from drorch.operations.occurrences.standing import DaemonStanding
@@ -31,7 +32,9 @@ def sums(
         lines.append(_protected_line(promised))
         lines.append(_proven_line(found, promised, facts))
         lines += wrapped(_copies_line(promised, alerts), 11)
-        lines += _delta_lines(promised)
+        lines += _stored_lines(promised)
+        lines += wrapped(_deltas_line(promised, facts), 11)
+        lines += _contact_lines(facts)
     return [*lines, *wrapped(f"Daemon     {words}", 11)]
 
 
@@ -59,7 +62,32 @@ def _copies_line(promised: Sequence[SourceStanding], alerts: Sequence[Alert]) ->
     return f"{line}; {told}" if told else line
 
 
-def _delta_lines(promised: Sequence[SourceStanding]) -> list[str]:
+def _deltas_line(promised: Sequence[SourceStanding], facts: Facts | None) -> str:
+    """Say how much of what changed became deltas; of first snapshots everything is new, and they do not count."""
+    known = () if facts is None else facts.before
+    good = [one.newest_good for one in promised if one.newest_good is not None and one.address in known]
+    deltas, full, missed = (
+        sum(getattr(one, name) or 0 for one in good) for name in ("delta_bytes", "new_bytes", "missed_bytes")
+    )
+    if not deltas + full:
+        return ""
+    changed = deltas + full
+    line = (
+        f"Deltas     {100 * deltas / changed:.0f} % of the {format_size(changed)} that had changed was stored as deltas"
+    )
+    return f"{line}; a larger cache: {100 * (deltas + missed) / changed:.0f} %" if missed else line
+
+
+def _contact_lines(facts: Facts | None) -> list[str]:
+    """Return when each store was last heard of, and the other hosts that are silent."""
+    if facts is None or not facts.stores:
+        return []
+    lines = wrapped(f"Contact    {contact_words(facts)}", 11)
+    hosts = host_words(facts)
+    return [*lines, *wrapped(f"Hosts      not heard of: {hosts}", 11)] if hosts else lines
+
+
+def _stored_lines(promised: Sequence[SourceStanding]) -> list[str]:
     """Return how much of what was read did not have to be stored again, in words; nothing where nothing was read."""
     good = [one.newest_good for one in promised if one.newest_good is not None]
     read, stored = sum(one.bytes_read for one in good), sum(one.bytes_stored for one in good)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -61,11 +61,21 @@ class Facts:
     keep_free_percent: int
     daemon: DaemonStanding
     waiting: tuple[MessageRecord, ...]
+    silent: Mapping[str, str] = field(default_factory=dict)  # stores that did not answer when last asked, and how
+    heartbeats: Mapping[str, datetime] = field(
+        default_factory=dict
+    )  # by host: when its daemon last wrote into this catalog
     unsigned: tuple[LostProof, ...] = ()
     short_locks: tuple[LostProof, ...] = ()
     withheld: tuple[LostProof, ...] = ()
     foreign: tuple[LostProof, ...] = ()
     schema_changes: tuple[LostProof, ...] = ()
+    stores: tuple[str, ...] = ()
+
+    @property
+    def contact_of_stores(self) -> Mapping[str, datetime | None]:
+        """When each store of this installation was last heard of; those that never were, too."""
+        return {store: self.last_contact.get(store) for store in self.stores}
 
 
 def gather(
@@ -76,6 +86,7 @@ def gather(
     is_alive: IsAlive,
     directories: Mapping[str, Path],
     keep_free_percent: int,
+    stores: Sequence[str] = (),
 ) -> Facts:
     """Return the facts that the catalog and this machine know; asks no store and no server."""
     last_drills = catalog.newest_drill_by_source()
@@ -91,8 +102,11 @@ def gather(
         last_contact=_last_contacts(catalog),
         rooms=tuple(_room(label, path) for label, path in directories.items()),
         keep_free_percent=keep_free_percent,
+        stores=tuple(stores),
         daemon=standing(catalog, host=host, is_alive=is_alive, now=now),
         waiting=catalog.waiting_messages(),
+        silent={one.store: one.failure for one in catalog.contacts() if one.is_away},
+        heartbeats={one.host: one.heartbeat_at for one in catalog.daemons()},
         unsigned=_unsigned(catalog, last_drills.values(), now),
         short_locks=tuple(observed.get(ObservationKind.LOCK_SHORT, ())),
         withheld=tuple(observed.get(ObservationKind.SNAPSHOT_WITHHELD, ())),
