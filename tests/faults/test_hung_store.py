@@ -1,4 +1,7 @@
-"""An S3 server that keeps a request and says nothing: Ctrl-C ends the process within five seconds, and a run goes on in the other store."""
+"""An S3 server that keeps a request and says nothing: Ctrl-C ends the process within five seconds, and a run goes on in the other store.
+
+One that is merely slow is waited for.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from tests.support.desk import Desk
 from tests.support.quirky_s3 import Answer, Next, Quirk, QuirkyS3, Request, Stored
 
 PATIENCE_SECONDS = 5.0
+SLOW_BYTES_PER_SECOND = 10_000
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
@@ -95,6 +99,25 @@ def test_a_restore_ends(cloud: Desk, server: QuirkyS3, number: signal.Signals, t
     assert (code, "Traceback" in told) == (CODES[number], False), told
     assert seconds < PATIENCE_SECONDS
     assert not target.exists()
+
+
+def test_a_store_that_takes_ten_kilobytes_a_second_is_waited_for(cloud: Desk, server: QuirkyS3) -> None:
+    passed_bytes = 0
+
+    def trickle(request: Request, answer: Next) -> Answer:
+        nonlocal passed_bytes
+        answered = answer(request)
+        passed_bytes += len(request.body) + len(answered.body)
+        time.sleep((len(request.body) + len(answered.body)) / SLOW_BYTES_PER_SECOND)
+        return answered
+
+    server.plan(Quirk(fits=lambda _: True, act=trickle))
+    began = time.monotonic()
+    cloud.drorch("backup", "civil").says("civil ok", "copies=1/1")
+    assert passed_bytes > 20_000
+    assert time.monotonic() - began > passed_bytes / SLOW_BYTES_PER_SECOND / 4, "requests were kept, a few at a time"
+    server.quirks.clear()
+    cloud.drorch("verify", "civil").says("ok")
 
 
 @pytest.mark.parametrize(("method", "part"), [("PUT", "/p/"), ("PUT", ".c"), ("GET", "/m/"), ("GET", "")])
