@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,6 +45,20 @@ def read_recipient(path: Path | None, passphrase_file: Path | None) -> Recipient
     """
     key_file, seed = open_seed(path, passphrase_file)
     return RecipientKey.from_seed(seed, key_file.label)
+
+
+def recipient_soon(path: Path | None, passphrase_file: Path | None) -> Callable[[], RecipientKey]:
+    """Return what returns the key, or raises, as ``read_recipient`` does.
+
+    With a file for the passphrase the key is being opened from now on: to stretch a passphrase takes half a second of a processor
+    that nothing else needs while a command starts. Nobody is asked for one before it is needed.
+    """
+    if passphrase_file is None:
+        return lambda: read_recipient(path, None)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="key")
+    opening = pool.submit(read_recipient, path, passphrase_file)
+    pool.shutdown(wait=False)
+    return opening.result
 
 
 def open_seed(path: Path | None, passphrase_file: Path | None) -> tuple[KeyFile, bytes]:

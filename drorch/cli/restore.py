@@ -12,7 +12,7 @@ from drorch.cli.addresses import complete_snapshot
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, finding_lines, labelled, local_time, printable, utc_time, wrapped
 from drorch.cli.passwords import password_at
-from drorch.cli.private_keys import key_options, read_recipient
+from drorch.cli.private_keys import key_options, recipient_soon
 from drorch.cli.progress import Silent, observer
 from drorch.cli.repositories import Where, known_lanes, repository, store_options
 from drorch.cli.restore_many import ManyRequest, policy_of_many, restore_many
@@ -109,6 +109,7 @@ def command(
         jobs=jobs,
     )
     _require_fitting(target_url, choices)
+    recipient = recipient_soon(key_path, passphrase_file)
     with invocation.wiring(settings) as wiring:
         many = policy_of_many(snapshot, target_url)
         if many is not None:
@@ -120,7 +121,7 @@ def command(
                 if before is None
                 else parse_time(before, settings.time_zone).astimezone(settings.time_zone),
                 only_plan=only_plan,
-                recipient=read_recipient(key_path, passphrase_file),
+                recipient=recipient(),
                 password=password_at(to_password, "--to-password", settings),
             )
             return restore_many(wiring, repository(wiring, where, invocation.output), request, invocation.output)
@@ -137,8 +138,7 @@ def command(
         known = known_lanes(wiring, snapshot)
         chosen = choose(opened, snapshot, before=moment, lanes=known.wanted, lanes_of_others=known.of_others)
         target = target or _command_target(wiring, target_url, chosen.link.manifest.source)
-        recipient = read_recipient(key_path, passphrase_file)
-        reader = SnapshotReader(opened, chosen.link, [recipient], threads=FETCH_THREADS, stores=chosen.stores)
+        reader = SnapshotReader(opened, chosen.link, [recipient()], threads=FETCH_THREADS, stores=chosen.stores)
         with closing(reader):
             if only_plan:
                 _content, plan = restore.plan(reader, target, choices)
