@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,9 @@ from sqlalchemy import Connection, Engine
 from drorch.catalog.complaints import translated
 
 WRITING = "drorch_writing"  # the execution option of a transaction that writes
+
+# The pool logs with a traceback what Ctrl-C breaks, and raises it too; without a handler Python would print that on the terminal.
+logging.getLogger("sqlalchemy.pool").addHandler(logging.NullHandler())
 
 
 class Database:

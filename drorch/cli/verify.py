@@ -110,8 +110,7 @@ def _tell(report: CheckReport, opened: Repository, request: VerifyRequest, secon
 
 def _lines(report: CheckReport, opened: Repository, request: VerifyRequest, seconds: float) -> Iterator[str]:
     counts = report.counts
-    stores = ", ".join(replica.name for replica in opened.replicas)
-    yield from wrapped(f"{_verdict(report, stores)}; {format_duration(seconds)}", 6)
+    yield from wrapped(f"{_verdict(report, _names(opened))}; {format_duration(seconds)}", 6)
     yield f"  looked at   {counts.packs:,} packs, {format_size(counts.bytes)}: presence and size, all signatures"
     if request.read_data_percent:
         how = "decoded" if request.recipients else "compared with its digest"
@@ -129,6 +128,10 @@ def _lines(report: CheckReport, opened: Repository, request: VerifyRequest, seco
         yield from _what_now(report, opened)
 
 
+def _names(opened: Repository) -> str:
+    return ", ".join(replica.name for replica in opened.replicas)
+
+
 def _verdict(report: CheckReport, stores: str) -> str:
     everything = len(report.good) + len(report.harmed)
     snapshots = "1 snapshot" if everything == 1 else f"{everything:,} snapshots"
@@ -137,7 +140,7 @@ def _verdict(report: CheckReport, stores: str) -> str:
         return f"OK  {snapshots} {is_or_are} whole in {stores}"
     if report.harmed:
         has = "has" if len(report.harmed) == 1 else "have"
-        return f"FAIL  {len(report.harmed):,} of {snapshots} {has} no whole copy"
+        return f"FAIL  {len(report.harmed):,} of {snapshots} {has} no whole copy in {stores}"
     return f"FAIL  something is wrong in {', '.join(sorted({finding.store for finding in report.errors}))}"
 
 
@@ -172,7 +175,7 @@ def _what_now(report: CheckReport, opened: Repository) -> Iterator[str]:
         count = "1 snapshot is" if len(report.good) == 1 else f"{len(report.good):,} snapshots are"
         yield f"Still good: {count} whole in at least one store."
     else:
-        yield "No snapshot is known to be whole in any store."
+        yield from wrapped(f"No snapshot is known to be whole in {_names(opened)}.", 0)
     sources = sorted({source for finding in report.errors for source in finding.sources})
     kinds = {finding.kind for finding in report.errors}
     if kinds & {Kind.HIDDEN, Kind.TRUST, Kind.SIGNATURE}:
@@ -181,6 +184,9 @@ def _what_now(report: CheckReport, opened: Repository) -> Iterator[str]:
     if damaged and len(opened.replicas) > 1:
         yield "A restore takes it from another store. To mend it from there:"
         yield f"  drorch copy --to {damaged[0] if len(damaged) == 1 else 'STORE'} --repair"
+    elif damaged:
+        yield "Only this store was asked. Where another one holds it too, mend it from there:"
+        yield f"  drorch copy --to {damaged[0]} --repair"
     if report.harmed and sources:
         yield "A new backup stores again what is lost:"
         yield f"  drorch backup {_some(sources, 1).split(' and ')[0]}"

@@ -54,5 +54,6 @@ def command(month: str, language: Language, directory: Path, draft: bool, invoca
         document = {"ok": True, "file": str(path), "signed": digest or None, **month_document(made)}
         invocation.output.document("drorch.report/1", document)
     elif not invocation.output.quiet:
-        invocation.output.lines(wrapped(f"OK  {path}: {'kept' if made.is_kept else 'not kept'}", 4))
+        verdict = "every promise was kept" if made.is_kept else "not every promise was kept"
+        invocation.output.lines(wrapped(f"OK  {path}: {verdict}", 4))
     return 0

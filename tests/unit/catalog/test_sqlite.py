@@ -312,3 +312,26 @@ def test_making_a_catalog_does_not_import_alembic_either(path: Path) -> None:
 def test_what_opens_is_a_catalog(catalog: SqlCatalog) -> None:
     as_declared: Catalog = catalog  # mypy compares every signature with the protocol
     assert as_declared.runs() == ()
+
+
+INTERRUPTED_WHILE_IT_CLOSES = """
+import sys
+from pathlib import Path
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from drorch.catalog.sqlite import open_sqlite
+
+def interrupted(self, connection):
+    raise KeyboardInterrupt
+
+SQLiteDialect_pysqlite.do_close = interrupted
+try:
+    open_sqlite(Path(sys.argv[1])).close()
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_while_a_connection_is_closed_prints_no_traceback(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", INTERRUPTED_WHILE_IT_CLOSES, str(tmp_path / "catalog.sqlite")]
+    told = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert (told.stdout, told.stderr) == ("interrupted\n", "")
