@@ -465,7 +465,8 @@ class Verifier:
         draws = {one.facts["draw"] for one in drills} - {""}
         if is_month:
             draws |= {one.subject for one in self.entries if one.kind == "drawn" and one.at.startswith(wanted)}
-        if not drills and not draws:
+        reports = [one for one in self.about(wanted, "report_month") if is_month]
+        if not drills and not draws and not reports:
             raise Broken(f"the ledger has no drill {wanted}")
         for entry in drills if is_month else drills[:1]:
             print(
@@ -479,11 +480,14 @@ class Verifier:
                 self.attempt("time-stamp", self.stamp, stamp)
         for subject in sorted(draws):
             self.attempt("draw", self.draw, subject)
+        for report in reports:
+            self.attempt("month", self.month, report)
 
     def machine(self, key_id: bytes) -> Key:
         return next(key for record in reversed(self.records) for key in record.signers if key.key_id == key_id)
 
-    def statement(self, entry: Entry) -> None:
+    def by_machine(self, entry: Entry) -> tuple[Any, Key]:
+        """Return what the machine of an entry signed; tell whether the reader knows that machine."""
         machine = self.machine(self.signers[entry.chain])
         value = signed_value(self.content(entry.documents[0]), machine)
         since, reason = self.trusted.revoked.get(machine.key_id, ("9999", ""))
@@ -495,6 +499,25 @@ class Verifier:
             self.tell(
                 "unknown", "signature", f"of {machine.label} fits, and nobody whom you trust vouches for that key"
             )
+        return value, machine
+
+    def month(self, entry: Entry) -> None:
+        if len(entry.documents) != 1:
+            raise Broken("a month's report is not named by its entry")
+        value, machine = self.by_machine(entry)
+        figures = value["predicate"]
+        kinds = (value["_type"], value["subject"], value["predicateType"])
+        if kinds != ("https://in-toto.io/Statement/v1", [], "urn:drorch:month:v1"):
+            raise Broken("a statement of another kind")
+        if not figures["month"] == entry.subject == entry.facts["month"]:
+            raise Broken("the ledger says something else of a month")
+        kept = "everything was kept" if figures["kept"] else "not everything was kept"
+        whole = "" if figures["is_over"] else ", the month was not over"
+        told = f"{figures['month']} of {figures['host']}, made {figures['made_at']}: {kept}{whole}"
+        self.tell("ok", "month", f"{told}; signed by {machine.label}")
+
+    def statement(self, entry: Entry) -> None:
+        value, machine = self.by_machine(entry)
         record, shown = value["predicate"]["record"], value["predicate"]
         if (value["_type"], value["predicateType"]) != (
             "https://in-toto.io/Statement/v1",

@@ -5,7 +5,7 @@ Every step is told, also when one before it failed; nothing is skipped silently.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from drorch.errors import DrorchError, EvidenceBroken
@@ -16,12 +16,12 @@ from drorch.evidence.envelope import check_signature, open_envelope
 from drorch.evidence.ledger import NumberedEntry
 from drorch.evidence.ledger_entry import EntryKind
 from drorch.evidence.people_rules import people_steps
+from drorch.evidence.signers import machine_keys, signer_step
 from drorch.evidence.stamp_rules import ChecksStamp, stamp_steps
 from drorch.evidence.statement import read_statement
 from drorch.evidence.steps import Step, StepOutcome
 from drorch.evidence.trusted_keys import TrustedKeys
-from drorch.format.signing import SigningPublic
-from drorch.ids import Digest, KeyId, grouped
+from drorch.ids import Digest, grouped
 
 OK, NOTE, UNKNOWN, FAIL = StepOutcome.OK, StepOutcome.NOTE, StepOutcome.UNKNOWN, StepOutcome.FAIL
 
@@ -70,15 +70,6 @@ def verify_drill(
     return VerifiedDrill(entry=entry, report=report, digest=document.digest, steps=tuple(steps))
 
 
-def machine_keys(opened: OpenedDossier) -> Mapping[KeyId, tuple[SigningPublic, str]]:
-    """Return every machine's key that a trust record lists, with its label."""
-    return {
-        signer.public.key_id: (signer.public, signer.label)
-        for record in opened.trust.records
-        for signer in record.signers
-    }
-
-
 def _statement_steps(
     opened: OpenedDossier, entry: NumberedEntry, raw: bytes, trusted: TrustedKeys
 ) -> tuple[list[Step], DrillReport | None]:
@@ -88,7 +79,7 @@ def _statement_steps(
         chain = opened.chains[entry.chain]
         public, label = machine_keys(opened)[chain.key_id]
         check_signature(envelope, public)
-        steps.append(_signer_step(opened, chain.key_id, label, trusted, entry))
+        steps.append(signer_step(opened, chain.key_id, label, trusted, entry))
         report = read_statement(envelope.payload)
         _require_same_drill(entry, report)
     except DrorchError as error:
@@ -97,17 +88,6 @@ def _statement_steps(
     number, verdict = entry.number, report.verdict.value
     steps.append(Step("statement", OK, f"{verdict}, as its checks bear out; entry {number:,} of {label}"))
     return steps, report
-
-
-def _signer_step(opened: OpenedDossier, key_id: KeyId, label: str, trusted: TrustedKeys, entry: NumberedEntry) -> Step:
-    """The machine is known by the reader's root, or by its own key in the reader's file."""
-    words = f"Ed25519 and ML-DSA-87 of {label} {grouped(key_id.raw[:8])}"
-    revoked = trusted.revoked.get(key_id)
-    if revoked is not None and entry.entry.at >= revoked.since:
-        return Step("signature", FAIL, f"{words}, revoked since {revoked.since:%d/%m/%Y}: {revoked.reason}")
-    if opened.is_rooted or key_id in trusted.machines:
-        return Step("signature", OK, words)
-    return Step("signature", UNKNOWN, f"{words} fit, and nobody whom you trust vouches for that key")
 
 
 def _require_same_drill(entry: NumberedEntry, report: DrillReport) -> None:

@@ -25,7 +25,7 @@ from drorch.operations.proof.appending import LedgerWriter
 from drorch.operations.proof.gathering import gather
 from drorch.storage.memory import MemoryStore
 from tests.support.drill_reports import drill_report
-from tests.support.evidence import TRUSTED, Bench, bench, drawn_bench, undrawn
+from tests.support.evidence import TRUSTED, Bench, bench, drawn_bench, reported, undrawn
 from tests.support.ledgers import WRITER, filled, objects
 from tests.support.repositories import Household, ManualClock
 from tests.support.statements import OPERATOR, OPERATOR_PERSON, VERIFIER, VERIFIER_PERSON, passing_report, person
@@ -130,8 +130,20 @@ CASES: dict[str, tuple[Callable[[pytest.MonkeyPatch], bytes], TrustedKeys, int]]
         60,
     ),
     "a draw that was helped": (lambda _: exported(drawn_bench(drawn=["d1", "d2", "d3"]), MONTH), TRUSTED, 60),
+    "a month's report": (lambda _: exported(reported(), MONTH), TRUSTED, 0),
+    "a month's report, nobody trusted": (lambda _: exported(reported(), MONTH), TrustedKeys(), 61),
+    "a month's report that another signed": (lambda _: exported(reported(key=VERIFIER), MONTH), TRUSTED, 60),
+    "a month's report of another month": (lambda _: exported(reported(month="2026-01"), MONTH), TRUSTED, 60),
+    "a month's report that is gone": (lambda _: _without(exported(reported(), MONTH), "month-"), TRUSTED, 60),
     "a claimed draw": (lambda _: exported(_drilled(passing_report())), TRUSTED, 60),
 }
+
+
+def _without(raw: bytes, part: str) -> bytes:
+    bundle = read_bundle(raw)
+    files = {name: content for name, content in bundle.files.items() if part not in name}
+    assert len(files) < len(bundle.files)
+    return encode_bundle(replace(bundle, files=files))
 
 
 def _drilled(report: DrillReport) -> Bench:

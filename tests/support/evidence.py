@@ -7,10 +7,13 @@ from typing import Any
 
 from drorch.evidence.dossier import Dossier
 from drorch.evidence.drill_report import Draw, DrillReport, Selection
-from drorch.evidence.ledger_entry import Entry, EntryKind
+from drorch.evidence.envelope import sign_envelope
+from drorch.evidence.ledger_entry import Document, Entry, EntryKind
 from drorch.evidence.lots import Lot, commitment_of, draw, list_digest_of, lots_document
+from drorch.evidence.month_rules import encode_month
 from drorch.evidence.sign_off import TrustedPerson
 from drorch.evidence.trusted_keys import TrustedKeys
+from drorch.format.objects import digest_of
 from drorch.format.signing import SigningKey
 from drorch.operations.proof import recording, signing
 from drorch.operations.proof.appending import LedgerWriter
@@ -69,6 +72,24 @@ class Bench:
 
 def bench() -> Bench:
     return Bench(MemoryStore(ManualClock()))
+
+
+def reported(month: str = "", key: SigningKey = WRITER) -> Bench:
+    """Return a bench with nothing but a report of this month; ``month`` is what the page says instead, ``key`` who signed it."""
+    made = bench()
+    now = made.writer.clock.now()
+    figures = {"month": month or f"{now:%Y-%m}", "is_over": False, "made_at": "now", "host": "backup1", "kept": True}
+    envelope = sign_envelope(encode_month(figures), (key,))
+    name = f"evidence/{now:%Y}/month-{now:%Y-%m}-1.dsse"
+    entry = Entry(
+        kind=EntryKind.REPORT_MONTH,
+        subject=f"{now:%Y-%m}",
+        at=now,
+        facts={"month": f"{now:%Y-%m}"},
+        documents=(Document(name, digest_of(envelope)),),
+    )
+    made.writer.append([entry], {name: envelope})
+    return made
 
 
 def drawn_bench(*, drilled: int = 3, **lies: Any) -> Bench:

@@ -76,6 +76,11 @@ def _lines(verification: Verification, zone: str) -> Iterator[str]:
     for step in verification.draws:
         number += 1
         yield from _step_lines(number, step)
+    if verification.months:
+        yield f"Reports of {verification.wanted}"
+    for step in verification.months:
+        number += 1
+        yield from _step_lines(number, step)
     yield from wrapped(_verdict(verification), 4)
 
 
@@ -93,9 +98,12 @@ def _about(drill: VerifiedDrill, zone: str) -> str:
 
 def _verdict(verification: Verification) -> str:
     count = "1 drill" if len(verification.drills) == 1 else f"{len(verification.drills):,} drills"
+    if verification.months and not verification.drills:
+        count = f"the report of {verification.wanted}"
     if verification.exit_code == 0:
         verdicts = sorted({drill.entry.entry.facts["verdict"] for drill in verification.drills})
-        return f"OK  the evidence of {count} holds ({', '.join(verdicts)}), by signers whom you trust"
+        told = f" ({', '.join(verdicts)})" if verdicts else ""
+        return f"OK  the evidence of {count} holds{told}, by signers whom you trust"
     if verification.exit_code == 61:
         return f"UNKNOWN  the evidence of {count} is consistent, signer unknown: nobody whom you trust vouches for it"
     failed = sum(step.outcome.value == "FAIL" for step in verification.steps)
@@ -119,6 +127,7 @@ def _document(verification: Verification) -> dict[str, object]:
             for drill in verification.drills
         ],
         "draws": [_plain(step) for step in verification.draws],
+        "months": [_plain(step) for step in verification.months],
     }
 
 

@@ -10,7 +10,7 @@ from drorch.evidence.ledger import NumberedEntry
 from drorch.evidence.ledger_entry import EntryKind
 from drorch.format import names
 from drorch.ids import LaneId
-from drorch.operations.proof.verifying import is_month, wanted_drills
+from drorch.operations.proof.verifying import is_month, month_reports, wanted_drills
 
 _ABOUT = (EntryKind.SIGNED, EntryKind.SUPERSEDED, EntryKind.TIME_STAMPED)
 
@@ -27,7 +27,7 @@ def run(dossier: Dossier, wanted: str, further: Mapping[str, bytes]) -> Bundle:
         files[OBJECTS + names.trust(number)] = raw
     for chain, raws in dossier.segments.items():
         files.update(_segments(chain, raws.values()))
-    for entry in _entries(opened, drills):
+    for entry in (*_entries(opened, drills), *month_reports(opened, wanted)):
         for document in entry.entry.documents:
             content = dossier.document(document.name)
             if content is not None:

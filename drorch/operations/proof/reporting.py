@@ -11,8 +11,8 @@ from drorch.evidence.envelope import check_signature, open_envelope
 from drorch.evidence.ledger import NumberedEntry
 from drorch.evidence.ledger_entry import EntryKind
 from drorch.evidence.people_rules import read_signed
+from drorch.evidence.signers import machine_keys
 from drorch.evidence.statement import read_statement
-from drorch.evidence.verification import machine_keys
 from drorch.operations.proof.drill_paper import DrillPaper, drill_page
 from drorch.operations.proof.paper_words import Language
 from drorch.operations.proof.verifying import wanted_drills

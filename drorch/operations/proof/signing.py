@@ -18,9 +18,10 @@ from drorch.evidence.sign_off import (
     encode_sign_off,
     require_separate_people,
 )
+from drorch.evidence.signers import machine_keys
 from drorch.evidence.steps import StepOutcome
 from drorch.evidence.trusted_keys import TrustedKeys
-from drorch.evidence.verification import machine_keys, verify_drill
+from drorch.evidence.verification import verify_drill
 from drorch.format import names
 from drorch.format.keyfile import KeyKind, PublicKey, encode_public
 from drorch.format.objects import digest_of

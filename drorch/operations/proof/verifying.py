@@ -10,6 +10,7 @@ from drorch.evidence.dossier import Dossier, OpenedDossier, open_dossier
 from drorch.evidence.draw_rules import verify_draw
 from drorch.evidence.ledger import NumberedEntry
 from drorch.evidence.ledger_entry import EntryKind
+from drorch.evidence.month_rules import month_steps
 from drorch.evidence.stamp_rules import ChecksStamp
 from drorch.evidence.steps import Step, exit_code_of
 from drorch.evidence.trusted_keys import TrustedKeys
@@ -21,17 +22,18 @@ _LEAST_CHARACTERS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What was verified: steps that hold for everything, each drill, and each draw of the month."""
+    """What was verified: steps that hold for everything, each drill, and each draw and report of the month."""
 
     wanted: str
     common: tuple[Step, ...]
     drills: tuple[VerifiedDrill, ...]
     draws: tuple[Step, ...]
+    months: tuple[Step, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """All of them, in order."""
-        return (*self.common, *(step for drill in self.drills for step in drill.steps), *self.draws)
+        return (*self.common, *(step for drill in self.drills for step in drill.steps), *self.draws, *self.months)
 
     @property
     def exit_code(self) -> int:
@@ -52,6 +54,7 @@ def run(dossier: Dossier, wanted: str, trusted: TrustedKeys, checks_stamp: Check
         common=tuple(common_steps(opened)),
         drills=tuple(verify_drill(opened, entry, trusted, checks_stamp) for entry in entries),
         draws=tuple(step for one in _draws(opened, wanted) for step in verify_draw(opened, one)),
+        months=tuple(step for one in month_reports(opened, wanted) for step in month_steps(opened, one, trusted)),
     )
 
 
@@ -64,7 +67,7 @@ def wanted_drills(opened: OpenedDossier, wanted: str) -> list[NumberedEntry]:
     """Return the entries of the drills that are meant; raises what ``run`` raises."""
     if is_month(wanted):
         found = [one for one in opened.drills() if f"{one.entry.at:%Y-%m}" == wanted]
-        if not found and not _draws(opened, wanted):
+        if not found and not _draws(opened, wanted) and not month_reports(opened, wanted):
             raise EvidenceUnknown(f"the ledger has no drill of {wanted}", expected="a month with drills", found="none")
         return found
     text = wanted.upper()
@@ -86,6 +89,11 @@ def wanted_drills(opened: OpenedDossier, wanted: str) -> list[NumberedEntry]:
             found=", ".join(sorted({one.entry.subject for one in found})[:4]),
         )
     return found[:1]
+
+
+def month_reports(opened: OpenedDossier, wanted: str) -> list[NumberedEntry]:
+    """Return the entries of a month's signed reports; none when a drill is wanted."""
+    return [one for one in opened.entries if one.entry.kind is EntryKind.REPORT_MONTH and one.entry.subject == wanted]
 
 
 def _draws(opened: OpenedDossier, wanted: str) -> list[NumberedEntry]:

@@ -6,14 +6,12 @@ from typing import Any
 
 from drorch.evidence.envelope import sign_envelope
 from drorch.evidence.ledger_entry import Document, Entry, EntryKind
-from drorch.evidence.statement_text import STATEMENT_TYPE, encode_text
+from drorch.evidence.month_rules import encode_month
 from drorch.format import names
 from drorch.format.objects import digest_of
 from drorch.ids import Digest
 from drorch.operations.proof.appending import LedgerWriter
 from drorch.operations.watch.month import Month
-
-PREDICATE_TYPE = "urn:drorch:month:v1"
 
 
 def month_document(month: Month) -> dict[str, Any]:
@@ -51,10 +49,7 @@ def month_document(month: Month) -> dict[str, Any]:
 def keep_month(month: Month, writer: LedgerWriter) -> Digest:
     """Sign the figures and enter them; return the digest of what was signed. Raises what ``LedgerWriter.append`` raises."""
     figures = month_document(month)
-    payload = encode_text(
-        {"_type": STATEMENT_TYPE, "subject": [], "predicateType": PREDICATE_TYPE, "predicate": figures}
-    )
-    envelope = sign_envelope(payload, (writer.key,))
+    envelope = sign_envelope(encode_month(figures), (writer.key,))
     digest = digest_of(envelope)
     file = f"month-{month.period.month}-{month.made_at:%Y%m%dt%H%M%S}z.dsse"
     name = names.evidence_document(month.period.start.year, file)
