@@ -477,7 +477,7 @@ class Verifier:
             for later in self.about(entry.subject, "superseded"):
                 self.tell("note", "superseded", f"by {later.facts['by'] or 'nothing'}: {later.facts['reason']}")
             for stamp in self.about(entry.subject, "time_stamped"):
-                self.attempt("time-stamp", self.stamp, stamp)
+                self.attempt("time-stamp", self.stamp, entry, stamp)
         for subject in sorted(draws):
             self.attempt("draw", self.draw, subject)
         for report in reports:
@@ -601,12 +601,18 @@ class Verifier:
         else:
             self.tell("ok", "sign-off", words)
 
-    def stamp(self, entry: Entry) -> None:
-        self.content(entry.documents[0])
+    def stamp(self, drill: Entry, entry: Entry) -> None:
+        """Check that it is about this statement. Who signed it is not checked here, and that is said."""
+        token = self.content(entry.documents[0])
+        statement = self.content(drill.documents[0])
+        if hashlib.sha256(statement).digest() not in token:
+            raise Broken("a time-stamp is of something else")
         self.tell(
             "note",
             "time-stamp",
-            f"by {entry.facts['authority']}, {entry.facts['time']}; check it by openssl ts -verify",
+            f"{entry.facts['time']} by {entry.facts['authority']}, over the digest of this statement; NOT CHECKED here: the authority's"
+            f" signature and the time in it: openssl ts -verify -data {drill.documents[0]['name']} -in {entry.documents[0]['name']}"
+            " -CAfile AUTHORITY.pem",
         )
 
     def draw(self, subject: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import urllib.error
+import time
 import urllib.request
 from datetime import UTC, datetime
+from http.client import HTTPException, HTTPResponse
 
 from cryptography import x509
 from rfc3161_client import (
@@ -21,6 +22,7 @@ from drorch.errors import TimestampInvalid, TimestampPending
 
 TIMEOUT_SECONDS = 30.0
 _LIMIT_BYTES = 2**20
+_PIECE_BYTES = 2**14
 _TYPE = "application/timestamp-query"
 
 
@@ -35,8 +37,8 @@ def request_stamp(
     request = urllib.request.Request(authority, data=query, headers={"Content-Type": _TYPE})  # noqa: S310 - settings admit http(s) only
     try:
         with urllib.request.urlopen(request, timeout=timeout_seconds) as answer:  # noqa: S310 - likewise
-            raw: bytes = answer.read(_LIMIT_BYTES + 1)
-    except (OSError, urllib.error.URLError, ValueError) as error:
+            raw = _read(answer, time.monotonic() + timeout_seconds)
+    except (OSError, HTTPException, ValueError) as error:
         raise TimestampPending(
             "the time-stamping authority gave no answer",
             expected=f"an answer of {authority} within {timeout_seconds:.0f} s",
@@ -44,6 +46,16 @@ def request_stamp(
             hint="`drorch evidence stamp` asks again for all that have none",
         ) from error
     return raw, stamped_time(raw, content)
+
+
+def _read(answer: HTTPResponse, deadline: float) -> bytes:
+    """Return the answer; the time-out is for all of it, whoever sends it drop by drop."""
+    raw = b""
+    while piece := answer.read1(_PIECE_BYTES):
+        raw += piece
+        if time.monotonic() > deadline or len(raw) > _LIMIT_BYTES:
+            raise TimeoutError
+    return raw
 
 
 def stamped_time(raw: bytes, content: bytes) -> datetime:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from drorch.errors import EvidenceError
 from drorch.wiring.stores import Stores
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from pathlib import Path
+    from types import ModuleType
 
     from drorch.evidence.stamp_rules import ChecksStamp
     from drorch.operations.proof.appending import LedgerWriter
+    from drorch.operations.proof.stamping import AsksAuthority
     from drorch.repository.opening import Repository
 
 
@@ -33,12 +36,28 @@ class Proof(Stores):
 
     def stamp_checker(self, certificates: bytes) -> ChecksStamp:
         """Return what checks time-stamps by the reader's certificates (PEM)."""
-        from drorch.timestamping.authority import verify_stamp
-
+        verify_stamp = _time_stamping().verify_stamp
         return lambda stamp, content: verify_stamp(stamp, content, certificates)
 
-    def ask_authority(self, authority: str, content: bytes) -> tuple[bytes, datetime]:
-        """Return an RFC 3161 authority's answer and its time; raise ``TimestampPending`` or ``TimestampInvalid``."""
-        from drorch.timestamping.authority import request_stamp
+    def authority_asker(self) -> AsksAuthority:
+        """Return what asks an RFC 3161 authority; raise ``EvidenceError`` where the library for it is missing."""
+        ask: AsksAuthority = _time_stamping().request_stamp
+        return ask
 
-        return request_stamp(authority, content)
+    @property
+    def owed_stamps(self) -> Path:
+        """The file that is there while some drill of this machine has no time-stamp that it should have."""
+        return self.settings.state_directory / "time-stamps-owed"
+
+
+def _time_stamping() -> ModuleType:
+    try:
+        from drorch.timestamping import authority
+    except ImportError as error:
+        raise EvidenceError(
+            "this installation knows no time-stamps",
+            expected="the package rfc3161-client",
+            found="none",
+            hint="install drorch with the extra `drills`",
+        ) from error
+    return authority

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from drorch.evidence.bundle import encode_bundle, read_bundle
 from drorch.evidence.drill_report import DrillReport, Verdict
 from drorch.evidence.sign_off import PersonRole
 from drorch.evidence.trusted_keys import TrustedKeys
-from drorch.operations.proof import exporting, recording, signing, verifying
+from drorch.operations.proof import exporting, recording, signing, stamping, verifying
 from drorch.operations.proof.appending import LedgerWriter
 from drorch.operations.proof.gathering import gather
 from drorch.storage.memory import MemoryStore
@@ -137,6 +138,29 @@ CASES: dict[str, tuple[Callable[[pytest.MonkeyPatch], bytes], TrustedKeys, int]]
     "a month's report that is gone": (lambda _: _without(exported(reported(), MONTH), "month-"), TRUSTED, 60),
     "a claimed draw": (lambda _: exported(_drilled(passing_report())), TRUSTED, 60),
 }
+
+
+def stamped(*, is_of_another: bool = False) -> Bench:
+    made = signed()
+    (content,) = [
+        raw for name, raw in objects(made.store, "evidence/").items() if name.endswith(f"{DRILL.lower()}.dsse")
+    ]
+    token = b"other" if is_of_another else hashlib.sha256(content).digest()
+
+    def ask(_authority: str, _content: bytes) -> tuple[bytes, datetime]:
+        return token, datetime(2026, 11, 22, tzinfo=UTC)
+
+    assert stamping.run(made.writer, "http://tsa/", ask).stamped == (DRILL,)
+    return made
+
+
+def test_the_verifier_alone_says_what_it_does_not_check_of_a_time_stamp(tmp_path: Path) -> None:
+    code, told = alone(exported(stamped()), TRUSTED, tmp_path)
+    assert code == 0
+    assert "NOT CHECKED here: the authority's signature" in told
+    assert "openssl ts -verify -data" in told
+    code, told = alone(exported(stamped(is_of_another=True)), TRUSTED, tmp_path)
+    assert (code, "time-stamp is of something else" in told) == (60, True)
 
 
 def _without(raw: bytes, part: str) -> bytes:

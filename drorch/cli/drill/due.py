@@ -10,6 +10,7 @@ from drorch.cli.drill.beside import at_once_option
 from drorch.cli.drill.carrying_out import DrillDesk, answer, names_of_killed
 from drorch.cli.drill.key_in_hand import KeyInHand
 from drorch.cli.drill.one_drill import Order
+from drorch.cli.drill.stamping import stamp_drills
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import local_time
 from drorch.cli.private_keys import key_options
@@ -68,6 +69,7 @@ def command(
             except DrorchError as error:  # the others are due all the same
                 failure = failure or error
                 output.message(f"{one.test.name}: {error.message}")
+        stamp_drills(wiring, output, drilled)
         if failure is not None:
             raise failure
         return answer(output, "drorch.drill-due/1", drilled, due=listed)

@@ -12,6 +12,7 @@ from drorch.cli.drill.beside import at_once_option
 from drorch.cli.drill.carrying_out import DrillDesk, answer, names_of_killed
 from drorch.cli.drill.key_in_hand import KeyInHand
 from drorch.cli.drill.one_drill import Order
+from drorch.cli.drill.stamping import stamp_drills
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.private_keys import key_options
 from drorch.errors import DrorchError, PolicyUnknown
@@ -80,7 +81,9 @@ def command(
         for line in names_of_killed(desk.tell_killed()):
             invocation.output.message(line)
         order = Order(test=test, operator=operator, verifier=verifier, snapshot=snapshot)
-        return answer(invocation.output, "drorch.drill-run/1", desk.carry_out(order))
+        drilled = desk.carry_out(order)
+        stamp_drills(wiring, invocation.output, drilled)
+        return answer(invocation.output, "drorch.drill-run/1", drilled)
 
 
 def _test(name: str, policies: LoadedPolicies, tests: LoadedTests) -> RestoreTest:

@@ -26,7 +26,7 @@ def command(invocation: Invocation) -> int:
             found="timestamp: none",
         )
     with invocation.wiring(settings) as wiring:
-        report = stamping.run(wiring.ledger_writer(), authority, wiring.ask_authority)
+        report = stamping.run(wiring.ledger_writer(), authority, wiring.authority_asker())
     if invocation.output.as_json:
         content = {"ok": not report.waiting, "stamped": list(report.stamped), "waiting": list(report.waiting)}
         invocation.output.document("drorch.evidence-stamp/1", content)

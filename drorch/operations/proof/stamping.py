@@ -1,19 +1,24 @@
-"""Get time-stamps for all drills that have none. The ledger is the queue: what is not stamped is asked for again."""
+"""Get time-stamps for drills that have none. The ledger is the queue: what is not stamped is asked for again.
+
+After a drill only that one is asked for, without reading the ledger; a file in the machine's state remembers that some are owed, and the
+next drill that gets its stamp asks for those, too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from drorch.errors import EvidenceError
 from drorch.evidence.dossier import open_dossier
-from drorch.evidence.ledger import NumberedEntry
 from drorch.evidence.ledger_entry import Document, Entry, EntryKind
 from drorch.format import names
 from drorch.format.objects import digest_of
 from drorch.operations.proof.appending import LedgerWriter
-from drorch.operations.proof.gathering import gather
+from drorch.operations.proof.gathering import copies_of, gather
+from drorch.operations.room import private_directory
 
 AsksAuthority = Callable[[str, bytes], tuple[bytes, datetime]]
 
@@ -42,14 +47,51 @@ def run(writer: LedgerWriter, authority: str, ask: AsksAuthority) -> StampReport
         except EvidenceError as error:
             problems[entry.entry.subject] = error
             break
-        _keep(entry, answer, moment, authority, writer)
+        _keep(entry.entry.subject, answer, moment, authority, writer)
         stamped.append(entry.entry.subject)
     left = tuple(one.entry.subject for one in waiting if one.entry.subject not in stamped)
     return StampReport(stamped=tuple(stamped), waiting=left, problems=problems)
 
 
-def _keep(entry: NumberedEntry, answer: bytes, moment: datetime, authority: str, writer: LedgerWriter) -> None:
-    drill, now = entry.entry.subject, writer.clock.now()
+def after_drills(
+    writer: LedgerWriter, authority: str, ask: AsksAuthority, drills: Mapping[str, str], owed: Path
+) -> StampReport:
+    """Stamp drills that were just recorded, given with the names of their statements, and then what is ``owed`` from before.
+
+    Raises as ``run``; ``owed`` is there before the first is asked for, so a stamp that never came is not forgotten.
+    """
+    private_directory(owed.parent, "state")
+    was_owed = owed.exists()
+    owed.touch(mode=0o600)
+    report = _stamp_new(writer, authority, ask, drills)
+    if was_owed and not report.waiting:
+        older = run(writer, authority, ask)
+        report = replace(older, stamped=(*report.stamped, *older.stamped))
+    if not report.waiting:
+        owed.unlink(missing_ok=True)
+    return report
+
+
+def _stamp_new(writer: LedgerWriter, authority: str, ask: AsksAuthority, drills: Mapping[str, str]) -> StampReport:
+    stamped: list[str] = []
+    problems: dict[str, EvidenceError] = {}
+    for drill, name in drills.items():
+        copies = copies_of(writer.repository, name)
+        if not copies:
+            break  # no store that took it answers any more: it waits
+        try:
+            answer, moment = ask(authority, copies[0])
+        except EvidenceError as error:
+            problems[drill] = error
+            break
+        _keep(drill, answer, moment, authority, writer)
+        stamped.append(drill)
+    waiting = tuple(drill for drill in drills if drill not in stamped)
+    return StampReport(stamped=tuple(stamped), waiting=waiting, problems=problems)
+
+
+def _keep(drill: str, answer: bytes, moment: datetime, authority: str, writer: LedgerWriter) -> None:
+    now = writer.clock.now()
     name = names.evidence_document(now.year, f"{drill}.{str(digest_of(answer))[:8]}.tsr")
     told = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     stamp = Entry(
