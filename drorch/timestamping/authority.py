@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 import urllib.request
 from datetime import UTC, datetime
 from http.client import HTTPException, HTTPResponse
@@ -18,6 +17,7 @@ from rfc3161_client import (
     decode_timestamp_response,
 )
 
+from drorch.clock import Clock, SystemClock
 from drorch.errors import TimestampInvalid, TimestampPending
 
 TIMEOUT_SECONDS = 30.0
@@ -27,7 +27,7 @@ _TYPE = "application/timestamp-query"
 
 
 def request_stamp(
-    authority: str, content: bytes, *, timeout_seconds: float = TIMEOUT_SECONDS
+    authority: str, content: bytes, *, timeout_seconds: float = TIMEOUT_SECONDS, clock: Clock | None = None
 ) -> tuple[bytes, datetime]:
     """Return the authority's answer for ``content`` and the time in it; only a digest goes out.
 
@@ -37,7 +37,7 @@ def request_stamp(
     request = urllib.request.Request(authority, data=query, headers={"Content-Type": _TYPE})  # noqa: S310 - settings admit http(s) only
     try:
         with urllib.request.urlopen(request, timeout=timeout_seconds) as answer:  # noqa: S310 - likewise
-            raw = _read(answer, time.monotonic() + timeout_seconds)
+            raw = _read(answer, timeout_seconds, clock or SystemClock())
     except (OSError, HTTPException, ValueError) as error:
         raise TimestampPending(
             "the time-stamping authority gave no answer",
@@ -48,12 +48,12 @@ def request_stamp(
     return raw, stamped_time(raw, content)
 
 
-def _read(answer: HTTPResponse, deadline: float) -> bytes:
+def _read(answer: HTTPResponse, timeout_seconds: float, clock: Clock) -> bytes:
     """Return the answer; the time-out is for all of it, whoever sends it drop by drop."""
-    raw = b""
+    raw, deadline = b"", clock.monotonic_seconds() + timeout_seconds
     while piece := answer.read1(_PIECE_BYTES):
         raw += piece
-        if time.monotonic() > deadline or len(raw) > _LIMIT_BYTES:
+        if clock.monotonic_seconds() > deadline or len(raw) > _LIMIT_BYTES:
             raise TimeoutError
     return raw
 

@@ -11,6 +11,7 @@ from drorch.evidence.drill_checks import Check
 from drorch.evidence.drill_report import DrillReport, Measured, Verdict
 from drorch.evidence.sign_off import PersonRole, SignOff
 from drorch.ids import Digest, grouped
+from drorch.operations.proof.finding_words import in_vietnamese
 from drorch.operations.proof.paper_words import Language, in_words
 from drorch.paper.blocks import Answer, Block, Facts, Grid, Notes, Page, Signatures, Tone, pairs
 from drorch.quantities import format_size, format_span
@@ -37,13 +38,13 @@ class DrillPaper:
 
 def drill_page(paper: DrillPaper, language: Language, zone: tzinfo) -> Page:
     """Return the page in that language, times in that zone."""
-    report, say = paper.report, partial(in_words, language)
-    blocks: list[Block] = [_answer(paper, language), _system(report, language, zone)]
-    blocks += [_restored(report, language, zone), _checks(report, language)]
-    blocks.append(Notes(title=say("Findings"), texts=report.findings or (say("none"),)))
+    report, say, tell = paper.report, partial(in_words, language), partial(_told, language)
+    blocks: list[Block] = [_answer(paper, language), _signatures(paper, language, zone)]
+    blocks += [_system(report, language, zone), _restored(report, language, zone), _checks(report, language)]
+    blocks.append(Notes(title=say("Findings"), texts=tuple(map(tell, report.findings)) or (say("none"),)))
     moments = tuple((say(one.name), local(one.at, zone)) for one in report.timeline)
     blocks.append(Grid(title=say("Timeline"), head=(say("Moment"), say("Time")), rows=moments, widths=(1, 2)))
-    blocks += [_signatures(paper, language, zone), _how_to_check(paper, language)]
+    blocks.append(_how_to_check(paper, language))
     return Page(
         title=say("Restore drill report"),
         subtitle=f"{report.drill} · {report.system_name} · {local(report.declared_at, zone)}",
@@ -89,7 +90,7 @@ def _sentence(report: DrillReport, language: Language) -> str:
     if report.verdict in (Verdict.PASS, Verdict.PASS_WITH_FINDINGS):
         return f"Khôi phục đủ {report.snapshot.tables:,} {things}, nội dung bằng bản chụp dữ liệu."
     words = "Dữ liệu không trở lại như bản chụp" if report.verdict is Verdict.FAIL else "Chưa chứng minh được"
-    return f"{words}: {report.summary}"
+    return f"{words}: {in_vietnamese(report.summary)}"
 
 
 def _measured(one: Measured, language: Language) -> str:
@@ -117,33 +118,39 @@ def _system(report: DrillReport, language: Language, zone: tzinfo) -> Facts:
 
 
 def _restored(report: DrillReport, language: Language, zone: tzinfo) -> Facts:
-    say, used = partial(in_words, language), report.snapshot
+    say, tell, used = partial(in_words, language), partial(_told, language), report.snapshot
     rows: list[tuple[str, str | None]] = [(say("Snapshot"), None)]
     if used is not None:
+        counted = (tell(f"{used.tables:,} {used.things}"), tell(f"{used.rows:,} rows"))
         rows = [
-            (say("Snapshot"), f"{used.id} ({used.selection.value})"),
+            (say("Snapshot"), f"{used.id} ({tell(used.selection.value)})"),
             (say("Restore point"), local(used.restore_point, zone)),
             (say("Copy used"), f"{used.store}{'' if used.site is None else f', {used.site}'}"),
             (say("Engine"), f"{used.engine} {used.engine_version}"),
-            (say("Size"), f"{format_size(used.size_bytes)}, {used.tables:,} {used.things}, {used.rows:,} rows"),
+            (say("Size"), ", ".join((format_size(used.size_bytes), *counted))),
         ]
     sandbox = report.sandbox
-    rows.append((say("Sandbox"), None if sandbox is None else f"{sandbox.kind}; {'; '.join(sandbox.isolation)}"))
+    rows.append((say("Sandbox"), None if sandbox is None else "; ".join(map(tell, (sandbox.kind, *sandbox.isolation)))))
     return Facts(title=say("What was restored"), rows=pairs(rows, "–"))
 
 
 def _checks(report: DrillReport, language: Language) -> Grid:
-    say = partial(in_words, language)
+    say, tell = partial(in_words, language), partial(_told, language)
     made = {result.check: result for result in report.checks}
     rows = []
     for check in Check:
         result = made.get(check)
         if result is None:
-            rows.append((say(check.value), say("left out"), report.test.left_out.get(check.value, "–"), "–"))
+            rows.append((say(check.value), say("left out"), tell(report.test.left_out.get(check.value, "–")), "–"))
         else:
-            rows.append((say(check.value), say(result.outcome.value), result.expected or "–", result.found or "–"))
+            told = (tell(result.expected or "–"), tell(result.found or "–"))
+            rows.append((say(check.value), say(result.outcome.value), *told))
     head = (say("Check"), say("Result"), say("Expected"), say("Found"))
     return Grid(title=say("Checks"), head=head, rows=tuple(rows), widths=(3, 2, 4, 4))
+
+
+def _told(language: Language, text: str) -> str:
+    return in_vietnamese(text) if language == "vi" else text
 
 
 def _signatures(paper: DrillPaper, language: Language, zone: tzinfo) -> Signatures:

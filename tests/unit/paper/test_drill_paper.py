@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import unicodedata
 from dataclasses import replace
@@ -15,6 +16,7 @@ from drorch.evidence.drill_report import DrillReport, Scenario
 from drorch.ids import Digest
 from drorch.operations.proof import reporting
 from drorch.operations.proof.drill_paper import DrillPaper, drill_page
+from drorch.operations.proof.finding_words import FORMS, in_vietnamese
 from drorch.operations.proof.paper_words import VIETNAMESE, Language
 from drorch.paper.typesetting import typeset
 from tests.support.drill_reports import drill_report
@@ -53,6 +55,7 @@ def test_page_1_holds_the_answer(report: DrillReport, language: Language, answer
     wanted = [answer, "RTO", "RPO", *(digest[start : start + 16] for start in range(0, 64, 16)), "0001-0203-0405"]
     assert [one for one in wanted if one not in page] == []
     assert report.drill in page
+    assert {"vi": "Ký xác nhận", "en": "Sign-off"}[language] in page
 
 
 def test_vietnamese_comes_back_composed(tmp_path: Path) -> None:
@@ -102,3 +105,45 @@ def test_reports_are_made_of_what_lies_in_the_store() -> None:
     papers = reporting.run(made.dossier(), report.drill, ZONE)
     assert set(papers) == {f"{report.drill}.vi.pdf", f"{report.drill}.en.pdf"}
     assert all(content.startswith(b"%PDF") for content in papers.values())
+
+
+DIFFERS = "public.parcel: expected 3 rows, digest 9c41..e7, found 2 rows, digest 02bd..5a; first difference: no row with id = 2"
+DAMAGED = replace(
+    drill_report(),
+    checks=tuple(
+        replace(
+            one,
+            expected="2 tables with 9 rows, 99 bytes, as at the backup",
+            found="1 as at the backup",
+            told=(DIFFERS,),
+        )
+        for one in drill_report().checks
+    ),
+)
+
+
+@pytest.mark.parametrize("report", [passing_report(), DAMAGED])
+def test_the_vietnamese_page_holds_no_english_sentence(report: DrillReport, tmp_path: Path) -> None:
+    words = set(re.findall(r"[a-z]+", text_of(pdf(report, "vi"), tmp_path).lower()))
+    english = "the of and was were not with expected found rows tables table files refused network left over as at backup snapshot"
+    assert words & set(english.split()) == set()
+
+
+@pytest.mark.parametrize(
+    ("english", "vietnamese"),
+    [
+        (
+            DIFFERS,
+            "public.parcel: mong đợi 3 dòng, giá trị băm 9c41..e7, thực tế 2 dòng, giá trị băm 02bd..5a; khác biệt đầu tiên: không có dòng có id = 2",
+        ),
+        ("it proves neither: the sandbox lacks: postgis", "chưa chứng minh được gì: môi trường cách ly thiếu: postgis"),
+        ("7kq2m9xd in hanoi", "7kq2m9xd trong hanoi"),
+        ("ERROR: deadlock detected in relation", "ERROR: deadlock detected in relation"),
+    ],
+)
+def test_findings_are_told_in_vietnamese_and_what_a_server_said_stays(english: str, vietnamese: str) -> None:
+    assert in_vietnamese(english) == vietnamese
+
+
+def test_a_sentence_and_its_translation_hold_the_same_values() -> None:
+    assert [form for form, words in FORMS.items() if form.count("{}") != words.count("{}")] == []
