@@ -111,7 +111,7 @@ def _system(report: DrillReport, language: Language, zone: tzinfo) -> Facts:
         (say("Owner"), report.policy.owner),
         (say("Policy"), f"{report.policy.name}  {report.policy.text_digest[:16]}"),
         (say("Legal basis"), "; ".join(report.policy.legal_basis) or None),
-        (say("Scenario"), say(report.scenario.value)),
+        (say("Scenario"), say(report.scenario.value).replace("_", " ")),
         (say("Declared"), local(report.declared_at, zone)),
     ]
     return Facts(title=say("System"), rows=pairs(rows, "–"))
@@ -176,6 +176,6 @@ def _how_to_check(paper: DrillPaper, language: Language) -> Notes:
         texts=(
             f"{say(words)} drorch evidence verify {paper.report.drill}",
             f"drorch evidence log --expect {grouped(paper.head.raw[:16])}",
-            f"{say('Time-stamp')}: {paper.timestamp}",
+            f"{say('Time-stamp')}: {say(paper.timestamp)}",
         ),
     )
