@@ -6,6 +6,8 @@ Without the library (no compiler at hand when drorch was installed) ``LIBRARY`` 
 from __future__ import annotations
 
 import ctypes
+import sys
+from array import array
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from typing import Any
 PATH = Path(__file__).with_name("librows.so.1")
 BUCKETS = 256
 LIMBS = 4
+SUM_BYTES = 8 * LIMBS
 _POINTER, _LONG, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 
 
@@ -61,11 +64,11 @@ class RowSums:
 
     def sums(self) -> list[int]:
         """Return the sums so far, modulo 2^256."""
-        limbs = list(self._sums)
-        return [
-            sum(limbs[LIMBS * bucket + limb] << (64 * (LIMBS - 1 - limb)) for limb in range(LIMBS))
-            for bucket in range(BUCKETS)
-        ]
+        limbs = array("Q", bytes(self._sums))
+        if sys.byteorder == "little":  # limbs lie the most significant first, their bytes as the machine has them
+            limbs.byteswap()
+        raw = limbs.tobytes()
+        return [int.from_bytes(raw[start : start + SUM_BYTES], "big") for start in range(0, len(raw), SUM_BYTES)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from drorch.clock import Clock
-from drorch.errors import DrorchError, Interrupted, Terminated
+from drorch.errors import DrorchError
 from drorch.format.manifest import Result
 from drorch.ids import Digest
 from drorch.operations.calm import Calm
+from drorch.operations.capture_reading import CaptureReader, Counted, patience_after
 from drorch.operations.framing import Frame, NoFrame
 from drorch.operations.interruption import Interruption
 from drorch.operations.left_out import LeftOut, left_out
@@ -22,9 +21,8 @@ from drorch.operations.probes import ask_probes
 from drorch.operations.schema_seen import Definitions, SchemaTap, SeenSchema
 from drorch.quantities import format_size
 from drorch.repository.busy import IN_POOL, Part, Stage, StageTime, busiest
-from drorch.repository.writer import CommittedSnapshot, RunSummary, RunWriter, StreamToStore
+from drorch.repository.writer import CommittedSnapshot, RunSummary, RunWriter
 from drorch.sources.interface import (
-    Bytes,
     Capture,
     Earlier,
     Json,
@@ -37,7 +35,6 @@ from drorch.sources.interface import (
     table_of,
 )
 
-INTERRUPTED_PATIENCE_SECONDS = 1.0
 COMMIT_PATIENCE_SECONDS = 2.0  # how long a store may keep waiting whoever interrupts a run in the moment of its commit
 
 
@@ -59,8 +56,6 @@ class _QuietSteps:
 
 
 QUIET_STEPS: Steps = _QuietSteps()
-
-_LARGEST = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,126 +102,6 @@ class BackupReport:
     def counted(self) -> str:
         """What the ``tables`` of this source are."""
         return things_of(self.facts.get("engine"))
-
-
-@dataclass(slots=True)
-class _Counted:
-    """Sums over the streams of a capture; guarded by the operation's lock."""
-
-    bytes_read: int = 0
-    rows: int = 0
-    waiting_seconds: float = 0.0
-    streams: list[tuple[int, str, int | None]] = field(default_factory=list)  # size, name, rows
-
-
-class _Reader:
-    """Feeds the streams of one capture to the run, several at once, and tells the observer how far it is."""
-
-    def __init__(
-        self,
-        capture: Capture,
-        writer: RunWriter,
-        observer: Observer,
-        clock: Clock,
-        *,
-        rows_digest: bool,
-        interruption: Interruption,
-        calm: Calm,
-        tap: SchemaTap | None,
-    ) -> None:
-        self._capture = capture
-        self._tap = tap
-        self._calm = calm
-        self._writer = writer
-        self._observer = observer
-        self._clock = clock
-        self._rows_digest = rows_digest
-        self._interruption = interruption
-        self._lock = threading.Lock()
-        self._total = 0
-        self.counted = _Counted()
-
-    def store_all(self, streams: Sequence[StreamSpec]) -> None:
-        """Store every stream, those that come last at the end; the first failure stops the others and is raised."""
-        self._total = sum(stream.estimated_bytes for stream in streams)
-        for ordinal, stream in enumerate(streams):
-            if stream.is_carried:
-                self._writer.carry(ordinal, stream.name)
-        given = [ordinal for ordinal, stream in enumerate(streams) if not stream.is_carried]
-        for are_last in (False, True):
-            self._store_some(streams, [ordinal for ordinal in given if streams[ordinal].comes_last is are_last])
-
-    def _store_some(self, streams: Sequence[StreamSpec], ordinals: Sequence[int]) -> None:
-        """Store these streams, several at once."""
-        order = sorted(ordinals, key=lambda ordinal: (-_weight(streams[ordinal]), ordinal))
-        pool = ThreadPoolExecutor(max(1, self._capture.parallel), thread_name_prefix="stream")
-        futures = [pool.submit(self._store, ordinal, streams[ordinal]) for ordinal in order]
-        try:
-            with self._interruption.cuts(self._cut):
-                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            self._interruption.require_none()
-            for future in done:
-                future.result()
-        except BaseException as error:
-            patience = _patience(error)
-            self._calm.stop()
-            self._writer.stop(patience)
-            self._capture.abort()
-            pool.shutdown(wait=False, cancel_futures=True)
-            wait([future for future in futures if not future.cancelled()], timeout=patience)
-            raise
-        pool.shutdown()
-
-    def _cut(self) -> None:
-        """End what the streams do, from another thread."""
-        self._calm.stop()
-        self._writer.stop(INTERRUPTED_PATIENCE_SECONDS)
-        self._capture.abort()
-
-    def _store(self, ordinal: int, stream: StreamSpec) -> None:
-        with self._capture.open(stream) as pieces:
-            is_tapped = self._tap is not None and stream.kind is StreamKind.SCHEMA
-            watched = self._tap.watch(pieces) if self._tap is not None and is_tapped else pieces
-            counts = self._writer.store(self._to_store(ordinal, stream), self._watched(stream, watched))
-        with self._lock:
-            self.counted.rows += counts.rows or 0
-            self.counted.streams.append((counts.size_bytes, stream.name, counts.rows))
-
-    def _to_store(self, ordinal: int, stream: StreamSpec) -> StreamToStore:
-        return StreamToStore(
-            ordinal=ordinal,
-            name=stream.name,
-            kind=stream.kind.value,
-            row_format=stream.row_format.value,
-            canonical_columns=stream.canonical_columns,
-            attributes=stream.attributes,
-            estimated_bytes=stream.estimated_bytes,
-            rows_digest=self._rows_digest,
-            is_lasting=stream.is_lasting,
-            in_small_chunks=stream.changes_here_and_there,
-        )
-
-    def _watched(self, stream: StreamSpec, pieces: Iterator[Bytes]) -> Iterator[Bytes]:
-        """Yield the pieces; count them, and the time spent waiting for the source."""
-        label = stream.name
-        while True:
-            self._calm.wait(self._show_pause)
-            asked_at = self._clock.monotonic_seconds()
-            piece = next(pieces, None)
-            waited = self._clock.monotonic_seconds() - asked_at
-            with self._lock:
-                self.counted.waiting_seconds += waited
-                if piece is None:
-                    return
-                self.counted.bytes_read += len(piece)
-                done = self.counted.bytes_read
-            self._observer.advance(label, done, max(done, self._total), "bytes")
-            yield piece
-
-    def _show_pause(self, reason: str) -> None:
-        with self._lock:
-            done = self.counted.bytes_read
-        self._observer.advance(f"paused: {reason}", done, max(done, self._total), "bytes")
 
 
 def _never_busy() -> str:
@@ -276,7 +151,7 @@ def run(
         interruption.require_none()
         with frame.around(tell), _timed(_capture(source, writer), steps) as capture:
             frame.begun()
-            reader = _Reader(
+            reader = CaptureReader(
                 capture, writer, observer, clock, rows_digest=rows_digest, interruption=interruption, calm=calm, tap=tap
             )
             answers = ask_probes(capture, probes)  # first: one that fails must not cost hours of reading
@@ -380,19 +255,8 @@ def _stopping(writer: RunWriter) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        writer.stop(_patience(error))
+        writer.stop(patience_after(error))
         raise
-
-
-def _patience(error: BaseException) -> float | None:
-    """Return how long threads are waited for: whoever interrupts a run is not kept by a store that does not answer."""
-    ends = (KeyboardInterrupt, SystemExit, Interrupted, Terminated)
-    return INTERRUPTED_PATIENCE_SECONDS if isinstance(error, ends) else None
-
-
-def _weight(stream: StreamSpec) -> int:
-    """Big streams first, so that none of them runs alone at the end; small ones stay in order for their container."""
-    return stream.estimated_bytes if stream.estimated_bytes >= 1_000_000 else 0
 
 
 def _opened(capture: Capture, address: str) -> str:
@@ -403,14 +267,14 @@ def _opened(capture: Capture, address: str) -> str:
     return f"{address}: {facts.get('engine')} {version}, {facts.get(things)} {things}, as of {moment}"
 
 
-def _read(summary: RunSummary, counted: _Counted) -> Iterator[str]:
+def _read(summary: RunSummary, counted: Counted) -> Iterator[str]:
     """Yield what was read, and the largest streams."""
     things = things_of(summary.engine)
     yield f"read {format_size(summary.bytes_read)} in {summary.tables:,} {things}, {summary.rows:,} rows"
-    for size_bytes, name, rows in sorted(counted.streams, reverse=True)[:_LARGEST]:
+    for size_bytes, name, rows in sorted(counted.largest, reverse=True):
         yield f"  {name}: {format_size(size_bytes)}" + ("" if rows is None else f", {rows:,} rows")
-    if len(counted.streams) > _LARGEST:
-        yield f"  and {len(counted.streams) - _LARGEST:,} smaller"
+    if counted.streams > len(counted.largest):
+        yield f"  and {counted.streams - len(counted.largest):,} smaller"
 
 
 def _stage_times(snapshot: CommittedSnapshot, waiting_seconds: float, parallel: int) -> Iterator[StageTime]:

@@ -1,11 +1,8 @@
-"""Trees of files through the real command line: as an office has them, partly unreadable, and twenty thousand at once."""
+"""Trees of files through the real command line: as an office has them, partly unreadable."""
 
 from __future__ import annotations
 
-import json
 import os
-import random
-import subprocess
 import time
 import unicodedata
 from pathlib import Path
@@ -13,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.file_trees import NFC, NFD, compare, make_scans
+from tests.support.file_trees import NFC, NFD, compare, make_scans, scans_policy
 from tests.support.installations import BARE, Custodian, Installation, new_installation
 
 DENIED = """
@@ -25,11 +22,6 @@ def denied(path, *args, **kwargs):
     return real(path, *args, **kwargs)
 os.open = denied
 """
-
-
-def scans_policy(tree: Path, **more: str) -> str:
-    lines = "".join(f"    {key}: {value}\n" for key, value in ({"paths": f"[{tree}]"} | more).items())
-    return f'name: scans\nsource:\n  files:\n{lines}schedule: "0 3 * * *"\n'
 
 
 @pytest.fixture
@@ -156,47 +148,3 @@ def test_a_path_that_is_gone_or_goes_in_circles_stops_the_run(archive: Installat
         archive.policy("scans", scans_policy(path))
         archive.drorch("backup", "scans", expect=28).told(words, "the last good snapshot is")
         archive.drorch("doctor", "scans", expect=None).told(words)
-
-
-def test_twenty_thousand_files_keep_the_limits_of_memory_and_requests(custodian: Custodian, tmp_path: Path) -> None:
-    installation = new_installation(tmp_path / "etc", custodian, "disk=disk")
-    tree, rng = tmp_path / "scans", random.Random(7)
-    for number in range(20_000):
-        directory = tree / f"hồ sơ {number // 1_000:03d}"
-        if number % 1_000 == 0:
-            directory.mkdir(parents=True)
-        (directory / f"thửa {number:06d}.pdf").write_bytes(b"%PDF-1.4 " + rng.randbytes(rng.randrange(300)))
-    installation.policy("scans", scans_policy(tree))
-    time.sleep(2.1)
-    measured(installation, "backup", "scans", "--json")
-    again = measured(installation, "backup", "scans", "--json")["snapshots"][0]
-    assert (again["bytes_stored"] < 200_000, again["objects_stored"] < 60) == (True, True)
-    assert again["chunks"]["new"] == 0
-    words = ["restore", "latest:scans", "--to", f"files://{tmp_path}/out", *custodian.opens, "--json"]
-    assert measured(installation, *words)["tables"] == 20_000
-    assert compare(tree, tmp_path / "out") == (0, "equal: 20021 names\n")
-
-
-def measured(installation: Installation, *words: str) -> dict[str, Any]:
-    """Run one command, which must succeed within 256 MiB; return what it told."""
-    with (installation.base / "told").open("w+b") as told:
-        with subprocess.Popen(installation.command(*words), stdout=told, env=BARE, cwd=installation.base) as process:
-            most_kib = 0
-            while process.poll() is None:
-                most_kib = max(most_kib, resident_kib(process.pid))
-                time.sleep(0.02)
-        told.seek(0)
-        answer = told.read()
-    assert process.returncode == 0, answer
-    assert 20 * 1024 < most_kib <= 256 * 1024
-    found: dict[str, Any] = json.loads(answer)
-    return found
-
-
-def resident_kib(pid: int) -> int:
-    """Return the most memory that a process had so far; what it was before it became a program of its own does not count."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)

@@ -18,14 +18,14 @@ from tests.support.installations import (
     Installation,
     equal,
     land_policy,
-    measured,
     new_installation,
+    peak_kib,
     socket_url,
 )
 from tests.support.postgresql import SUPERUSER_PASSWORD, Server, running_server
 
 TABLES, SCHEMAS, AT_ONCE = 50_000, 50, 500
-MOST_KILOBYTES = 262_144
+MOST_KIB = 256 * 1_024
 MOST_OF_PG_DUMP = 3.0
 REFUSED_WITHIN_SECONDS = 10
 
@@ -65,10 +65,13 @@ def dumped(server: Server, database: str, file: Path) -> float:
 
 
 def done(installation: Installation, *words: str) -> dict[str, float]:
-    code, told, seconds, kilobytes = measured(installation, *words)
-    assert code == 0, told
-    assert kilobytes < MOST_KILOBYTES
-    return {"seconds": round(seconds, 1), "peak_mb": kilobytes // 1_000}
+    """Run a command; return its seconds and the most memory of the program itself: ``pg_dump`` takes what it takes."""
+    began = time.monotonic()
+    with subprocess.Popen(installation.command(*words), cwd=installation.base, stdout=subprocess.DEVNULL) as process:
+        most_kib = peak_kib(process)
+    assert process.returncode == 0
+    assert 0 < most_kib <= MOST_KIB
+    return {"seconds": round(time.monotonic() - began, 1), "peak_mib": most_kib // 1_024}
 
 
 @pytest.mark.slow

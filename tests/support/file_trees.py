@@ -205,3 +205,8 @@ def anybodys_directory() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="drorch-test-") as name:
         Path(name).chmod(0o777)
         yield Path(name)
+
+
+def scans_policy(tree: Path, **more: str) -> str:
+    lines = "".join(f"    {key}: {value}\n" for key, value in ({"paths": f"[{tree}]"} | more).items())
+    return f'name: scans\nsource:\n  files:\n{lines}schedule: "0 3 * * *"\n'

@@ -6,6 +6,7 @@ The processes get an environment with nothing in it but a PATH: no HOME, no loca
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -256,6 +257,17 @@ def measured(installation: Installation, *words: str) -> tuple[int, str, float, 
     head, _, out = run(command, cwd=installation.base, longest_seconds=1_800).out.partition("\n")
     code, seconds, kilobytes = head.split()
     return int(code), out, float(seconds), int(kilobytes)
+
+
+def peak_kib(process: subprocess.Popen[Any]) -> int:
+    """Wait for the program's end; return the most memory that it had itself. What it was before it became a program of its own does not count."""
+    most = 0
+    while process.poll() is None:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+            most = max([most, *(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))])
+        time.sleep(0.02)
+    return most
 
 
 def land_policy(server: Server, database: str, name: str = "land", **changes: str) -> str:

