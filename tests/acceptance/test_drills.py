@@ -17,8 +17,8 @@ from PIL import Image
 from pypdf import PdfWriter
 
 from tests.acceptance.test_command import CANARY, ledger_policy
-from tests.acceptance.test_files import scans_policy
 from tests.acceptance.test_mariadb import POLICY as MARIADB_POLICY
+from tests.support.file_trees import scans_policy
 from tests.support.firebird import Firebird
 from tests.support.installations import (
     BARE,
