@@ -37,6 +37,12 @@ from tests.support.statements import passing_report
 
 SCHEMAS = {path.name.removesuffix(".schema.json"): path for path in (ROOT / "docs/json").glob("*.schema.json")}
 ON_REQUEST = {"log", "authenticated"}  # keys that an option adds
+# Keys of objects within an answer that are there only where there is something to say
+NOT_ALWAYS = {
+    *("error", "locked_until"),  # of a copy: why it failed, until when it is locked
+    *("host", "last_seen", "next_at", "running", "since", "trouble", "waiting"),  # of a daemon that has run
+}
+TYPING = {"type", "const", "enum", "anyOf", "oneOf", "$ref"}
 Ask = Callable[[Installation, Town, Path], Answer]
 
 
@@ -446,6 +452,24 @@ def test_a_schema_describes_every_key_and_demands_it(path: Path) -> None:
     jsonschema.Draft202012Validator.check_schema(published)
     assert published["properties"]["schema"] == {"const": f"drorch.{path.name.removesuffix('.schema.json')}/1"}
     assert set(published["required"]) == set(published["properties"]) - ON_REQUEST
+    for described in objects_within(published):
+        keys = described["properties"]
+        assert set(keys) - set(described.get("required", ())) <= ON_REQUEST | NOT_ALWAYS, (
+            "a key that is gone is noticed"
+        )
+        assert [key for key, kind in keys.items() if not TYPING & set(kind)] == [], "and one of another type"
+
+
+def objects_within(schema: Any) -> Iterator[dict[str, Any]]:
+    """Yield every description of an object, at any depth."""
+    if isinstance(schema, list):
+        for part in schema:
+            yield from objects_within(part)
+    elif isinstance(schema, dict):
+        if isinstance(schema.get("properties"), dict) and "required" in schema:
+            yield schema
+        for part in schema.values():
+            yield from objects_within(part)
 
 
 def test_a_removed_or_retyped_key_is_noticed() -> None:
