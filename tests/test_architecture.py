@@ -4,6 +4,7 @@ The layers themselves are in pyproject.toml and checked by ``./run lint``.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -160,3 +161,19 @@ def test_the_architecture_page_names_every_part() -> None:
         path.stem for path in (ROOT / "drorch").iterdir() if not path.name.startswith(("_", ".")) and path.stem != "py"
     }
     assert {part for part in parts if f"`{part}`" not in page} == set()
+
+
+def test_migrations_of_the_catalog_are_one_line_and_its_head_is_the_last() -> None:
+    found = {}
+    for path in (ROOT / "drorch/catalog/migrations/versions").glob("v*.py"):
+        names = dict(
+            re.findall(
+                r'^(revision|down_revision)(?:: \S+)? = "?(\w+)"?', path.read_text(encoding="utf-8"), re.MULTILINE
+            )
+        )
+        assert path.name.startswith(f"v{names['revision']}_")
+        assert names["revision"] not in found, f"two are called {names['revision']}: take the next free number"
+        found[names["revision"]] = names["down_revision"]
+    line = sorted(found)
+    assert [found[one] for one in line] == ["None", *line[:-1]]
+    assert f'HEAD = "{line[-1]}"' in (ROOT / "drorch/catalog/tables.py").read_text(encoding="utf-8")
