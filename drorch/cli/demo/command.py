@@ -53,7 +53,7 @@ schedule: "0 2 * * *"
 @click.option(
     "--province",
     is_flag=True,
-    help="Nine systems instead of two: PostgreSQL, MariaDB, SQLite, files, Firebird. One whose programs are missing is left "
+    help="Eleven systems instead of two: PostgreSQL, MariaDB, SQLite, files, Firebird. One whose programs are missing is left "
     "out (exit 3).",
 )
 @click.option("--alter-one-cell", is_flag=True, help="Change one restored cell, to see that the proof notices.")
