@@ -21,7 +21,8 @@ from drorch.operations.probes import ask_probes
 from drorch.operations.schema_seen import Definitions, SchemaTap, SeenSchema
 from drorch.quantities import format_size
 from drorch.repository.busy import IN_POOL, Part, Stage, StageTime, busiest
-from drorch.repository.writer import CommittedSnapshot, RunSummary, RunWriter
+from drorch.repository.run_parts import CommittedSnapshot, RunSummary
+from drorch.repository.writer import RunWriter
 from drorch.sources.interface import (
     Capture,
     Earlier,

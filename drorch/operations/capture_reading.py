@@ -14,7 +14,8 @@ from drorch.errors import Interrupted, Terminated
 from drorch.operations.calm import Calm
 from drorch.operations.interruption import Interruption
 from drorch.operations.schema_seen import SchemaTap
-from drorch.repository.writer import RunWriter, StreamToStore
+from drorch.repository.run_parts import StreamToStore
+from drorch.repository.writer import RunWriter
 from drorch.sources.interface import Bytes, Capture, Observer, StreamKind, StreamSpec
 
 INTERRUPTED_PATIENCE_SECONDS = 1.0

@@ -5,118 +5,43 @@ The order of writing is that of docs/FORMAT.md section 12; ``lane`` holds the co
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any
+from dataclasses import replace
 
 from drorch.clock import Clock
-from drorch.errors import Bug, DrorchError
-from drorch.format import names
+from drorch.errors import Bug
 from drorch.format.digests import StreamCounts, StreamDigest
 from drorch.format.entries import DEFINING_KINDS, ROW_FORMAT_NONE, Entry
-from drorch.format.manifest import Manifest, Needs, Result, SealedBody
-from drorch.format.objects import digest_of
-from drorch.format.pack import ListedPack, PackList
+from drorch.format.manifest import SealedBody
+from drorch.format.pack import ListedPack
 from drorch.format.row_lanes import digester_in_lanes
 from drorch.format.tree import Reference
-from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.aside import Aside, Slip
-from drorch.repository.base_cache import CacheKeys
-from drorch.repository.beginning import NO_PACK, RunMaterial, places, store_time
+from drorch.repository.beginning import RunMaterial
 from drorch.repository.busy import IN_POOL, BusyTimes, Stage, StageTime
 from drorch.repository.carrying import Carrying
+from drorch.repository.closing_run import manifest_of, put_pack_list
 from drorch.repository.containers import SMALL_STREAM_BYTES, ContainerWriter
-from drorch.repository.deltas import BaseRoom, Deltas, open_deltas
+from drorch.repository.deltas import BaseRoom
 from drorch.repository.lane import SecondCopy
 from drorch.repository.needs import NeedsCollector
-from drorch.repository.packing import UPLOADS, PackIdentity, PackLine, ShippedPack, Shipper
+from drorch.repository.pack_lines import PackLines
+from drorch.repository.packing import UPLOADS, PackLine, ShippedPack
 from drorch.repository.row_workers import RowWorkers
-from drorch.repository.sealing import SALT_BYTES, Sealer
+from drorch.repository.run_parts import CommittedSnapshot, FinishedRun, RunSummary, StreamToStore
+from drorch.repository.sealing import SALT_BYTES
 from drorch.repository.segments import SegmentWriter
 from drorch.repository.streams import CHUNKER_PARAMETERS, SMALL_CHUNKS, StreamSink, StreamTotals, TreeWriter
 from drorch.repository.trees import NodeStore
 from drorch.repository.twins import TwinLines
+from drorch.repository.writer_parts import deltas_of, make_sealer, make_shipper
 from drorch.storage.interface import Bytes
 
 CONTAINER_ORDINAL = 2**31
 ENTRIES_ORDINAL = 2**32 - 1
 SLOW_NETWORK_LEVEL = 6  # 68 MB/s a core: as much as goes through a line of 400 Mbit/s
-NO_RUN = RunId(bytes(16))  # a base outlives the run that kept it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamToStore:
-    """One stream to be stored; the numbers are those of docs/FORMAT.md section 9, ``attributes`` becomes JSON.
-
-    Without ``rows_digest`` its rows are counted and not digested. ``estimated_bytes`` decides where they are digested.
-    ``is_lasting`` lets later runs carry the stream over; it lies in a tree of its own, however small.
-    """
-
-    ordinal: int
-    name: str
-    kind: int
-    row_format: int
-    canonical_columns: Mapping[int, str]
-    attributes: Mapping[str, Any]
-    estimated_bytes: int = 0
-    rows_digest: bool = True
-    is_lasting: bool = False
-    in_small_chunks: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSummary:
-    """What is known of a capture when all its streams are stored."""
-
-    source: str
-    policy_digest: Digest
-    slot: datetime | None
-    started_at: datetime
-    ended_at: datetime
-    restore_point: datetime
-    engine: str
-    tables: int
-    rows: int
-    bytes_read: int
-    facts: Mapping[str, Any]
-    closing_facts: Mapping[str, Any]
-    group: bytes | None = None
-    result: Result = Result.COMPLETE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommittedSnapshot:
-    """A snapshot that exists from now on. ``pack_bytes`` is what its manifest says was stored, ``bytes_stored`` is all of it.
-
-    ``copies`` are the stores that have it; ``dropped`` those that failed, and why. ``locked_until`` says of stores that lock until when all is
-    that it needs.
-    """
-
-    run: RunId
-    lane: LaneId
-    sequence: int
-    manifest_digest: Digest
-    pack_bytes: int
-    bytes_stored: int
-    objects_stored: int
-    totals: StreamTotals
-    stage_times: tuple[StageTime, ...]
-    copies: tuple[str, ...]
-    dropped: Mapping[str, DrorchError]
-    locked_until: Mapping[str, datetime] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedRun:
-    """A run of which everything is stored but the manifest: what ``decide`` makes a snapshot of."""
-
-    summary: RunSummary
-    body: SealedBody
-    pack_list: bytes
 
 
 class RunWriter:
@@ -150,18 +75,16 @@ class RunWriter:
         self._packs: dict[int, ListedPack] = {}
         self._segments = SegmentWriter(material, monotonic_seconds=clock.monotonic_seconds, random_bytes=random_bytes)
         self._totals = StreamTotals()
-        self._lines: queue.SimpleQueue[PackLine] = queue.SimpleQueue()
-        self._delta_lines: queue.SimpleQueue[PackLine] = queue.SimpleQueue()
-        self._all_lines: list[PackLine] = []
         self._needs = NeedsCollector(material.run)
         self._carrying = Carrying(material.index, self._needs)
         self._pool = ThreadPoolExecutor(seal_threads, thread_name_prefix="seal")
-        self._sealer = self._make_sealer()
-        self._shipper = self._make_shipper()
+        self._sealer = make_sealer(material, self._level, random_bytes)
+        self._shipper = make_shipper(material, self._sealer, self._busy, self._on_shipped)
+        self._lines = PackLines(self._shipper)
         self._twin_lines = TwinLines(self._shipper)
-        self._deltas = None if base_room is None else self._open_deltas(base_room)
+        self._deltas = None if base_room is None else deltas_of(material, base_room, self._needs, random_bytes)
         self._sink = self._make_sink()
-        self._container = ContainerWriter(lambda: TreeWriter(self._sink, self._new_line(), CONTAINER_ORDINAL))
+        self._container = ContainerWriter(lambda: TreeWriter(self._sink, self._lines.new(), CONTAINER_ORDINAL))
         self._closed = False
         self._patience_seconds: float | None = None
 
@@ -215,8 +138,7 @@ class RunWriter:
         container = self._container.finish()
         self._take_totals(self._container.totals)
         entries, entries_size = self._write_entries()
-        for line in self._all_lines:
-            line.flush()
+        self._lines.flush()
         self._twin_lines.flush()
         self._shipper.finish()
         self._segments.put(last=True)
@@ -227,7 +149,7 @@ class RunWriter:
             closing_facts=summary.closing_facts,
             entries_size=entries_size,
         )
-        return FinishedRun(summary, body, self._put_pack_list())
+        return FinishedRun(summary, body, put_pack_list(self._material, self._packs, self._clock))
 
     def decide(self, finished: FinishedRun, require_wanted: Callable[[], None] = lambda: None) -> CommittedSnapshot:
         """Make the snapshot exist in every store that is still in use; raises ``StoreError`` or ``RunVoided`` when there is none.
@@ -238,7 +160,7 @@ class RunWriter:
         summary, body, pack_list = finished.summary, finished.body, finished.pack_list
         sealed = body.seal(material.run_keys.run_key, self._random_bytes(SALT_BYTES), material.context)
         totals = self._shipper.totals
-        manifest = self._manifest(summary, totals.bytes)
+        manifest = manifest_of(material, summary, self._needs, totals.bytes)
         second = SecondCopy(run_record=material.run_record, pack_list=pack_list)
         decided = material.lane.commit(manifest, sealed, second, material.replicas, require_wanted=require_wanted)
         self._carrying.keep()
@@ -268,53 +190,6 @@ class RunWriter:
                 if replica.lock is not None
             },
         )
-
-    def _put_pack_list(self) -> bytes:
-        """Put ``q/<run>`` and return it; empty when the run stored no pack."""
-        if not self._packs:
-            return b""
-        material = self._material
-        packs = tuple(self._packs.get(ordinal, NO_PACK) for ordinal in range(max(self._packs) + 1))
-        raw = PackList(run=material.run, packs=packs).sign(
-            repository=material.context.repository,
-            lane=material.context.lane,
-            made_at=self._clock.now(),
-            key=material.key,
-        )
-        material.replicas.put_once(names.pack_list(material.lane.lane, material.run), raw)
-        material.index.list_own_run(material.run, packs, digest_of(raw), places(material.replicas))
-        return raw
-
-    def _manifest(self, summary: RunSummary, bytes_stored: int) -> Manifest:
-        material = self._material
-        return Manifest(
-            repository=material.context.repository,
-            lane=material.lane.lane,
-            sequence=material.head.sequence + 1,
-            previous=material.head.digest,
-            run=material.run,
-            started=summary.started_at,
-            ended=summary.ended_at,
-            restore_point=summary.restore_point,
-            source=summary.source,
-            policy_digest=summary.policy_digest,
-            result=summary.result,
-            bytes_read=summary.bytes_read,
-            bytes_stored=bytes_stored,
-            rows=summary.rows,
-            tables=summary.tables,
-            needs=tuple(self._needs_of(run, bitmap) for run, bitmap in self._needs.bitmaps().items()),
-            slot=summary.slot,
-            group=summary.group,
-            store_date=store_time(material.replicas),
-            engine=summary.engine or None,
-        )
-
-    def _needs_of(self, run: RunId, bitmap: bytes) -> Needs:
-        digest = self._material.index.pack_list_digest(run)
-        if digest is None:
-            raise Bug(f"a chunk of run {run.short} was reused, whose pack list is not known")
-        return Needs(run, digest, bitmap)
 
     def stop(self, patience_seconds: float | None = None) -> None:
         """Make every ``store`` that is under way fail soon, and ``close`` wait no longer than that; from any thread.
@@ -379,7 +254,7 @@ class RunWriter:
     def _open_tree(self, stream: StreamToStore, front: Bytes) -> TreeWriter:
         """Return the tree of a stream that does not go into the container, with its first bytes."""
         self._container.skip(stream.ordinal)
-        line = self._twin_lines if stream.kind in DEFINING_KINDS else self._take_line()
+        line = self._twin_lines if stream.kind in DEFINING_KINDS else self._lines.take()
         tree = TreeWriter(
             self._sink,
             line,
@@ -423,32 +298,14 @@ class RunWriter:
         self._give_back(writer)
         return reference, size
 
-    # -- lines and packs
-
-    def _take_line(self) -> PackLine:
-        try:
-            return self._lines.get_nowait()
-        except queue.Empty:
-            return self._new_line()
-
-    def _take_delta_line(self) -> PackLine:
-        try:
-            return self._delta_lines.get_nowait()
-        except queue.Empty:
-            return self._new_line()
-
-    def _new_line(self) -> PackLine:
-        line = PackLine(self._shipper)
-        with self._lock:
-            self._all_lines.append(line)
-        return line
+    # -- packs
 
     def _give_back(self, tree: TreeWriter) -> None:
         self._take_totals(tree.totals)
         if tree.delta_line is not None:
-            self._delta_lines.put(tree.delta_line)
+            self._lines.give_back_for_deltas(tree.delta_line)
         if isinstance(tree.line, PackLine):
-            self._lines.put(tree.line)
+            self._lines.give_back(tree.line)
 
     def _take_totals(self, totals: StreamTotals) -> None:
         with self._lock:
@@ -461,23 +318,6 @@ class RunWriter:
 
     # -- parts
 
-    def _open_deltas(self, room: BaseRoom) -> Deltas | None:
-        material = self._material
-        keys = CacheKeys(
-            cache_key=material.lane_keys.cache_key,
-            chunk_id_key=material.lane_keys.chunk_id_key,
-            context=replace(material.context, run=NO_RUN),
-        )
-        return open_deltas(
-            room,
-            str(material.lane.lane),
-            keys,
-            material.index,
-            self._needs,
-            seed=material.lane_keys.chunker_seed,
-            random_bytes=self._random_bytes,
-        )
-
     def _level(self) -> int:
         """Return how hard the next chunk is compressed: where the network is the limit there is time for more."""
         is_higher = not self._is_level_fixed and self._shipper.is_behind
@@ -488,32 +328,6 @@ class RunWriter:
         for stage in Stage:
             threads = self._seal_threads if stage in IN_POOL else UPLOADS if stage is Stage.UPLOAD else 1
             yield StageTime(stage, self._busy.seconds(stage), threads)
-
-    def _make_sealer(self) -> Sealer:
-        material = self._material
-        return Sealer(
-            run_key=material.run_keys.run_key,
-            chunk_id_key=material.lane_keys.chunk_id_key,
-            context=material.context,
-            compression_level=self._level,
-            random_bytes=self._random_bytes,
-        )
-
-    def _make_shipper(self) -> Shipper:
-        material = self._material
-        identity = PackIdentity(
-            repository=material.context.repository,
-            lane=material.context.lane,
-            run=material.run,
-            run_record=material.run_record,
-        )
-        return Shipper(
-            identity,
-            material.replicas,
-            on_shipped=self._on_shipped,
-            busy=self._busy,
-            make_padding=self._sealer.padding,
-        )
 
     def _make_sink(self) -> StreamSink:
         material = self._material
@@ -533,6 +347,6 @@ class RunWriter:
             pool=self._pool,
             deltas=self._deltas,
             busy=self._busy,
-            take_line=self._take_delta_line,
+            take_line=self._lines.take_for_deltas,
             chunker_seed=material.lane_keys.chunker_seed,
         )

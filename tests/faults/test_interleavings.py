@@ -19,8 +19,8 @@ from drorch.repository import packing, segments, sweeper
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.copier import CopyReport, catch_up
 from drorch.repository.opening import Replica, Repository, open_repository
+from drorch.repository.run_parts import CommittedSnapshot
 from drorch.repository.sweeper import SweepReport
-from drorch.repository.writer import CommittedSnapshot
 from drorch.storage.interface import ObjectStore
 from drorch.storage.memory import MemoryStore
 from tests.support.crash_store import Crashed, CrashStore

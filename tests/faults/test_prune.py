@@ -22,7 +22,7 @@ from drorch.operations.prune import PrunePlan, PruneReport, PruneRequest
 from drorch.repository import packing, segments
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.opening import Replica, Repository
-from drorch.repository.writer import CommittedSnapshot
+from drorch.repository.run_parts import CommittedSnapshot
 from drorch.storage.interface import ObjectStore
 from drorch.storage.memory import MemoryStore
 from tests.support.crash_store import Crashed, CrashStore

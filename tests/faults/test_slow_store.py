@@ -14,7 +14,8 @@ from drorch.repository.beginning import RunPlace, begin_run
 from drorch.repository.busy import Stage
 from drorch.repository.packing import PACK_TARGET_BYTES, UPLOADS
 from drorch.repository.replicas import Replicas
-from drorch.repository.writer import RunWriter, StreamToStore
+from drorch.repository.run_parts import StreamToStore
+from drorch.repository.writer import RunWriter
 from drorch.storage.memory import MemoryStore
 from tests.support.repositories import Household, ManualClock, counting_random, read_back, snapshots, summary
 

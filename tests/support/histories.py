@@ -13,7 +13,8 @@ from drorch.format.manifest import Result
 from drorch.ids import RunId
 from drorch.repository.beginning import RunPlace, begin_run
 from drorch.repository.opening import Replica, Repository
-from drorch.repository.writer import CommittedSnapshot, RunWriter, StreamToStore
+from drorch.repository.run_parts import CommittedSnapshot, StreamToStore
+from drorch.repository.writer import RunWriter
 from drorch.storage.memory import MemoryStore
 from tests.support.repositories import Household, counting_random, summary
 

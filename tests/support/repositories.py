@@ -19,7 +19,8 @@ from drorch.repository.deltas import BaseRoom
 from drorch.repository.listing import ListedSnapshot, list_lane, list_lanes
 from drorch.repository.opening import Replica, Repository, create_repository, open_repository
 from drorch.repository.reader import SnapshotReader
-from drorch.repository.writer import CommittedSnapshot, RunSummary, RunWriter, StreamToStore
+from drorch.repository.run_parts import CommittedSnapshot, RunSummary, StreamToStore
+from drorch.repository.writer import RunWriter
 from drorch.storage.interface import ObjectStore
 
 KINDS = {"schema": 1, "roles": 4}  # of the streams that writers store twice; all others are tables

@@ -15,7 +15,7 @@ from drorch.operations import verify
 from drorch.operations.verify import Memory, VerifyRequest
 from drorch.repository.findings import CheckReport, Kind
 from drorch.repository.opening import Repository
-from drorch.repository.writer import CommittedSnapshot
+from drorch.repository.run_parts import CommittedSnapshot
 from drorch.storage.memory import MemoryStore
 from tests.support.repositories import EPOCH, Household, ManualClock, back_up, counting_random
 

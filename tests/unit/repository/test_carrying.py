@@ -19,7 +19,8 @@ from drorch.repository.beginning import RunPlace, begin_run
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.data_checker import Depth
 from drorch.repository.opening import Repository
-from drorch.repository.writer import CommittedSnapshot, RunWriter, StreamToStore
+from drorch.repository.run_parts import CommittedSnapshot, StreamToStore
+from drorch.repository.writer import RunWriter
 from drorch.storage.memory import MemoryStore
 from tests.support.repositories import (
     EPOCH,

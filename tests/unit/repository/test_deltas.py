@@ -20,9 +20,9 @@ from drorch.repository.checker import CheckRequest, check
 from drorch.repository.data_checker import Depth
 from drorch.repository.opening import Repository
 from drorch.repository.reader import SnapshotReader
+from drorch.repository.run_parts import CommittedSnapshot
 from drorch.repository.sealing import Sealer
 from drorch.repository.walking import leaf_entries
-from drorch.repository.writer import CommittedSnapshot
 from drorch.storage.interface import Bytes
 from drorch.storage.memory import MemoryStore
 from tests.support.register import Register

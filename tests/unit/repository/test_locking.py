@@ -16,7 +16,7 @@ from drorch.repository.findings import Kind
 from drorch.repository.locking import ExtendedLane, LaneLocks, extend_beside_lanes, extend_lane, known_end
 from drorch.repository.opening import Replica, Repository
 from drorch.repository.retirement import read_retirement
-from drorch.repository.writer import CommittedSnapshot
+from drorch.repository.run_parts import CommittedSnapshot
 from drorch.storage.memory import MemoryStore
 from drorch.storage.recording import RecordingStore
 from tests.support.histories import SetClock

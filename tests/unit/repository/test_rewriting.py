@@ -9,7 +9,7 @@ import pytest
 
 from drorch.repository import packing
 from drorch.repository.opening import Repository
-from drorch.repository.writer import CommittedSnapshot
+from drorch.repository.run_parts import CommittedSnapshot
 from drorch.storage.memory import MemoryStore
 from tests.support.repositories import Household, ManualClock, back_up, counting_random, read_back, snapshots
 

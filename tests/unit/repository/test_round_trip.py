@@ -15,7 +15,8 @@ from drorch.repository.busy import Stage
 from drorch.repository.containers import MOST_WAITING_BYTES
 from drorch.repository.packing import Shipper
 from drorch.repository.reader import SnapshotReader
-from drorch.repository.writer import RunWriter, StreamToStore
+from drorch.repository.run_parts import StreamToStore
+from drorch.repository.writer import RunWriter
 from drorch.storage.interface import Bytes
 from drorch.storage.memory import MemoryStore
 from tests.support.repositories import Household, ManualClock, back_up, counting_random, read_back, snapshots, summary

@@ -23,8 +23,8 @@ from drorch.repository.findings import Kind
 from drorch.repository.listing import list_lane, list_lanes
 from drorch.repository.opening import Replica, Repository, open_repository
 from drorch.repository.retirement import put_list, read_retirement
+from drorch.repository.run_parts import CommittedSnapshot
 from drorch.repository.sweeper import SweepPlan, SweepReport
-from drorch.repository.writer import CommittedSnapshot
 from drorch.storage.interface import ObjectStore
 from drorch.storage.memory import MemoryStore
 from drorch.storage.recording import RecordingStore
