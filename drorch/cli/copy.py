@@ -127,12 +127,15 @@ def _lines(target: str, report: CopyReport, *, repair: bool) -> Iterator[str]:
             else "all was good"
         )
         yield from wrapped(f"{word}  {target} was read through: {put}; whole there: {whole:,} snapshots", 4)
-    elif not report.snapshots and not report.problems:
+    elif not report.snapshots and not report.problems and not report.ledger_segments:
         yield f"OK  {target} has every snapshot that it can have; nothing was copied"
     else:
         word = "PARTIAL" if report.problems else "OK"
         count = "1 snapshot" if whole == 1 else f"{whole:,} snapshots"
         yield f"{word}  {count} copied to {target}: {format_size(report.bytes)} in {report.objects:,} objects"
+    if report.ledger_segments:
+        count = "1 segment" if report.ledger_segments == 1 else f"{report.ledger_segments:,} segments"
+        yield f"  ok    {count} of the ledger, with what its entries name"
     for one in report.snapshots:
         if not one.is_whole:
             yield from wrapped(f"  FAIL  {one.link.manifest.run.short} of {one.link.manifest.source} is not whole", 8)
@@ -176,6 +179,7 @@ def _document(target: str, report: CopyReport, shipped: ShipReport | None) -> di
         "voided": [str(link.manifest.run) for link in report.voided],
         "swept": [str(link.manifest.run) for link in report.swept],
         "spool_freed_bytes": None if shipped is None else shipped.freed_bytes,
+        "ledger_segments": report.ledger_segments,
         "objects": report.objects,
         "bytes": report.bytes,
         "problems": [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from drorch.catalog.interface import Catalog, CopyRecord, CopyState, LaneHead
 from drorch.clock import Clock
@@ -11,6 +11,7 @@ from drorch.errors import DrorchError, StoreMissing, UsageInvalid
 from drorch.format.signing import SigningKey
 from drorch.ids import LaneId, RunId
 from drorch.operations import contacts
+from drorch.operations.proof.carrying import carry_ledger
 from drorch.repository.copier import CopiedSnapshot, CopyReport, catch_up
 from drorch.repository.lane import Head
 from drorch.repository.opening import Replica, Repository, require_empty
@@ -88,7 +89,8 @@ def run(
             )
     for lane, head in report.heads.items():
         _remember(catalog, request.to, lane, head)
-    return report
+    carried = carry_ledger(sources, target, repository.trust)
+    return replace(report, ledger_segments=carried.segments, problems=(*report.problems, *carried.problems))
 
 
 def _places(repository: Repository, request: CopyRequest) -> tuple[list[Replica], Replica]:

@@ -75,7 +75,7 @@ class CopiedSnapshot:
 class CopyReport:
     """What a copy did. ``voided`` are snapshots that the store had declared void while it was behind: they stay in the others.
 
-    So do those that are ``swept``: a sweep of the store took what they need.
+    So do those that are ``swept``: a sweep of the store took what they need. ``ledger_segments`` were brought beside the lanes.
     """
 
     snapshots: tuple[CopiedSnapshot, ...]
@@ -85,6 +85,7 @@ class CopyReport:
     bytes: int
     problems: tuple[CopyProblem, ...]
     swept: tuple[ChainLink, ...] = ()
+    ledger_segments: int = 0
 
     @classmethod
     def of_nothing(cls) -> CopyReport:
@@ -101,6 +102,7 @@ class CopyReport:
             bytes=self.bytes + other.bytes,
             problems=self.problems + other.problems,
             swept=self.swept + other.swept,
+            ledger_segments=self.ledger_segments + other.ledger_segments,
         )
 
 
