@@ -38,6 +38,7 @@ from drorch.catalog.records import (
     ObservationKind,
     OccurrenceRecord,
     PolicyText,
+    RollingCheck,
     RunOutcome,
     RunRecord,
     RunState,
@@ -74,6 +75,7 @@ __all__ = [
     "OccurrenceRecord",
     "OccurrenceState",
     "PolicyText",
+    "RollingCheck",
     "RunOutcome",
     "RunRecord",
     "RunState",
@@ -470,6 +472,14 @@ class Observations(Protocol):
 
         What was known before keeps the time when it was first seen.
         """
+        ...
+
+    def rolling_checks(self) -> tuple[RollingCheck, ...]:
+        """Return how far each store was read, by store."""
+        ...
+
+    def put_rolling_check(self, record: RollingCheck) -> None:
+        """Record how far a store was read, in place of what was known."""
         ...
 
     def observations(self) -> tuple[Observation, ...]:

@@ -262,6 +262,27 @@ class SchemaRecord:
     document: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollingCheck:
+    """How far a store was read by checks that go on where the last one ended.
+
+    ``position`` is the place on the circle (``operations.rolling``) in millionths; ``began_at`` is when this round began, ``ended_at`` when the
+    last whole one ended.
+    """
+
+    store: str
+    seed: str
+    position: int
+    began_at: datetime
+    ended_at: datetime | None = None
+    checked_at: datetime | None = None
+
+    @property
+    def percent(self) -> float:
+        """How much of this round was read."""
+        return self.position / 10_000
+
+
 class ObservationKind(Enum):
     """What was seen; each is an alert of the same word."""
 

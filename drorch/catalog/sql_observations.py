@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 
 from drorch.catalog import tables
 from drorch.catalog.database import Database
-from drorch.catalog.records import Observation, ObservationKind, SchemaRecord
+from drorch.catalog.records import Observation, ObservationKind, RollingCheck, SchemaRecord
 from drorch.catalog.rows import columns_of, put, records
 
 
@@ -57,3 +57,14 @@ class SqlObservations(Database):
         query = select(*columns_of(Observation, table)).order_by(table.c.kind, table.c.store, table.c.lane)
         with self.reading() as connection:
             return records(connection, Observation, query)
+
+    def rolling_checks(self) -> tuple[RollingCheck, ...]:
+        """See ``Observations``."""
+        table = tables.rolling_checks
+        with self.reading() as connection:
+            return records(connection, RollingCheck, select(*columns_of(RollingCheck, table)).order_by(table.c.store))
+
+    def put_rolling_check(self, record: RollingCheck) -> None:
+        """See ``Observations``."""
+        with self.writing() as connection:
+            put(connection, tables.rolling_checks, [record])

@@ -280,6 +280,17 @@ unentered_occurrences = Table(  # those that ended and are not in the ledger yet
     Column("slot_ms", Moment, key="slot", primary_key=True, autoincrement=False),
 )
 
+rolling_checks = Table(
+    "rolling_checks",
+    metadata,
+    Column("store", NormalText, primary_key=True),
+    Column("seed", Text, nullable=False),
+    Column("position", BigNumber, nullable=False),
+    Column("began_at_ms", Moment, key="began_at", nullable=False),
+    Column("ended_at_ms", Moment, key="ended_at"),
+    Column("checked_at_ms", Moment, key="checked_at"),
+)
+
 observations = Table(
     "observations",
     metadata,

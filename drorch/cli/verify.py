@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from drorch import __version__
+from drorch.catalog.interface import RollingCheck
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, printable, wrapped
 from drorch.cli.private_keys import key_options, read_recipient
 from drorch.cli.progress import Silent, observer
 from drorch.cli.repositories import Where, repository, store_options
+from drorch.errors import UsageInvalid
 from drorch.format import names
 from drorch.operations import contacts, observing, touched_files, verify
+from drorch.operations.rolling import remember, rolling_depth
 from drorch.operations.verify import Memory, VerifyRequest
 from drorch.quantities import format_duration, format_size
 from drorch.repository.findings import CheckReport, Finding, Kind, Level
@@ -39,12 +43,14 @@ _LONG = re.compile(r"[0-9a-f]{27,}")
     metavar="PERCENT",
     help="Also read this share of what is stored, drawn anew each time.",
 )
+@click.option("--rolling", is_flag=True, help="Read the share that follows on what was read last: in time, all of it.")
 @key_options
 @store_options
 @common_options
 def command(
     wanted: str | None,
     percent: float,
+    rolling: bool,
     key_path: Path | None,
     passphrase_file: Path | None,
     where: Where,
@@ -53,8 +59,15 @@ def command(
     """Check every signature, every list, and that each pack is there with its size; change nothing.
 
     With --read-data a share of the packs is read and compared with its digest; this takes no key. With --key
-    everything that is read is decoded as for a restore, and compared with what was captured.
+    everything that is read is decoded as for a restore, and compared with what was captured. --rolling goes on where the last such
+    check of each store ended, as the catalog remembers; the daemon does it so.
     """
+    if rolling and (wanted is not None or not percent):
+        raise UsageInvalid(
+            "--rolling reads a share of everything",
+            expected="--read-data PERCENT and no name",
+            found=wanted or "no share",
+        )
     with invocation.wiring(invocation.settings_or_bare()) as wiring:
         opened = repository(wiring, where, invocation.output, with_spool=False)
         recipients = () if key_path is None else (read_recipient(key_path, passphrase_file),)
@@ -65,11 +78,17 @@ def command(
             help_version=__version__,
             help_files=help_files(),
         )
+        places: Mapping[str, RollingCheck] = {}
+        if rolling:
+            stores = [replica.name for replica in opened.replicas]
+            depth, places = rolling_depth(wiring.catalog(), stores, percent, random_bytes, wiring.clock.now())
+            request = replace(request, rolling=replace(depth, recipients=recipients))
         started = wiring.clock.monotonic_seconds()
         with observer(invocation.output, "read") or nullcontext(Silent()) as watching:
             memory = _memory(wiring, opened)
             report = verify.run(opened, request, memory, random_bytes=random_bytes, progress=watching.advance)
             report = touched_files.run(opened, report, recipients, wiring.file_places)
+            remember(wiring.catalog(), places, report, percent, wiring.clock.now()) if places else None
             _note(wiring, opened, report, memory, is_everything=wanted is None)
         seconds = wiring.clock.monotonic_seconds() - started
     _tell(report, opened, request, seconds, invocation.output)

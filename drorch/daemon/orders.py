@@ -20,7 +20,8 @@ def words_of(job: Job, *, read_percent: int) -> tuple[str, ...]:
         case DutyKind.DRILL:
             return ("drill", "run", subjects[0], "--json")
         case DutyKind.VERIFY:
-            return ("verify", "--read-data", str(read_percent), "--json")
+            rolling = ("--rolling",) if read_percent else ()
+            return ("verify", "--read-data", str(read_percent), *rolling, "--json")
         case DutyKind.PRUNE:
             return ("prune", "--json")
         case DutyKind.LOCK:

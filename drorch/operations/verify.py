@@ -55,11 +55,15 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyRequest:
-    """What to verify: ``wanted`` is a snapshot, ``latest:SOURCE``, a policy or a source; ``None`` for all there is."""
+    """What to verify: ``wanted`` is a snapshot, ``latest:SOURCE``, a policy or a source; ``None`` for all there is.
+
+    ``rolling`` says what to read in place of a share that is drawn anew.
+    """
 
     wanted: str | None = None
     read_data_percent: float = 0
     recipients: Sequence[RecipientKey] = ()
+    rolling: Depth | None = None
     help_version: str = ""
     help_files: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -80,7 +84,7 @@ def run(
 ) -> CheckReport:
     """Return what was found; raises ``SnapshotUnknown`` when nothing is called ``wanted``."""
     scope = _Scope() if request.wanted is None else _scope(repository, request.wanted, memory)
-    depth = Depth(
+    depth = request.rolling or Depth(
         read_data_percent=request.read_data_percent, recipients=request.recipients, seed=random_bytes(SEED_BYTES)
     )
     return check(

@@ -115,7 +115,7 @@ UPKEEP = Table(
                 meaning="a share; write it as `5%`",
                 schema_pattern=r"^\s*[0-9]{1,2}%\s*$",
             ),
-            summary="Of what is stored, read anew at each check, drawn by lot",
+            summary="Of what is stored, read at each check; the next check goes on behind it",
             default="2%",
         ),
         Field(

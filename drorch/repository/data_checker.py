@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from drorch.errors import (
     CaptureFailed,
@@ -45,16 +45,20 @@ NODES_KEPT_BYTES = 32 * 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
-    """How deep to look: which share of the packs is read, and the keys to decode with. ``seed`` draws the share."""
+    """How deep to look: which share of the packs is read, and the keys to decode with.
+
+    ``seed`` puts every object somewhere between 0 and 1; the share begins at 0, or where ``starts`` says for a store, and goes on behind 1 at 0.
+    """
 
     read_data_percent: float = 0
     recipients: Sequence[RecipientKey] = ()
     seed: bytes = b""
+    starts: Mapping[str, float] = field(default_factory=dict)
 
-    def takes(self, identity: bytes) -> bool:
-        """Say whether an object or stream is in the share that is read."""
-        drawn = int.from_bytes(hashlib.sha256(self.seed + identity).digest()[:8], "big")
-        return drawn * 100 < self.read_data_percent * 2**64
+    def takes(self, identity: bytes, store: str) -> bool:
+        """Say whether an object or stream is in the share that is read of a store."""
+        drawn = int.from_bytes(hashlib.sha256(self.seed + identity).digest()[:6], "big") / 2**48
+        return (drawn - self.starts.get(store, 0.0)) % 1.0 * 100 < self.read_data_percent
 
 
 class DataChecker:
@@ -86,6 +90,9 @@ class DataChecker:
                     self._check_snapshot(link)
             self._name_streams()
 
+    def _takes(self, identity: bytes) -> bool:
+        return self._depth.takes(identity, self._place.replica.name)
+
     def _directory(self) -> RunDirectory:
         place = self._place
         digests: dict[RunId, Digest] = {}
@@ -114,7 +121,7 @@ class DataChecker:
     def _read_packs(self) -> None:
         done = 0
         for run, ordinal, digest, size in self._place.scratch.packs():
-            if not self._depth.takes(digest.raw):
+            if not self._takes(digest.raw):
                 continue
             name = names.pack(self._place.lane, digest)
             try:
@@ -171,7 +178,7 @@ class DataChecker:
         """Open the writer's index segments: nothing is lost with them, but the next backup stores again what they held."""
         place = self._place
         for name, _ in list(place.scratch.names(names.index_prefix(place.lane))):
-            if names.is_index_segment(name) and self._depth.takes(name.encode()):
+            if names.is_index_segment(name) and self._takes(name.encode()):
                 run, number = names.parse_index_segment(name)
                 if place.scratch.link_of(run) is not None:
                     self._read_segment(name, run, number)
@@ -226,7 +233,7 @@ class DataChecker:
             self._report_stream(name, link, entry, error)
             return False
         identity = entry.bytes_digest + (b"" if entry.tree is None else entry.tree.chunk_id.raw)
-        if self._depth.takes(identity) and identity not in self._good_streams:
+        if self._takes(identity) and identity not in self._good_streams:
             try:
                 self._read_stream(reader, entry)
             except (StoreError, IntegrityError, CaptureFailed) as error:

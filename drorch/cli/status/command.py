@@ -88,6 +88,15 @@ def _document(found: Overview, present: Sequence[Alert], facts: Facts, settings:
             }
             for one in found.alarms
         ],
+        "rolling_checks": [
+            {
+                "store": one.store,
+                "percent": one.percent,
+                "began_at": utc_time(one.began_at),
+                "last_round_ended_at": None if one.ended_at is None else utc_time(one.ended_at),
+            }
+            for one in facts.rolling
+        ],
         "policy_problems": [
             {"file": one.file, "line": one.line, "column": one.column, "message": one.message}
             for one in found.policy_problems

@@ -35,6 +35,7 @@ def sums(
         lines += _stored_lines(promised)
         lines += wrapped(_deltas_line(promised, facts), 11)
         lines += _contact_lines(facts)
+    lines += _checked_lines(facts, zone)
     return [*lines, *wrapped(f"Daemon     {words}", 11)]
 
 
@@ -95,3 +96,12 @@ def _stored_lines(promised: Sequence[SourceStanding]) -> list[str]:
         return []
     share = 100 * stored / read
     return [f"Stored     {format_size(stored)} for {format_size(read)} read by the newest snapshots ({share:.1f} %)"]
+
+
+def _checked_lines(facts: Facts | None, zone: ZoneInfo) -> list[str]:
+    """Return how far the stores were read by checks that go on where the last one ended; nothing where none was."""
+    told = []
+    for one in () if facts is None else facts.rolling:
+        ended = "" if one.ended_at is None else f", all of it by {one.ended_at.astimezone(zone):%d/%m}"
+        told.append(f"{one.store} {one.percent:.0f} % since {one.began_at.astimezone(zone):%d/%m}{ended}")
+    return wrapped(f"Read       {'; '.join(told)}", 11) if told else []

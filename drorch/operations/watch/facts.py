@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from drorch.catalog.interface import Catalog, DrillRecord, IsAlive, MessageRecord, ObservationKind, SnapshotRecord
+from drorch.catalog.interface import (
+    Catalog,
+    DrillRecord,
+    IsAlive,
+    MessageRecord,
+    ObservationKind,
+    RollingCheck,
+    SnapshotRecord,
+)
 from drorch.operations.occurrences.standing import DaemonStanding, standing
 from drorch.operations.room import Disk, disk_of
 
@@ -65,6 +73,7 @@ class Facts:
     heartbeats: Mapping[str, datetime] = field(
         default_factory=dict
     )  # by host: when its daemon last wrote into this catalog
+    rolling: tuple[RollingCheck, ...] = ()
     unsigned: tuple[LostProof, ...] = ()
     short_locks: tuple[LostProof, ...] = ()
     withheld: tuple[LostProof, ...] = ()
@@ -107,6 +116,7 @@ def gather(
         waiting=catalog.waiting_messages(),
         silent={one.store: one.failure for one in catalog.contacts() if one.is_away},
         heartbeats={one.host: one.heartbeat_at for one in catalog.daemons()},
+        rolling=catalog.rolling_checks(),
         unsigned=_unsigned(catalog, last_drills.values(), now),
         short_locks=tuple(observed.get(ObservationKind.LOCK_SHORT, ())),
         withheld=tuple(observed.get(ObservationKind.SNAPSHOT_WITHHELD, ())),
