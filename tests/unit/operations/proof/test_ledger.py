@@ -166,24 +166,27 @@ def _three(count: int = 3) -> MemoryStore:
     return hanoi
 
 
-def _without_the_last(store: MemoryStore) -> dict[str, bytes]:
+def _without_the_last(store: MemoryStore, count: int = 1) -> dict[str, bytes]:
     contents = objects(store, "")
-    del contents[f"ledger/{chain_of(WRITER.key_id)}/000000000003"]
+    for number in range(3, 3 - count, -1):
+        del contents[f"ledger/{chain_of(WRITER.key_id)}/{number:012d}"]
     return contents
 
 
-def test_the_last_entries_cut_in_one_store_are_told_by_the_other() -> None:
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_last_entries_cut_in_one_store_are_told_by_the_other(count: int) -> None:
     hanoi = _three()
-    dalat = filled(_without_the_last(hanoi))
-    problems = read(hanoi, dalat).problems
-    assert problems == (LedgerProblem(ProblemKind.BEHIND, "dalat", "lacks the last 1 segments of backup1, from 3"),)
+    dalat = filled(_without_the_last(hanoi, count))
+    words = f"lacks the last {count} segments of backup1, from {4 - count}"
+    assert read(hanoi, dalat).problems == (LedgerProblem(ProblemKind.BEHIND, "dalat", words),)
 
 
-def test_the_last_entries_cut_everywhere_are_told_by_who_knows_a_head() -> None:
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_last_entries_cut_everywhere_are_told_by_who_knows_a_head(count: int) -> None:
     hanoi = _three()
     head = str(read(hanoi).chains[chain_of(WRITER.key_id)].head.digest)
     assert read(hanoi).find_head(head[:16]) is not None
-    cut = filled(_without_the_last(hanoi))
+    cut = filled(_without_the_last(hanoi, count))
     assert read(cut).problems == ()
     assert read(cut).find_head(head[:16]) is None
 
