@@ -25,7 +25,7 @@ from drorch.evidence.ledger_segment import Segment, chain_of, read_segment, sign
 from drorch.format import names
 from drorch.format.objects import digest_of
 from drorch.format.signing import SigningKey
-from drorch.format.trust import NO_PREVIOUS, Role, RootKey, Signer, TrustRecord
+from drorch.format.trust_record import NO_PREVIOUS, Role, RootKey, Signer, TrustRecord
 from drorch.ids import RepositoryId
 from drorch.operations.proof.gathering import gather
 from drorch.operations.proof.reading import read_ledger

@@ -22,7 +22,7 @@ from drorch.errors import DrorchError, FormatUnsupported, KeyWrong
 from drorch.format.derivation import KEY_BYTES, NONCE_BYTES
 from drorch.format.keys import SEED_BYTES, HostKey, RecipientKey
 from drorch.format.signing import ED25519_PUBLIC_BYTES, SigningKey, SigningPublic
-from drorch.format.trust import ML_KEM_PUBLIC_BYTES, Recipient, Role
+from drorch.format.trust_record import ML_KEM_PUBLIC_BYTES, Recipient, Role
 from drorch.ids import Digest, KeyId, RepositoryId
 
 VERSION = 1

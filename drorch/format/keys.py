@@ -28,7 +28,7 @@ from drorch.format.derivation import KEY_BYTES, derive
 from drorch.format.fields import Bytes, Fields, encode_fields, u32
 from drorch.format.objects import ObjectType
 from drorch.format.signing import SigningKey, SigningPublic, VerifiedObject, sign_object, verify_object
-from drorch.format.trust import LANE_PREFIX_BYTES, MOST_RECIPIENTS, Recipient
+from drorch.format.trust_record import LANE_PREFIX_BYTES, MOST_RECIPIENTS, Recipient
 from drorch.ids import KeyId, LaneId, RepositoryId, RunId, grouped
 
 SEED_BYTES = 32

@@ -18,7 +18,7 @@ from drorch.errors import (
     StoreUnavailable,
 )
 from drorch.format.keyfile import HostKeyFile, KeyFile, KeyKind, read_key_file
-from drorch.format.trust import Role
+from drorch.format.trust_record import Role
 from drorch.ids import grouped
 from drorch.operations.explain_stores import HelpState, look
 from drorch.policy.secret import SecretReference

@@ -14,7 +14,7 @@ from drorch.format.keyfile import HostKeyFile, KeyKind, KeyOrigin, PublicKey, en
 from drorch.format.keys import HostKey
 from drorch.format.objects import digest_of
 from drorch.format.signing import SigningKey
-from drorch.format.trust import MOST_RECIPIENTS, NO_PREVIOUS, Recipient, Role, RootKey, Signer, TrustRecord
+from drorch.format.trust_record import MOST_RECIPIENTS, NO_PREVIOUS, Recipient, Role, RootKey, Signer, TrustRecord
 from drorch.ids import Digest, RepositoryId
 from drorch.repository.opening import Replica, create_repository, put_help, require_empty
 

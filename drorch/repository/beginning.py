@@ -27,7 +27,7 @@ from drorch.format.objects import MAJOR, OBJECT_LIMIT_BYTES, ObjectType, digest_
 from drorch.format.pack import ListedPack, PackList
 from drorch.format.record import RecordContext
 from drorch.format.signing import SigningKey
-from drorch.format.trust import Role
+from drorch.format.trust_record import Role
 from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.index import LaneIndex
 from drorch.repository.lane import Head, LaneWriter

@@ -12,7 +12,8 @@ from drorch.errors import ChainBroken, DrorchError, FormatUnsupported, Integrity
 from drorch.format import names
 from drorch.format.manifest import Commit, CommitState, Manifest
 from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
-from drorch.format.trust import NO_PREVIOUS, TrustChain
+from drorch.format.trust import TrustChain
+from drorch.format.trust_record import NO_PREVIOUS
 from drorch.ids import Digest, LaneId
 from drorch.repository.runs import SecondCopies
 from drorch.storage.interface import ObjectStore

@@ -9,7 +9,8 @@ from drorch.errors import DrorchError, IntegrityError, ObjectCorrupt, ObjectMiss
 from drorch.format import names
 from drorch.format.manifest import Commit, CommitState, Manifest
 from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
-from drorch.format.trust import NO_PREVIOUS, TrustChain
+from drorch.format.trust import TrustChain
+from drorch.format.trust_record import NO_PREVIOUS
 from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.chain import MANIFEST_LIMIT_BYTES, read_link
 from drorch.repository.findings import Finding, Findings, Kind, Level, kind_of

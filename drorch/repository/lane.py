@@ -25,7 +25,8 @@ from drorch.format.manifest import Commit, CommitState, Manifest
 from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
 from drorch.format.packsets import overlap, read_pack_sets, united
 from drorch.format.signing import SigningKey
-from drorch.format.trust import NO_PREVIOUS, TrustChain
+from drorch.format.trust import TrustChain
+from drorch.format.trust_record import NO_PREVIOUS
 from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.chain import ChainLink, LinkState, manifests_of, read_commit, read_link
 from drorch.repository.opening import Replica

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from drorch.errors import DrorchError, StoreDenied, StoreError
 from drorch.format import names
 from drorch.format.objects import ObjectType
-from drorch.format.trust import LANE_PREFIX_BYTES, TrustChain
+from drorch.format.trust import TrustChain
+from drorch.format.trust_record import LANE_PREFIX_BYTES
 from drorch.ids import LaneId
 from drorch.repository.chain import ChainLink, LinkState, lanes_of, read_good_part
 from drorch.repository.opening import Repository

@@ -19,7 +19,7 @@ class Keys(Base):
 
     def writing_key(self) -> HostKey:
         """Return the key by which this host writes; raise ``KeyWrong`` when it is of another repository or role."""
-        from drorch.format.trust import Role
+        from drorch.format.trust_record import Role
 
         key, trust = self.host_key(), self.settings.keys.trust
         if trust is not None and not key.origin.trust_root.raw.startswith(trust):
@@ -41,7 +41,7 @@ class Keys(Base):
     def maintenance_key(self) -> SigningKey:
         """Return the key that signs retire lists; raise ``SecretUnavailable`` where it is not, ``KeyWrong`` when it is another."""
         from drorch.format.keyfile import read_host_key_file
-        from drorch.format.trust import Role
+        from drorch.format.trust_record import Role
 
         reference, trust = self.settings.keys.maintenance_key, self.settings.keys.trust
         try:

@@ -130,8 +130,9 @@ class Sandboxes(Targets):
 
     def _ask_postgresql(self, url: str, password: Callable[[], str] | None, sql: str, /) -> list[list[str]]:
         from drorch.sources.postgresql.border import mapped_target
+        from drorch.sources.postgresql.connecting import connect
+        from drorch.sources.postgresql.lifeline import Lifeline
         from drorch.sources.postgresql.location import parse_location
-        from drorch.sources.postgresql.session import Lifeline, connect
 
         with mapped_target("asking the scratch server"):
             session = connect(

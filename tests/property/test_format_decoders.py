@@ -48,7 +48,8 @@ from drorch.format.retire_list import HoldKind, HoldWord, RetireList
 from drorch.format.sealed import seal_body
 from drorch.format.signing import sign_object, unverified_payload, verify_object
 from drorch.format.tree import ChunkPlace, LeafEntry, Place, Reference, decode_node, encode_node
-from drorch.format.trust import Head, Revocation, Role, TrustChain, TrustRecord
+from drorch.format.trust import TrustChain
+from drorch.format.trust_record import Head, Revocation, Role, TrustRecord
 from drorch.ids import ChunkId, Digest
 from tests.support import format_values as values
 from tests.support.format_values import fixed

@@ -11,7 +11,7 @@ from drorch.format.manifest import Manifest, Needs, Result, bitmap_of
 from drorch.format.record import RecordContext, RecordHeader, chunk_id
 from drorch.format.signing import SigningKey
 from drorch.format.tree import Place, Reference
-from drorch.format.trust import NO_PREVIOUS, Role, RootKey, Signer, TrustRecord
+from drorch.format.trust_record import NO_PREVIOUS, Role, RootKey, Signer, TrustRecord
 from drorch.ids import ChunkId, Digest, LaneId, RepositoryId, RunId
 
 

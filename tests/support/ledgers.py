@@ -12,7 +12,7 @@ from drorch.errors import StoreUnavailable
 from drorch.evidence.ledger_entry import Document, Entry, EntryKind
 from drorch.format.objects import digest_of
 from drorch.format.signing import SigningKey
-from drorch.format.trust import NO_PREVIOUS, Role, RootKey, Signer, TrustRecord
+from drorch.format.trust_record import NO_PREVIOUS, Role, RootKey, Signer, TrustRecord
 from drorch.ids import RepositoryId
 from drorch.operations.proof.appending import LedgerWriter
 from drorch.operations.proof.reading import Ledger, read_ledger

@@ -12,7 +12,7 @@ from pathlib import Path
 from drorch.clock import Clock
 from drorch.format.keys import HostKey, RecipientKey
 from drorch.format.signing import SigningKey
-from drorch.format.trust import NO_PREVIOUS, Role, RootKey, Signer, TrustRecord
+from drorch.format.trust_record import NO_PREVIOUS, Role, RootKey, Signer, TrustRecord
 from drorch.ids import Digest, RepositoryId, RunId
 from drorch.repository.beginning import RunPlace, begin_run
 from drorch.repository.deltas import BaseRoom

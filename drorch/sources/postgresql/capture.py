@@ -20,11 +20,12 @@ from drorch.sources.postgresql.entries import Entry, encode_entry
 from drorch.sources.postgresql.failures import StatementRefused
 from drorch.sources.postgresql.inventory import Table, copy_out_sql, stream_specs
 from drorch.sources.postgresql.large_objects import read_large_objects
+from drorch.sources.postgresql.lifeline import Lifeline
 from drorch.sources.postgresql.location import PostgresqlLocation
 from drorch.sources.postgresql.options import CaptureOptions, RolesChoice
 from drorch.sources.postgresql.oversize import TOO_LARGE, oversize_error
 from drorch.sources.postgresql.roles import read_roles
-from drorch.sources.postgresql.session import PIECE_BYTES, Lifeline, Session
+from drorch.sources.postgresql.session import PIECE_BYTES, Session
 from drorch.sources.postgresql.snapshot import Readers, Snapshot
 
 LOCK_NOT_AVAILABLE = "55P03"

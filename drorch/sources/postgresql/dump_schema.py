@@ -15,9 +15,9 @@ from drorch.sources.postgresql.blanking import blank_secrets
 from drorch.sources.postgresql.encoding import Encoding
 from drorch.sources.postgresql.entries import Entry
 from drorch.sources.postgresql.failures import StatementRefused, connection_error, source_error
+from drorch.sources.postgresql.lifeline import Lifeline
 from drorch.sources.postgresql.location import PostgresqlLocation, connection_string
 from drorch.sources.postgresql.quoting import identifier, qualified
-from drorch.sources.postgresql.session import Lifeline
 from drorch.sources.subprocesses import Child, running
 
 _OF_A_SCHEMA = {

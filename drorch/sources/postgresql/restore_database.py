@@ -13,13 +13,14 @@ from drorch.sources.postgresql.build import build_work
 from drorch.sources.postgresql.entries import Entry, decode_entries, encode_entry
 from drorch.sources.postgresql.failures import StatementRefused
 from drorch.sources.postgresql.inventory import exact_names
+from drorch.sources.postgresql.lifeline import Lifeline
 from drorch.sources.postgresql.load import load_large_objects, table_work
 from drorch.sources.postgresql.progress import Progress
 from drorch.sources.postgresql.quoting import identifier, qualified
 from drorch.sources.postgresql.reaching_out import Reach, analyzed_relations, switched_off
 from drorch.sources.postgresql.replay import Replayer, ReplayRules, database_statements, is_security_definer
 from drorch.sources.postgresql.role_names import named_roles
-from drorch.sources.postgresql.session import Lifeline, Session
+from drorch.sources.postgresql.session import Session
 from drorch.sources.postgresql.workers import Work, run_all
 
 _RELATIONS = {"TABLE", "MATERIALIZED VIEW"}

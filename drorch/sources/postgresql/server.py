@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from drorch.clock import Clock
 from drorch.errors import SourceError, SourceMissing, SourceRightsMissing
 from drorch.sources.postgresql.border import mapped
+from drorch.sources.postgresql.connecting import connect
 from drorch.sources.postgresql.encoding import printable
 from drorch.sources.postgresql.inventory import USER_SCHEMAS
+from drorch.sources.postgresql.lifeline import Lifeline
 from drorch.sources.postgresql.location import PostgresqlLocation
 from drorch.sources.postgresql.options import CaptureOptions
-from drorch.sources.postgresql.session import Lifeline, Session, connect
+from drorch.sources.postgresql.session import Session
 
 # Every server has them unless somebody dropped one or took the right to connect from everybody.
 _MEETING_PLACES = ("postgres", "template1")

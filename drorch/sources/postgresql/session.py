@@ -12,22 +12,19 @@ import os
 import select
 import socket
 import struct
-import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from psycopg import Error as PsycopgError
 from psycopg import pq
 from psycopg.pq.abc import PGconn, PGresult
 
-from drorch.clock import Clock
-from drorch.errors import DrorchError
 from drorch.native.rows import RowReader
 from drorch.sources.interface import Bytes
 from drorch.sources.postgresql.copy_reader import row_reader
 from drorch.sources.postgresql.encoding import UTF8, Encoding
 from drorch.sources.postgresql.failures import ConnectionLost, refusal
-from drorch.sources.postgresql.location import PostgresqlLocation, connection_string
+from drorch.sources.postgresql.lifeline import Lifeline
 
 # Measured for 310 MB: 0.46 s of CPU; with 256 kB 0.63 s, for the rows leave the cache before they are joined.
 PIECE_BYTES = 64 * 1024
@@ -35,43 +32,6 @@ _MOST_ROWS = 2_048  # in a piece
 _LARGE_ROW_BYTES = 8 * 1024  # is a piece's last, so that no piece grows out of bounds
 _READ, _WRITE = select.POLLIN, select.POLLOUT
 Row: TypeAlias = tuple[str | None, ...]
-
-
-class Lifeline:
-    """All that a capture or restore holds open, so that any thread can end it at once.
-
-    ``end`` shuts the sockets (libpq then reports a lost connection to whoever waits) and kills the children; the
-    error that was given is what the waiting threads raise instead.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._cutters: dict[object, Callable[[], None]] = {}
-        self._reason: DrorchError | None = None
-
-    @property
-    def reason(self) -> DrorchError | None:
-        """Why everything was ended, if it was."""
-        return self._reason
-
-    def hold(self, key: object, cut: Callable[[], None]) -> None:
-        """Remember how to cut ``key``; cut it at once if the end has come."""
-        with self._lock:
-            self._cutters[key] = cut
-            if self._reason is not None:
-                cut()
-
-    def release(self, key: object) -> None:
-        """Forget ``key``: it is being closed by its owner."""
-        with self._lock:
-            self._cutters.pop(key, None)
-
-    def end(self, reason: DrorchError) -> None:
-        """Cut everything; only the first reason counts."""
-        with self._lock:
-            self._reason = self._reason or reason
-            for cut in self._cutters.values():
-                cut()
 
 
 class Session:
@@ -367,55 +327,3 @@ class Session:
 
 class Stalled(ConnectionLost):
     """The server was silent for longer than it may be."""
-
-
-def connect(
-    location: PostgresqlLocation,
-    *,
-    application: str,
-    connect_timeout_seconds: int,
-    clock: Clock,
-    lifeline: Lifeline,
-    stall_seconds: float | None = None,
-) -> Session:
-    """Log in; raise ``ConnectionLost`` with libpq's words, or the lifeline's reason."""
-    keywords = location.keywords(application=application, connect_timeout_seconds=connect_timeout_seconds)
-    if location.password is not None:
-        keywords["password"] = location.password()
-    deadline = clock.monotonic_seconds() + connect_timeout_seconds
-    connection = pq.PGconn.connect_start(connection_string(keywords).encode())
-    try:
-        _complete(connection, clock, deadline, lifeline)
-    except BaseException:
-        connection.finish()
-        raise
-    session = Session(connection, lifeline=lifeline, stall_seconds=stall_seconds)
-    try:
-        session.adopt_encoding()
-    except BaseException:
-        session.close()
-        raise
-    return session
-
-
-def _complete(connection: PGconn, clock: Clock, deadline: float, lifeline: Lifeline) -> None:
-    if connection.status == pq.ConnStatus.BAD:
-        raise ConnectionLost(connection.get_error_message())
-    events = _WRITE
-    while True:
-        poll = select.poll()
-        poll.register(connection.socket, events)
-        left = deadline - clock.monotonic_seconds()
-        # A quarter of a second at a time: the socket is libpq's own until login and may change with the address.
-        poll.poll(max(0.0, min(left, 0.25)) * 1_000)
-        if lifeline.reason is not None:
-            raise lifeline.reason
-        status = connection.connect_poll() if poll.poll(0) else None
-        if status == pq.PollingStatus.OK:
-            return
-        if status == pq.PollingStatus.FAILED:
-            raise ConnectionLost(connection.get_error_message())
-        if status is not None:
-            events = _READ if status == pq.PollingStatus.READING else _WRITE
-        elif left <= 0:
-            raise ConnectionLost("timeout expired: no answer within the connect timeout")

@@ -16,13 +16,15 @@ from drorch.sources.postgresql import checks, facts
 from drorch.sources.postgresql.account import account_facts
 from drorch.sources.postgresql.border import mapped
 from drorch.sources.postgresql.capture import Opened, PostgresqlCapture
+from drorch.sources.postgresql.connecting import connect
 from drorch.sources.postgresql.examine import examine
 from drorch.sources.postgresql.failures import StatementRefused
 from drorch.sources.postgresql.inventory import is_excluded, tables, unused_patterns
+from drorch.sources.postgresql.lifeline import Lifeline
 from drorch.sources.postgresql.location import PostgresqlLocation
 from drorch.sources.postgresql.options import CaptureOptions, session_settings
 from drorch.sources.postgresql.server_load import over_limit
-from drorch.sources.postgresql.session import Lifeline, Session, connect
+from drorch.sources.postgresql.session import Session
 from drorch.sources.postgresql.snapshot import Readers, Snapshot, take_snapshot
 from drorch.sources.postgresql.tools import PostgresqlTools, find_pg_dump
 

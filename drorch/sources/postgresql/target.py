@@ -11,9 +11,11 @@ from drorch.errors import DecisionNeeded, DrorchError, Interrupted, TargetError,
 from drorch.sources.interface import Content, Finding, Level, Observer, RestoreChoices, RestoreOutcome
 from drorch.sources.postgresql import databases, facts
 from drorch.sources.postgresql.border import mapped_target
+from drorch.sources.postgresql.connecting import connect
 from drorch.sources.postgresql.databases import Occupation
 from drorch.sources.postgresql.failures import ConnectionLost, StatementRefused
 from drorch.sources.postgresql.into_schema import moved_entries
+from drorch.sources.postgresql.lifeline import Lifeline
 from drorch.sources.postgresql.location import PostgresqlLocation
 from drorch.sources.postgresql.naming import COMPLETE, before_name, marker, side_name
 from drorch.sources.postgresql.options import session_settings
@@ -26,7 +28,7 @@ from drorch.sources.postgresql.restore_database import DatabaseRestore, Restored
 from drorch.sources.postgresql.restore_roles import make_roles
 from drorch.sources.postgresql.restore_tables import TablesRestore, existing_tables, has_schema, selected_entries
 from drorch.sources.postgresql.role_names import named_roles
-from drorch.sources.postgresql.session import Lifeline, Session, connect
+from drorch.sources.postgresql.session import Session
 
 _INDEX_MEMORY_KB = 256 * 1024  # what pg_restore's users set by hand; only ever raised
 _MAINTENANCE = ("postgres", "template1")

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from drorch.errors import Bug, DrorchError, Interrupted
-from drorch.sources.postgresql.session import Lifeline, Session
+from drorch.sources.postgresql.lifeline import Lifeline
+from drorch.sources.postgresql.session import Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from drorch.format.keys import HostKey, LaneKeys, lane_for
 from drorch.format.manifest import SealedBody
 from drorch.format.record import KIND_CHUNK, KIND_NODE, chunk_id, seal_record
 from drorch.format.tree import ChunkPlace, LeafEntry, Place, encode_node
-from drorch.format.trust import Role
+from drorch.format.trust_record import Role
 from drorch.ids import ChunkId, Digest
 from tests.support import format_values as values
 from tests.support.format_values import fixed

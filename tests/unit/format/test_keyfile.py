@@ -17,7 +17,7 @@ from drorch.format.keyfile import (
     seal_key_file,
 )
 from drorch.format.keys import HostKey
-from drorch.format.trust import Role
+from drorch.format.trust_record import Role
 from drorch.ids import Digest
 from tests.support.format_values import CUSTODIAN, REPOSITORY, WRITER, counter_random, fixed
 

@@ -24,7 +24,7 @@ from drorch.format.keys import (
     read_key_bundle,
     seal_run_keys,
 )
-from drorch.format.trust import Recipient
+from drorch.format.trust_record import Recipient
 from drorch.ids import LaneId, RepositoryId
 from tests.support.format_values import (
     AT,

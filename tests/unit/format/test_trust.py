@@ -5,7 +5,8 @@ import pytest
 from drorch.errors import Bug, FormatUnsupported, ObjectCorrupt, SignatureInvalid, TrustMismatch
 from drorch.format.objects import ObjectType, digest_of
 from drorch.format.signing import SigningKey
-from drorch.format.trust import Head, Recipient, Revocation, Role, RootKey, Signer, TrustChain, TrustRecord
+from drorch.format.trust import TrustChain
+from drorch.format.trust_record import Head, Recipient, Revocation, Role, RootKey, Signer, TrustRecord
 from drorch.ids import Digest, LaneId, RepositoryId
 from tests.support.format_values import AT, LANE, MAINTAINER, OTHER_WRITER, ROOTS, WRITER, fixed, trust_record
 

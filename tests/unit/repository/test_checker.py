@@ -15,7 +15,7 @@ from drorch.format import names
 from drorch.format.keys import RecipientKey, RunRecord, SealedAgain, key_bundle, seal_run_keys
 from drorch.format.objects import ObjectType, digest_of
 from drorch.format.packsets import sign_pack_sets
-from drorch.format.trust import Role, RootKey, Signer, TrustRecord
+from drorch.format.trust_record import Role, RootKey, Signer, TrustRecord
 from drorch.ids import Digest, LaneId, RepositoryId, RunId
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.data_checker import Depth

@@ -14,8 +14,8 @@ from drorch.format import names
 from drorch.format.objects import digest_of
 from drorch.format.pack import ListedPack, PackList
 from drorch.format.retire_list import HoldKind, HoldWord
-from drorch.format.trust import Head as TrustHead
-from drorch.format.trust import Revocation
+from drorch.format.trust_record import Head as TrustHead
+from drorch.format.trust_record import Revocation
 from drorch.ids import RunId
 from drorch.repository import packing, segments, sweeper
 from drorch.repository.checker import CheckRequest, check

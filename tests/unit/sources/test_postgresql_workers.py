@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 
 from drorch.errors import RestoreDiffers
-from drorch.sources.postgresql.session import Lifeline, Session
+from drorch.sources.postgresql.lifeline import Lifeline
+from drorch.sources.postgresql.session import Session
 from drorch.sources.postgresql.workers import Work, run_all
 
 
