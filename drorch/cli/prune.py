@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import click
 
@@ -11,10 +11,11 @@ from drorch.cli.addresses import complete_source, complete_store
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, local_time, printable, utc_time, wrapped
 from drorch.errors import UsageInvalid
-from drorch.ids import LaneId
+from drorch.ids import LaneId, RunId
 from drorch.operations import prune
 from drorch.operations.prune import JudgedSnapshot, LanePlan, Place, PrunedLane, PrunePlan, PruneReport, PruneRequest
 from drorch.operations.prune_books import PruneBooks
+from drorch.operations.watch.facts import PROVEN
 from drorch.policy.model import Policy
 from drorch.policy.words import retention_words
 from drorch.quantities import format_size
@@ -65,6 +66,7 @@ def command(
             policies=policies,
             wanted=wanted,
             exempt=_exempt(wiring),
+            drilled=_drilled(wiring),
             stores=stores or None,
             heads=heads,
             only_looks=plan_only,
@@ -98,6 +100,12 @@ def command(
 def _heads(wiring: Wiring) -> Mapping[Place, int]:
     """Return how far the catalog saw each lane go: a store that hides the newest must not lead to deletions."""
     return {(head.store, LaneId.parse(head.lane)): head.sequence for head in wiring.catalog().heads()}
+
+
+def _drilled(wiring: Wiring) -> Collection[RunId]:
+    """Return the snapshots that this catalog saw pass a drill."""
+    passed = wiring.catalog().drills(verdicts=PROVEN)
+    return {RunId.parse(one.snapshot) for one in passed if one.snapshot is not None}
 
 
 def _exempt(wiring: Wiring) -> Mapping[str, str]:

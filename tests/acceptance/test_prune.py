@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from drorch.catalog.sqlite import open_sqlite
+from tests.support.catalogs import a_drill
 from tests.support.installations import Installation, equal
 from tests.support.seaweedfs import ADMIN, SeaweedFS
 
@@ -44,12 +46,15 @@ def ids(installation: Installation) -> set[str]:
 
 def test_the_plan_is_shown_confirmed_and_carried_out(busy: tuple[Installation, list[str]], tmp_path: Path) -> None:
     office, made = busy
+    with closing(open_sqlite(office.base / "var/state/catalog.sqlite")) as catalog:
+        catalog.record_drill(a_drill(source="civil", policy="civil", snapshot=made[1], verdict="pass"))
     before = packs(office)
     plan = office.drorch("prune", "--plan")
     plan.fits()
     plan.told(
         "PLAN nothing is changed", "civil in disk: 2 of 4 snapshots go", "STOP 2 of 4 snapshots of civil would go"
     )
+    plan.told("STOP no snapshot of civil in disk that has passed a drill would be left")
     plan.told(f"GOES {made[1][:8]}", f"stays {made[0][:8]}", "(made by hand)")
     assert packs(office) == before
     digest = office.drorch("prune", "--plan", "--json").json()["digest"]
