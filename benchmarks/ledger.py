@@ -52,11 +52,12 @@ def main() -> int:
     """Make a ledger of each kind, read it, print a row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, default=100_000)
+    parser.add_argument("--directory", default="/var/tmp", help="where the ledger is made")
     parser.add_argument("--per-segment", default="1,10,1000", help="how many entries a segment holds")
     options = parser.parse_args()
     print("per segment  segments       log: wall    processor    verify: wall    processor")
     for each in map(int, options.per_segment.split(",")):
-        with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
+        with tempfile.TemporaryDirectory(dir=options.directory) as directory:
             opened = _repository(Path(directory), options.entries, each)
             log = _timed(lambda: len(read_ledger(opened).entries()))  # noqa: B023 - called at once
             verify = _timed(lambda: len(open_dossier(gather(opened), None).entries))  # noqa: B023 - likewise
