@@ -18,7 +18,7 @@ from drorch.operations import copy
 from drorch.operations.initialise import help_objects
 from drorch.operations.spool import ShipReport, is_empty, ship
 from drorch.quantities import format_size
-from drorch.repository.copier import CopyReport
+from drorch.repository.copy_report import CopyReport
 from drorch.sources.interface import Observer
 from drorch.wiring import Wiring, claim_lives, help_files
 

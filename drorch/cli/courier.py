@@ -19,7 +19,7 @@ from drorch.operations.courier.export import ExportReport
 from drorch.operations.courier.have import have
 from drorch.operations.courier.ingest import IngestReport
 from drorch.quantities import format_size
-from drorch.repository.copier import CopyReport
+from drorch.repository.copy_report import CopyReport
 from drorch.settings import Settings
 
 PARTIAL = 3

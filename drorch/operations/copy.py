@@ -12,7 +12,8 @@ from drorch.format.signing import SigningKey
 from drorch.ids import LaneId, RunId
 from drorch.operations import contacts
 from drorch.operations.proof.carrying import carry_ledger
-from drorch.repository.copier import CopiedSnapshot, CopyReport, catch_up
+from drorch.repository.copier import catch_up
+from drorch.repository.copy_report import CopiedSnapshot, CopyReport
 from drorch.repository.lane import Head
 from drorch.repository.opening import Replica, Repository, require_empty
 

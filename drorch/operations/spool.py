@@ -17,7 +17,7 @@ from drorch.operations.copy import CopyRequest
 from drorch.repository.beginning import RunPlace
 from drorch.repository.carrier import Carrier
 from drorch.repository.chain import lanes_of
-from drorch.repository.copier import CopyReport
+from drorch.repository.copy_report import CopyReport
 from drorch.repository.opening import Replica, Repository
 
 OUTAGE_PREFIX = "outage/"

@@ -44,6 +44,7 @@ from drorch.format.trust import TrustChain
 from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.carrier import Carrier
 from drorch.repository.chain import ALTERNATES, MANIFEST_LIMIT_BYTES, ChainLink, LinkState, lanes_of, read_good_part
+from drorch.repository.copy_report import CopiedSnapshot, CopyProblem, CopyReport
 from drorch.repository.lane import Head
 from drorch.repository.opening import Replica
 from drorch.repository.retirement import known_retired, put_list
@@ -52,58 +53,6 @@ from drorch.repository.spares import LaneSpares
 from drorch.storage.interface import ObjectStore
 
 Progress = Callable[[int], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopyProblem:
-    """What could not be copied: an object, or with ``name`` empty the rest of a lane."""
-
-    lane: LaneId
-    name: str
-    error: DrorchError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopiedSnapshot:
-    """A snapshot that the store holds now. ``is_whole`` is false when a pack of it is good nowhere."""
-
-    link: ChainLink
-    is_whole: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopyReport:
-    """What a copy did. ``voided`` are snapshots that the store had declared void while it was behind: they stay in the others.
-
-    So do those that are ``swept``: a sweep of the store took what they need. ``ledger_segments`` were brought beside the lanes.
-    """
-
-    snapshots: tuple[CopiedSnapshot, ...]
-    voided: tuple[ChainLink, ...]
-    heads: Mapping[LaneId, Head]
-    objects: int
-    bytes: int
-    problems: tuple[CopyProblem, ...]
-    swept: tuple[ChainLink, ...] = ()
-    ledger_segments: int = 0
-
-    @classmethod
-    def of_nothing(cls) -> CopyReport:
-        """Return what no copy did."""
-        return cls(snapshots=(), voided=(), heads={}, objects=0, bytes=0, problems=())
-
-    def plus(self, other: CopyReport) -> CopyReport:
-        """Return what both copies did together."""
-        return CopyReport(
-            snapshots=self.snapshots + other.snapshots,
-            voided=self.voided + other.voided,
-            heads={**self.heads, **other.heads},
-            objects=self.objects + other.objects,
-            bytes=self.bytes + other.bytes,
-            problems=self.problems + other.problems,
-            swept=self.swept + other.swept,
-            ledger_segments=self.ledger_segments + other.ledger_segments,
-        )
 
 
 @dataclass(slots=True)

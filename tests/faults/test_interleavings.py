@@ -17,7 +17,8 @@ from drorch.format import names
 from drorch.ids import LaneId, RunId
 from drorch.repository import packing, segments, sweeper
 from drorch.repository.checker import CheckRequest, check
-from drorch.repository.copier import CopyReport, catch_up
+from drorch.repository.copier import catch_up
+from drorch.repository.copy_report import CopyReport
 from drorch.repository.opening import Replica, Repository, open_repository
 from drorch.repository.run_parts import CommittedSnapshot
 from drorch.repository.sweeper import SweepReport

@@ -16,7 +16,8 @@ from drorch.format.courier import HAVE_NAME, LIST_NAME, Carried, CourierList, de
 from drorch.format.objects import OBJECT_LIMIT_BYTES
 from drorch.format.signing import SigningKey
 from drorch.ids import Digest
-from drorch.repository.copier import CopyReport, catch_up
+from drorch.repository.copier import catch_up
+from drorch.repository.copy_report import CopyReport
 from drorch.repository.courier_stores import Layered
 from drorch.repository.opening import Replica, Repository
 from drorch.storage.interface import ObjectStore

@@ -16,7 +16,8 @@ from drorch.format.courier import HAVE_NAME, LIST_NAME, CourierList
 from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType
 from drorch.format.trust import TrustChain
 from drorch.operations.courier.have import have
-from drorch.repository.copier import CopyReport, catch_up
+from drorch.repository.copier import catch_up
+from drorch.repository.copy_report import CopyReport
 from drorch.repository.courier_stores import Layered, SealedMedium
 from drorch.repository.opening import Replica, read_trust
 from drorch.storage.interface import ObjectStore

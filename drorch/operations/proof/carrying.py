@@ -10,7 +10,7 @@ from drorch.format import names
 from drorch.format.trust import TrustChain
 from drorch.ids import LaneId
 from drorch.operations.proof.chain_copies import ChainCopies, bring_up
-from drorch.repository.copier import CopyProblem
+from drorch.repository.copy_report import CopyProblem
 from drorch.repository.opening import Replica, Repository
 
 

@@ -15,7 +15,8 @@ from drorch.format.packsets import sign_pack_sets
 from drorch.ids import RunId
 from drorch.repository import packing, segments
 from drorch.repository.checker import CheckRequest, check
-from drorch.repository.copier import CopyReport, catch_up
+from drorch.repository.copier import catch_up
+from drorch.repository.copy_report import CopyReport
 from drorch.repository.opening import Replica, Repository
 from drorch.repository.retirement import put_list
 from drorch.storage.filesystem import FilesystemStore
