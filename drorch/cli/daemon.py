@@ -38,8 +38,9 @@ def command(drain_seconds: float, invocation: Invocation) -> int:
     environment = process_environment()
 
     def observers(_in_force: InForce, wiring: Wiring) -> list[Observer]:
-        watcher = Watcher(wiring, lambda: load_settings(invocation.config, environment))
-        return [Journal(sys.stderr, wiring.clock), watcher, *ledger_keepers(wiring)]
+        journal = Journal(sys.stderr, wiring.clock)
+        watcher = Watcher(wiring, lambda: load_settings(invocation.config, environment), journal.troubled)
+        return [journal, watcher, *ledger_keepers(wiring)]
 
     keep_schedules(invocation.config, environment, drain_seconds=drain_seconds, observers=observers)
     return 0

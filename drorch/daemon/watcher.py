@@ -27,11 +27,12 @@ _FRESH = timedelta(minutes=5)  # a look is half a minute old at most, when all g
 
 
 class Watcher(Observer):
-    """See ``Observer``. ``settings`` reads drorch.yaml as it is now, or gives what is in force."""
+    """See ``Observer``. ``settings`` reads drorch.yaml as it is now, or gives what is in force; ``complain`` writes into the journal."""
 
-    def __init__(self, wiring: Wiring, settings: Callable[[], Settings]) -> None:
+    def __init__(self, wiring: Wiring, settings: Callable[[], Settings], complain: Callable[[str], None]) -> None:
         self._wiring = wiring
         self._settings = settings
+        self._complain = complain
         self._lock = threading.Lock()
         self._looked_at: datetime | None = None
         self._pinged_at: datetime | None = None
@@ -48,7 +49,9 @@ class Watcher(Observer):
         try:
             self._server = self._wiring.page_server(address, self._pages())
         except SettingsInvalid as error:
-            self.troubled(f"{error.message}: {error.found}")  # the first look tells it
+            text = f"{error.message}: {error.found}; {error.hint}"
+            self.troubled(text)  # the first look tells it
+            self._complain(text)
 
     def ended(self, occurrences: tuple[OccurrenceRecord, ...], answer: Answer | None) -> None:
         """See ``Observer``: the next look tells."""

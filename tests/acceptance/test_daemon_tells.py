@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -72,3 +73,23 @@ def test_a_daemon_tells_and_answers(office: Installation, listener: Listener) ->
         process.communicate(timeout=LONGEST_SECONDS)
         end(process)
     assert process.returncode in (0, 143)
+
+
+def test_a_daemon_whose_port_is_taken_says_so_and_works_without_pages(office: Installation) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        with office.settings.open("a") as file:
+            file.write(f"metrics: 127.0.0.1:{other.getsockname()[1]}\n")
+        process = office.start("daemon", "--drain", "5")
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                told = json.loads(line)
+                if told["event"] == "trouble":
+                    break
+            assert "nothing can be served on 127.0.0.1" in told["reason"]
+            assert "names another address, or `none`" in told["reason"]
+            assert process.poll() is None
+        finally:
+            process.terminate()
+            process.communicate(timeout=LONGEST_SECONDS)
+            end(process)
