@@ -28,7 +28,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "botocore": ("drorch.storage.s3",),
     "click": ("drorch.cli",),
     "cryptography": ("drorch.format", "drorch.evidence", "drorch.timestamping"),
-    "ctypes": ("drorch.native", "drorch.sources.files.replacement"),
+    "ctypes": ("drorch.native", "drorch.wiring.kernel_clock", "drorch.sources.files.replacement"),
     "pathspec": ("drorch.sources.files.patterns",),
     "PIL": ("drorch.sources.files.opening",),
     "prometheus_client": ("drorch.monitoring",),

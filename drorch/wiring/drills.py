@@ -11,6 +11,7 @@ from drorch import __version__
 from drorch.errors import KeyMissing, SourceUnsupported
 from drorch.policy.model import CommandSource, SourcePromise
 from drorch.wiring.catalogs import Catalogs
+from drorch.wiring.kernel_clock import clock_offset_ms
 from drorch.wiring.machine import host_name, liveness, this_machine
 from drorch.wiring.proof import Proof
 from drorch.wiring.sandboxes import Sandboxes
@@ -41,7 +42,7 @@ class Drills(Proof, Sandboxes, Catalogs):
             roles=tuple(self.settings.roles),
             tool_version=__version__,
             tool_digest=tool_digest(),
-            clock_offset_ms=None,
+            clock_offset_ms=clock_offset_ms(),
         )
 
     def drill_books(self) -> DrillBooks:

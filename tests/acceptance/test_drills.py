@@ -153,10 +153,15 @@ def test_a_land_register_in_postgresql(land: Office) -> None:
         "newest record in it: ",
         "not yet by operator1, verifier1",
         "evidence    disk, vault: evidence/",
+        "report      ",
         "--as verifier1",
     ):
         assert words in said, said
-    report = land.report("lamdong-land")
+    papers = sorted((land.installation.base / "var/state/reports").iterdir())
+    assert [path.name[26:] for path in papers] == [".en.pdf", ".vi.pdf"]
+    assert all(path.read_bytes().startswith(b"%PDF-") for path in papers)
+    report = land.report("lamdong-land", "--no-paper")
+    assert sorted((land.installation.base / "var/state/reports").iterdir()) == papers
     assert outcomes(report) == ALL_OK
     assert report["verdict"] == "pass"
     first = land.drorch("drill", "list", "--json").json()["drills"][1]

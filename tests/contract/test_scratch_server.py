@@ -50,7 +50,8 @@ def test_on_postgresql_a_database_and_its_roles_come_and_go(
         content = read_capture(capture)
     postgresql_15.run(f"drop database {name}")
     postgresql_15.run(f"drop role {role}")
-    with wiring.sandbox(content.facts, SandboxLimits(), named="drill-pg") as place:
+    facts = {**content.facts, "system_identifier": "of another server"}
+    with wiring.sandbox(facts, SandboxLimits(), named="drill-pg") as place:
         assert not place.sandbox.isolation.has_no_network
         assert "network not cut" in place.sandbox.description
         place.target.restore(content, DRILL_CHOICES, SilentObserver())

@@ -22,6 +22,11 @@ at_once_option = click.option(
     help="Drill at most so many sources at once; by default as many as the machine bears.",
 )
 
+paper_option = click.option("--no-paper", is_flag=True, help="Write no PDF; `drorch evidence report` makes it later.")
+notify_option = click.option(
+    "--notify", is_flag=True, help="Tell people afterwards what is wrong; for cron, without a daemon."
+)
+
 
 def drilled_beside(
     promises: Sequence[SourcePromise], drill: DrillOne, *, width: int, monotonic_seconds: Callable[[], float]

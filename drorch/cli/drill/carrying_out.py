@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 
 from drorch.cli.drill.beside import drilled_beside
 from drorch.cli.drill.key_in_hand import KeyInHand
 from drorch.cli.drill.one_drill import OneDrill, Order
+from drorch.cli.drill.printing import print_drill
 from drorch.cli.drill.told import Say, Told, drilled_document, ending_lines, piped_line
 from drorch.cli.output import Output
 from drorch.errors import UsageInvalid
@@ -42,6 +44,8 @@ class DrillDesk:
     output: Output
     key: KeyInHand
     at_once: int | None = None
+    on_paper: bool = True
+    papers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _ledger: threading.Lock = field(default_factory=threading.Lock)
 
     def carry_out(self, order: Order) -> list[Drilled]:
@@ -154,22 +158,37 @@ class DrillDesk:
         return max(1, min(count, self.at_once or room_for_drills()))
 
     def _tell(self, drilled: Drilled, zone: str) -> None:
+        papers = self._print(drilled) if self.on_paper else ()
         if self.output.as_json or (self.output.quiet and drilled.report.verdict is Verdict.PASS):
             return
         if self.output.is_terminal:
-            self.output.lines(["", *ending_lines(drilled, zone, ())])
+            self.output.lines(["", *ending_lines(drilled, zone, (), papers)])
         else:
             self.output.lines([piped_line(drilled)])
 
+    def _print(self, drilled: Drilled) -> tuple[str, ...]:
+        paths, trouble = print_drill(drilled, self.wiring.settings)
+        if trouble is not None:
+            self.output.message(f"{drilled.report.drill[:8]} is not on paper: {trouble.message}")
+        self.papers[drilled.report.drill] = tuple(map(str, paths))
+        return self.papers[drilled.report.drill]
 
-def answer(output: Output, schema: str, drilled: Sequence[Drilled], **more: object) -> int:
-    """Write the object of ``--json``, with ``more`` in it, and return the exit code of several drills."""
+
+def answer(
+    output: Output,
+    schema: str,
+    drilled: Sequence[Drilled],
+    papers: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    **more: object,
+) -> int:
+    """Write the object of ``--json``, with ``papers`` by drill and ``more`` in it, and return the exit code of several drills."""
     code = worst_of([one.report for one in drilled])
     unkept = next((one.not_recorded for one in drilled if one.not_recorded is not None), None)
     if code == 0 and unkept is not None:
         code = unkept.exit_code
     if output.as_json:
-        document = {"ok": code == 0, "exit_code": code, **more, "drills": [drilled_document(one) for one in drilled]}
+        told = [drilled_document(one, papers.get(one.report.drill, ())) for one in drilled]
+        document = {"ok": code == 0, "exit_code": code, **more, "drills": told}
         output.document(schema, document)
     return code
 

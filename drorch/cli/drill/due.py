@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
-from drorch.cli.drill.beside import at_once_option
+from drorch.cli.drill.beside import at_once_option, notify_option, paper_option
 from drorch.cli.drill.carrying_out import DrillDesk, answer, names_of_killed
 from drorch.cli.drill.key_in_hand import KeyInHand
 from drorch.cli.drill.one_drill import Order
@@ -14,20 +15,25 @@ from drorch.cli.drill.stamping import stamp_drills
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import local_time
 from drorch.cli.private_keys import key_options
+from drorch.cli.watch.looking import Ended, told_afterwards
 from drorch.errors import DrorchError
 from drorch.operations.drills.due import due_tests
 from drorch.operations.drills.session import Drilled
-from drorch.settings import load_policies, load_restore_tests
+from drorch.settings import Settings, load_policies, load_restore_tests
 
 
 @click.command(epilog="Example: drorch drill due --plan", short_help="Drill what the schedules ask for.")
 @click.option("--plan", "only_plan", is_flag=True, help="Only say what is due.")
 @at_once_option
+@paper_option
+@notify_option
 @key_options
 @common_options
 def command(
     only_plan: bool,
     at_once: int | None,
+    no_paper: bool,
+    notify: bool,
     key_path: Path | None,
     passphrase_file: Path | None,
     invocation: Invocation,
@@ -38,6 +44,21 @@ def command(
     """
     settings = invocation.settings()
     settings.require_role("drill", "drill")
+    key_files = key_path, passphrase_file
+    with told_afterwards(invocation, settings, "drorch drill due", ()) if notify else nullcontext(Ended()) as ended:
+        ended.code = _due(invocation, settings, key_files, only_plan=only_plan, at_once=at_once, on_paper=not no_paper)
+    return ended.code
+
+
+def _due(
+    invocation: Invocation,
+    settings: Settings,
+    key_files: tuple[Path | None, Path | None],
+    *,
+    only_plan: bool,
+    at_once: int | None,
+    on_paper: bool,
+) -> int:
     policies = load_policies(settings)
     tests = load_restore_tests(settings, policies)
     tests.require()
@@ -58,7 +79,7 @@ def command(
             if not output.quiet:
                 output.message("Nothing is due.")
             return 0
-        desk = DrillDesk(wiring, policies, tests, output, KeyInHand(wiring, key_path, passphrase_file), at_once)
+        desk = DrillDesk(wiring, policies, tests, output, KeyInHand(wiring, *key_files), at_once, on_paper=on_paper)
         for line in names_of_killed(desk.tell_killed()):
             output.message(line)
         drilled: list[Drilled] = []
@@ -72,4 +93,4 @@ def command(
         stamp_drills(wiring, output, drilled)
         if failure is not None:
             raise failure
-        return answer(output, "drorch.drill-due/1", drilled, due=listed)
+        return answer(output, "drorch.drill-due/1", drilled, desk.papers, due=listed)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
 
-from drorch.cli.drill.beside import at_once_option
+from drorch.cli.drill.beside import at_once_option, notify_option, paper_option
 from drorch.cli.drill.carrying_out import DrillDesk, answer, names_of_killed
 from drorch.cli.drill.key_in_hand import KeyInHand
 from drorch.cli.drill.one_drill import Order
 from drorch.cli.drill.stamping import stamp_drills
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.private_keys import key_options
+from drorch.cli.watch.looking import Ended, told_afterwards
 from drorch.errors import DrorchError, PolicyUnknown
 from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.restore_tests.loading import LoadedTests
@@ -49,6 +51,8 @@ def _complete(context: click.Context, _parameter: click.Parameter, incomplete: s
     help="The words of one custodian's share, instead of a key (repeatable).",
 )
 @at_once_option
+@paper_option
+@notify_option
 @key_options
 @common_options
 def command(
@@ -59,6 +63,8 @@ def command(
     store: str | None,
     share_files: tuple[Path, ...],
     at_once: int | None,
+    no_paper: bool,
+    notify: bool,
     key_path: Path | None,
     passphrase_file: Path | None,
     invocation: Invocation,
@@ -70,20 +76,26 @@ def command(
     """
     settings = invocation.settings()
     settings.require_role("drill", "drill")
-    policies = load_policies(settings)
-    tests = load_restore_tests(settings, policies)
-    test = _test(name, policies, tests)
-    if store is not None:
-        test = replace(test, store=store)
-    with invocation.wiring(settings) as wiring:
-        key = KeyInHand(wiring, key_path, passphrase_file, share_files)
-        desk = DrillDesk(wiring, policies, tests, invocation.output, key, at_once)
-        for line in names_of_killed(desk.tell_killed()):
-            invocation.output.message(line)
-        order = Order(test=test, operator=operator, verifier=verifier, snapshot=snapshot)
-        drilled = desk.carry_out(order)
-        stamp_drills(wiring, invocation.output, drilled)
-        return answer(invocation.output, "drorch.drill-run/1", drilled)
+    words = f"drorch drill run {name}"
+    with told_afterwards(invocation, settings, words, [name]) if notify else nullcontext(Ended()) as ended:
+        policies = load_policies(settings)
+        tests = load_restore_tests(settings, policies)
+        test = _test(name, policies, tests)
+        order = Order(
+            test=test if store is None else replace(test, store=store),
+            operator=operator,
+            verifier=verifier,
+            snapshot=snapshot,
+        )
+        with invocation.wiring(settings) as wiring:
+            key = KeyInHand(wiring, key_path, passphrase_file, share_files)
+            desk = DrillDesk(wiring, policies, tests, invocation.output, key, at_once, on_paper=not no_paper)
+            for line in names_of_killed(desk.tell_killed()):
+                invocation.output.message(line)
+            drilled = desk.carry_out(order)
+            stamp_drills(wiring, invocation.output, drilled)
+            ended.code = answer(invocation.output, "drorch.drill-run/1", drilled, desk.papers)
+    return ended.code
 
 
 def _test(name: str, policies: LoadedPolicies, tests: LoadedTests) -> RestoreTest:

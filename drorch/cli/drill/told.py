@@ -130,8 +130,8 @@ def _difference(difference: Difference) -> Iterator[str]:
         yield from wrapped(f"{_INDENT}first difference: {printable(difference.first)}", 10)
 
 
-def ending_lines(drilled: Drilled, zone: str, people: Sequence[str]) -> list[str]:
-    """Return the verdict and what belongs to it; ``people`` are those who have signed."""
+def ending_lines(drilled: Drilled, zone: str, people: Sequence[str], papers: Sequence[str] = ()) -> list[str]:
+    """Return the verdict and what belongs to it; ``people`` are those who have signed, ``papers`` where it is on paper."""
     report = drilled.report
     lines = wrapped(f"{VERDICTS[report.verdict]}  {printable(report.summary)}", 6)
     lines += _measured(report, zone)
@@ -139,6 +139,7 @@ def ending_lines(drilled: Drilled, zone: str, people: Sequence[str]) -> list[str
         lines.append("  production was not touched; every other snapshot is still as it was")
     lines += _signed(report, people)
     lines += _evidence(drilled)
+    lines += labelled("report", ", ".join(papers), column=14) if papers else []
     for label, text in _next(report, people):
         lines += labelled(label, text, column=14)
     return lines
@@ -212,7 +213,7 @@ def piped_line(drilled: Drilled) -> str:
     return f"{report.source} {word} {report.drill[:SHORT_LENGTH]} snapshot={snapshot}{rto}{rpo} evidence={stores}: {printable(report.summary)}"
 
 
-def drilled_document(drilled: Drilled) -> dict[str, object]:
+def drilled_document(drilled: Drilled, papers: Sequence[str] = ()) -> dict[str, object]:
     """Return one drill the way ``--json`` shows it."""
     recorded = drilled.recorded
     evidence = None
@@ -233,5 +234,6 @@ def drilled_document(drilled: Drilled) -> dict[str, object]:
         "summary": drilled.report.summary,
         "report": report_document(drilled.report),
         "evidence": evidence,
+        "papers": list(papers),
         "not_recorded": None if drilled.not_recorded is None else drilled.not_recorded.message,
     }

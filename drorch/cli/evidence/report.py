@@ -33,7 +33,7 @@ def command(wanted: str, directory: Path, store: str | None, invocation: Invocat
     settings = invocation.settings_or_bare()
     with invocation.wiring(settings) as wiring:
         papers = reporting.run(dossier_of(wiring, store), wanted, settings.time_zone)
-    written = [_write(directory / name, content) for name, content in papers.items()]
+    written = [write_file(directory / name, content) for name, content in papers.items()]
     if invocation.output.as_json:
         content = {"ok": True, "files": [str(path) for path in written]}
         invocation.output.document("drorch.evidence-report/1", content)
@@ -42,7 +42,8 @@ def command(wanted: str, directory: Path, store: str | None, invocation: Invocat
     return 0
 
 
-def _write(path: Path, content: bytes) -> Path:
+def write_file(path: Path, content: bytes) -> Path:
+    """Write a file and the directories above it; return its path, or raise ``TargetRefused``."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

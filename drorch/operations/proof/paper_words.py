@@ -43,6 +43,7 @@ VIETNAMESE: Mapping[str, str] = {
     "Expected": "Mong đợi",
     "Found": "Thực tế",
     "Findings": "Phát hiện",
+    "pending": "đang chờ",
     "none": "không có",
     "Timeline": "Diễn biến",
     "Moment": "Mốc",

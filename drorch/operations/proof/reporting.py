@@ -32,7 +32,11 @@ def run(dossier: Dossier, wanted: str, zone: tzinfo) -> Mapping[str, bytes]:
 
 
 def _reports(opened: OpenedDossier, entry: NumberedEntry, zone: tzinfo) -> Iterator[tuple[str, bytes]]:
-    paper = paper_of(opened, entry)
+    yield from papers_of(paper_of(opened, entry), zone)
+
+
+def papers_of(paper: DrillPaper, zone: tzinfo) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the bytes of the PDF in each language."""
     for language in LANGUAGES:
         yield f"{paper.report.drill}.{language}.pdf", typeset(drill_page(paper, language, zone))
 
