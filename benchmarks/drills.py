@@ -126,12 +126,14 @@ def small(here: Path, count: int) -> None:
         patiently(installation.command("backup", "land"))
     tests = installation.base / "restore_tests"
     tests.mkdir(exist_ok=True)
-    for sample in (min(6, count), count):
-        test = tests / f"sample-{sample}.yaml"
-        test.write_text(f"name: sample-{sample}\npolicy: land\nsample: {{count: {sample}, stratify: [size]}}\n")
-        for width in (1, os.cpu_count() or 1):
-            words = [*drill(installation, f"sample-{sample}"), "--at-once", str(width)]
-            tell(f"{sample} databases, {width} at once", [timed(words, ENVIRONMENT)])
+    samples = sorted({min(6, count), count})
+    for sample in samples:
+        text = f"name: sample-{sample}\npolicy: land\nsample: {{count: {sample}, stratify: [size]}}\n"
+        (tests / f"sample-{sample}.yaml").write_text(text)
+    for width in (os.cpu_count() or 1, 1):
+        for sample in samples:
+            words = [*drill(installation, f"sample-{sample}"), "--no-paper", "--at-once", str(width)]
+            tell(f"{sample} drills, {width} at once", [timed(words, ENVIRONMENT)])
 
 
 def patiently(command: Sequence[str | Path]) -> None:

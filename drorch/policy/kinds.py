@@ -205,9 +205,10 @@ class Boolean:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One of a few words."""
+    """One of a few words; ``later`` are those that a later version will know, which is said."""
 
     options: tuple[str, ...]
+    later: tuple[str, ...] = ()
 
     def read(self, node: Node, key: str, problems: Problems) -> Any:
         """See ``Kind``."""
@@ -217,7 +218,8 @@ class Choice:
         if scalar.text in self.options:
             return scalar.text
         options = ", ".join(f"`{option}`" for option in self.options)
-        problems.add(scalar.place, f"`{key}` is {shown(scalar.text)}; it must be one of {options}")
+        later = ", which a later version of drorch will know" if scalar.text in self.later else ""
+        problems.add(scalar.place, f"`{key}` is {shown(scalar.text)}{later}; it must be one of {options}")
         return INVALID
 
     def schema(self) -> dict[str, Any]:

@@ -139,6 +139,11 @@ class Sandbox(Protocol):
         ...
 
     @property
+    def reference_url(self) -> str:
+        """The address of a second database on the same server, wiped with the first; empty where there is no server."""
+        ...
+
+    @property
     def password(self) -> Callable[[], str] | None:
         """The password for ``url``, where one is needed."""
         ...

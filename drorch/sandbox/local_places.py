@@ -35,6 +35,7 @@ class LocalPlace:
     password: Callable[[], str] | None = None
     is_throw_away: bool = True
     version: str = ""
+    reference_url: str = ""
     is_out_of_time: bool = False
 
     @property

@@ -78,6 +78,11 @@ class ScratchServer:
         return self.login.url_of(self.database)
 
     @property
+    def reference_url(self) -> str:
+        """See ``Sandbox``."""
+        return self.login.url_of(f"{self.database}__reference")
+
+    @property
     def password(self) -> Callable[[], str] | None:
         """See ``Sandbox``."""
         return self.login.password

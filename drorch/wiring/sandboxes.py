@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from drorch.sandbox.ground import Ground
     from drorch.sandbox.interface import RunsAfresh, Sandbox, SandboxLimits, SandboxNeeds
     from drorch.sandbox.scratch_server import ScratchLogin
-    from drorch.sources.interface import Cuts, Json, Source
+    from drorch.sources.interface import Cuts, Json, Source, Target
 
 
 AUTO = "auto"
@@ -57,7 +57,14 @@ class Sandboxes(Targets):
                 target = self.command_target(sandbox.url, promise, cuts)
             else:
                 target = self.target(sandbox.url, sandbox.password)
-            yield DrillPlace(sandbox=sandbox, target=target, read_back=self._read_back(sandbox.url, sandbox.password))
+            read_back = self._read_back(sandbox.url, sandbox.password)
+            yield DrillPlace(sandbox=sandbox, target=target, read_back=read_back, reference=self._reference(sandbox))
+
+    def _reference(self, sandbox: Sandbox) -> tuple[Target, Source] | None:
+        if not sandbox.reference_url:
+            return None
+        read_back = self._read_back(sandbox.reference_url, sandbox.password)
+        return None if read_back is None else (self.target(sandbox.reference_url, sandbox.password), read_back)
 
     def run_afresh(self) -> RunsAfresh:
         """Return what runs drorch in a process and a home that know nothing of this installation."""

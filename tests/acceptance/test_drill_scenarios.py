@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.support.installations import (
     make_civil,
     new_installation,
 )
+from tests.support.seaweedfs import ADMIN, SeaweedFS
 
 BOOKS = """name: books
 source:
@@ -80,6 +82,28 @@ def test_back_to_what_was_pinned_before_the_cut_over(office: Installation) -> No
     assert found["report"]["snapshot"]["selection"] == "before_cut_over"
     assert "before the merger" in told(found)
     assert "501 rows" in rows(found)
+
+
+def test_from_nothing_but_a_bucket(custodian: Custodian, seaweedfs: SeaweedFS, tmp_path: Path) -> None:
+    """The fresh process gets the bucket's address, and its key in the file that AWS tools read."""
+    base = tmp_path / "etc"
+    (base / "secrets").mkdir(mode=0o750, parents=True)
+    for name, text in (("access-key", ADMIN.access_key), ("secret-key", ADMIN.secret_key)):
+        path = base / f"secrets/hanoi.{name}"
+        path.touch(mode=0o600)
+        path.write_text(text)
+    store = f"hanoi=s3://{seaweedfs.make_bucket()}/main"
+    made = new_installation(base, custodian, store, options=("--endpoint", seaweedfs.endpoint))
+    civil = made.base / "civil.db"
+    made.policy("civil", civil_policy(civil))
+    make_civil(civil)
+    made.drorch("backup", "civil")
+    civil.unlink()
+    (made.base / "restore_tests").mkdir(exist_ok=True)
+    found = drill(made, "civil", "cold_start")
+    assert found["verdict"].startswith("pass"), found["summary"]
+    assert "a process with an empty home, from s3://" in told(found)
+    assert ADMIN.secret_key not in str(found)
 
 
 @pytest.mark.parametrize("policy", ["civil", "books"])

@@ -34,6 +34,8 @@ def damage_postgresql(statements: str) -> None:
     def damaged(self: Any, *words: Any) -> RestoreOutcome:
         outcome = restore(self, *words)
         place = self._location
+        if place.database.endswith("__reference"):  # what is compared with is not what was damaged
+            return outcome
         with psycopg.connect(host=place.host, dbname=place.database, user=place.user, autocommit=True) as session:
             session.execute(statements.encode())
         return outcome

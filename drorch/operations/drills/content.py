@@ -6,8 +6,9 @@ one BLAKE3. Only where that differs are rows digested, for then their order may 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,7 +27,10 @@ _OLDEST_ALIKE = 12  # servers before print floats inside of arrays and composite
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """The restored database, captured, and the snapshot that it must equal. ``only`` names tables when not all were restored."""
+    """The restored database, captured, and the snapshot that it must equal. ``only`` names tables when not all were restored.
+
+    ``reference`` opens a capture of the snapshot's definitions as the sandbox's server prints them, where that can be had.
+    """
 
     backup: Backup
     rows_key: bytes
@@ -35,6 +39,7 @@ class Restored:
     proof: DatabaseProof
     traps: TrapsSeen
     only: tuple[str, ...] = ()
+    reference: Callable[[], AbstractContextManager[Capture | None]] = nullcontext
 
 
 def compare_content(restored: Restored) -> CheckResult:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
+from drorch.errors import DrorchError
 from drorch.evidence.drill_checks import Check, CheckResult, Difference, Outcome
 from drorch.format.entries import Entry
-from drorch.operations.drills.checking import of_differences
+from drorch.operations.drills.checking import ENDS_A_DRILL, of_differences
 from drorch.operations.drills.content import Restored
 from drorch.sources.interface import Defined, StreamKind, StreamSpec
 
@@ -15,14 +17,16 @@ TITLE = "schema equals the snapshot"
 _ONLY_WHERE_KEPT = frozenset(
     {"login"}
 )  # a policy may leave hashes out; what the sandbox has of its own is no difference then
+_DECIDED_BY_PRINT = (Outcome.INCONCLUSIVE, Outcome.FAIL)
 _NAMES_ONLY = "postgresql"  # its accounts belong to the whole server; those that own or may use something stand in the definitions
 
 
 def compare_definitions(restored: Restored) -> CheckResult:
     """Compare object by object: by kind and name, then by text.
 
-    Between different major versions a text that differs proves nothing either way, for servers print definitions differently; an
-    object that is not there fails the check all the same.
+    Versions of a server print definitions differently. Where texts differ between two, the snapshot's definitions are made anew on the sandbox's
+    server, and what that prints for both is compared; where that cannot be done a text that differs proves nothing either way. An object
+    that is not there fails the check all the same.
     """
     expected = Counter(_stored(restored))
     found = Counter(_captured(restored))
@@ -35,6 +39,12 @@ def compare_definitions(restored: Restored) -> CheckResult:
     )
     differences = list(_differences(expected, found))
     is_other_version = _major(restored.facts) != _major(restored.capture.facts)
+    is_printed_alike = False
+    if is_other_version and not restored.only and any(kind in _DECIDED_BY_PRINT for _, kind in differences):
+        anew = _as_printed_here(restored)
+        if anew is not None:
+            is_other_version, is_printed_alike = False, True
+            differences = list(_differences(_reprinted(expected, anew, found), found))
     outcome = _outcome(differences, is_other_version=is_other_version)
     objects = sum(expected.values())
     if not objects:
@@ -47,10 +57,34 @@ def compare_definitions(restored: Restored) -> CheckResult:
         outcome=outcome,
         expected=f"{objects:,} objects as at the backup",
         found=f"{objects - min(bad, objects):,} as at the backup" if objects else "nothing to compare",
-        note=f"{objects:,} object{'' if objects == 1 else 's'}" + (f", {bad:,} differ" if bad else ""),
+        note=f"{objects:,} object{'' if objects == 1 else 's'}"
+        + (f", {bad:,} differ" if bad else "")
+        + (", as this version prints them" if is_printed_alike else ""),
         differences=shown,
         told=told,
     )
+
+
+def _as_printed_here(restored: Restored) -> Counter[Defined] | None:
+    """Return the snapshot's definitions in the words of the sandbox's server; ``None`` when it cannot be asked for them."""
+    try:
+        with restored.reference() as capture:
+            return None if capture is None else Counter(_captured(replace(restored, capture=capture)))
+    except ENDS_A_DRILL:
+        raise
+    except DrorchError:
+        return None
+
+
+def _reprinted(expected: Counter[Defined], anew: Counter[Defined], found: Counter[Defined]) -> Counter[Defined]:
+    """Return what is expected, texts that differ replaced by those made anew; what only the server's version adds is expected, too.
+
+    A definition that could not even be made anew stays as it was expected: it is gone, or differs.
+    """
+    names = {(one.kind, one.name) for one in expected - found} | {(one.kind, one.name) for one in found - expected}
+    known = {(one.kind, one.name) for one in anew}
+    kept = {one: count for one, count in expected.items() if (one.kind, one.name) not in names & known}
+    return Counter(kept) + Counter({one: count for one, count in anew.items() if (one.kind, one.name) in names})
 
 
 def _outcome(differences: list[tuple[Difference, Outcome]], *, is_other_version: bool) -> Outcome:

@@ -14,11 +14,15 @@ DRILL_CHOICES = RestoreChoices(create_roles=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillPlace:
-    """A sandbox in use. ``read_back`` captures what was restored, by the engine's own code; ``None`` where only a program could."""
+    """A sandbox in use. ``read_back`` captures what was restored, by the engine's own code; ``None`` where only a program could.
+
+    ``reference`` is a second place on the same server, ``None`` without a server.
+    """
 
     sandbox: Sandbox
     target: Target
     read_back: Source | None
+    reference: tuple[Target, Source] | None = None
 
     def lacks(self, content: Content, choices: RestoreChoices = DRILL_CHOICES) -> tuple[str, ...]:
         """Return what the snapshot needs and the place has not, the target's own preflight included; changes nothing."""

@@ -15,6 +15,7 @@ from drorch.operations.drills.checking import left_out, timed
 from drorch.operations.drills.content import TITLE as CONTENT
 from drorch.operations.drills.content import Restored, compare_content
 from drorch.operations.drills.place import DrillPlace
+from drorch.operations.drills.reference import reference
 from drorch.operations.drills.request import DrillRequest, Means
 from drorch.repository.reader import SnapshotReader
 from drorch.sources.interface import Capture
@@ -81,6 +82,7 @@ class Proving:
                 proof=proof,
                 traps=traps.TrapsSeen(proof),
                 only=self.only,
+                reference=lambda: reference(self.content, self.place),
             )
             sequences = len(self.content.streams())
             yield self._check(Check.CONTENT, lambda: compare_content(restored))

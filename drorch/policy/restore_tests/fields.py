@@ -11,6 +11,7 @@ from drorch.policy.name_kinds import address_kind, name_kind
 from drorch.policy.nodes import Section
 from drorch.policy.problems import Problems
 from drorch.policy.restore_tests.model import (
+    LATER_SCENARIOS,
     SKIPPABLE,
     Expected,
     OwnObjectives,
@@ -174,7 +175,7 @@ RESTORE_TEST = Table(
         ),
         Field(
             key="scenario",
-            kind=Choice(options=tuple(scenario.value for scenario in Scenario)),
+            kind=Choice(options=tuple(scenario.value for scenario in Scenario), later=LATER_SCENARIOS),
             summary="What is taken to have happened",
             default=Scenario.SINGLE_DATABASE.value,
         ),

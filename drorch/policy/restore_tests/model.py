@@ -28,6 +28,10 @@ class Scenario(Enum):
     CUSTODIANS = "custodians"
 
 
+# Their place: a module in ``operations.drills.scenarios``, a value above and one in ``evidence.drill_report``.
+LATER_SCENARIOS = ("ransomware_walk_back", "whole_site")
+
+
 class Stratum(Enum):
     """By what a sample is spread: the longest not drilled first, or small and large ones alike."""
 

@@ -115,6 +115,10 @@ def test_every_problem_of_every_file_at_once_with_its_place_and_the_nearest_word
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        (
+            "scenario: whole_site",
+            "`scenario` is `whole_site`, which a later version of drorch will know; it must be one of",
+        ),
         ("scenario: one_table", "scenario `one_table` needs `tables: [SCHEMA.TABLE]`"),
         ("tables: [public.parcel]", "`tables` is for `scenario: one_table`; every other drill restores all of them"),
         ("sample: {count: 2}", "`sample` draws from many sources, and `land` is one"),
