@@ -5,6 +5,7 @@
     ├── UsageInvalid                2   the command line
     ├── NothingDone                 4   busy, or outside the window
     │   └── RunVoided*              4   a pack that the run relied on is being swept
+    ├── OutputLost                  5   the answer could not be written where stdout leads
     ├── PolicyError                10-19
     │   ├── PolicyInvalid          10   ├── SettingsInvalid     11   ├── SecretUnavailable  12
     │   ├── RoleRefused            13   ├── PolicyUnknown       14   ├── StateSecretRefused 15
@@ -105,6 +106,14 @@ class RunVoided(NothingDone):
     default_hint = (
         "it was repeated once already; look what else writes to this source (`drorch history`), and run it again"
     )
+
+
+class OutputLost(DrorchError):
+    """The answer could not be written where stdout leads. What the command did is done; only its telling is cut short."""
+
+    exit_code = 5
+    slug = "output-lost"
+    default_hint = "make room where the output goes, and ask again: `drorch history` says what the command did"
 
 
 # 10-19: what the sysadmin wrote, and this machine's own set-up

@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
@@ -22,7 +23,7 @@ import click
 
 from drorch import __version__
 from drorch.cli.output import Output
-from drorch.errors import Bug, DrorchError, Interrupted, Terminated, UsageInvalid
+from drorch.errors import Bug, DrorchError, Interrupted, OutputLost, Terminated, UsageInvalid
 
 # A row is an object to the collector, and a backup sees millions: at Python's own threshold of 700 it takes a tenth of the time.
 GARBAGE_THRESHOLD = (100_000, 20, 20)
@@ -167,14 +168,23 @@ def _run(arguments: list[str]) -> int:
     except DrorchError as error:
         output.error(error)
         return error.exit_code
-    except Exception as error:
-        from drorch.settings import wants_traceback
-
-        if wants_traceback():
-            raise
-        output.error(Bug(f"{type(error).__name__} in {_place_of(error)}"))
-        return Bug.exit_code
+    except Exception as error:  # noqa: BLE001 - told in our words, whatever it is
+        return _tell_fault(error, output)
     return result if isinstance(result, int) else 0
+
+
+def _tell_fault(error: Exception, output: Output) -> int:
+    """Tell what none of our errors says: stdout leads where nothing can be written, or drorch is wrong."""
+    if isinstance(error, OSError) and _is_of_stdout(error):
+        output.go_on_unheard()
+        output.error(OutputLost(f"the answer could not be written: {error.strerror}"))
+        return OutputLost.exit_code
+    from drorch.settings import wants_traceback
+
+    if wants_traceback():
+        raise error
+    output.error(Bug(f"{type(error).__name__} in {_place_of(error)}"))
+    return Bug.exit_code
 
 
 def _in_our_words(error: click.UsageError) -> UsageInvalid:
@@ -204,6 +214,16 @@ def _reader_left() -> int:
     """``drorch snapshots | head``: the reader has what it wanted; end silently."""
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - replaces a stream until the exit
     return 0
+
+
+def _is_of_stdout(error: OSError) -> bool:
+    """Whether it came when click wrote a page, or comes again for what is still to be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    *_, innermost = (frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__))
+    return innermost == click.utils.__name__
 
 
 def _leave_at_once(code: int) -> NoReturn:

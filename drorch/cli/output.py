@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO
 from zoneinfo import ZoneInfo
 
-from drorch.errors import DrorchError
+from drorch.errors import DrorchError, OutputLost
 
 if TYPE_CHECKING:
     from drorch.sources.interface import Finding
@@ -42,9 +42,7 @@ class Output:
 
     def lines(self, lines: Iterable[str]) -> None:
         """Write lines of a result."""
-        for line in lines:
-            self._results.write(line.rstrip() + "\n")
-        self._results.flush()  # whoever reads along sees what has ended, not what fits into a buffer
+        self._tell("".join(line.rstrip() + "\n" for line in lines))
 
     def go_on_unheard(self) -> None:
         """Write results nowhere from now on: their reader left, and what is being done is worth doing without."""
@@ -70,11 +68,22 @@ class Output:
         document = {"schema": schema, **content}
         if not self.is_authenticated:
             document["authenticated"] = False
-        self._results.write(json.dumps(document, ensure_ascii=False, indent=2, default=_plain) + "\n")
+        self._tell(json.dumps(document, ensure_ascii=False, indent=2, default=_plain) + "\n")
+
+    def _tell(self, text: str) -> None:
+        """Write at once: whoever reads along sees what has ended, not what fits into a buffer."""
+        try:
+            self._results.write(text)
+            self._results.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self.go_on_unheard()
+            raise OutputLost(f"the answer could not be written: {error.strerror}") from error
 
     def error(self, error: DrorchError) -> None:
         """Tell an error: what happened, expected, found, hint, and what is still good."""
-        if self.as_json:
+        if self.as_json and not isinstance(error, OutputLost):
             self.document("drorch.error/1", {"ok": False, "error": error_fields(error)})
             return
         self._messages.write("\n".join(error_lines(error)) + "\n")

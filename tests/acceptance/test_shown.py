@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
+import pytest
+
 import drorch
+from drorch.errors import OutputLost
 from tests.support.installations import (
     COMMAND,
     Custodian,
@@ -170,3 +174,13 @@ def test_the_doctor_says_whether_there_is_room(copied: Installation) -> None:
 
 def test_before_the_first_backup_the_doctor_knows_no_size(office: Installation) -> None:
     office.drorch("doctor", "civil").told("civil: no size is known before the first backup")
+
+
+@pytest.mark.parametrize("words", [("--help",), ("snapshots",), ("snapshots", "--json")], ids=" ".join)
+def test_an_answer_that_cannot_be_written_is_not_called_a_fault_of_ours(town: Town, words: tuple[str, ...]) -> None:
+    where = [] if words[0] == "--help" else ["--config", str(town.installation.settings)]
+    with Path("/dev/full").open("w") as full:
+        told = subprocess.run([*COMMAND, *words, *where], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert told.returncode == OutputLost.exit_code
+    assert told.stderr.startswith("ERROR  the answer could not be written: No space left on device")
+    assert "Traceback" not in told.stderr
