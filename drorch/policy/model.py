@@ -308,7 +308,6 @@ class Policy:
     probes: Mapping[str, str]
     drill_at_least_seconds: int | None
     notify: tuple[str, ...]
-    immutable_seconds: int | None
     was: str | None
     file: str
     promises: tuple[SourcePromise, ...] = field(repr=False)

@@ -254,17 +254,8 @@ _FIELDS = (
     Field(
         key="notify",
         kind=ListOf(item=name_kind),
-        summary="Names of notifications in drorch.yaml",
+        summary="Notifications of drorch.yaml that hear of it; none: all of them",
         default=(),
-        is_acted_on=False,
-        is_inherited=True,
-    ),
-    Field(
-        key="immutable",
-        attribute="immutable_seconds",
-        kind=duration("1d", "36500d"),
-        summary="Stores with object lock keep every object at least so long",
-        is_acted_on=False,
         is_inherited=True,
     ),
     Field(key="was", kind=address_kind, summary="The name that this policy had before; its sources go on"),

@@ -73,7 +73,6 @@ def test_every_key_that_people_change_is_read():
             "probes: {newest: select max(updated) from parcel}",
             "drill: {at_least: 90d}",
             "notify: [duty-team, head-of-office]",
-            "immutable: 35d",
             "was: old-land",
         )
     )
@@ -88,7 +87,7 @@ def test_every_key_that_people_change_is_read():
     assert (policy.owner.scheme, policy.owner.code) == ("gso2024", "068")
     assert [(unit.scheme, unit.code) for unit in policy.successors] == [("nso2025", "68"), (None, None)]
     assert policy.probes == {"newest": "select max(updated) from parcel"}
-    assert (policy.drill_at_least_seconds, policy.immutable_seconds) == (90 * 86_400, 35 * 86_400)
+    assert policy.drill_at_least_seconds == 90 * 86_400
     assert (policy.spread_seconds, policy.notify, policy.was) == (
         4 * 3_600,
         ("duty-team", "head-of-office"),
