@@ -76,7 +76,7 @@ class Output:
             self._results.write(text)
             self._results.flush()
         except BrokenPipeError:
-            raise
+            self.go_on_unheard()
         except OSError as error:
             self.go_on_unheard()
             raise OutputLost(f"the answer could not be written: {error.strerror}") from error

@@ -20,9 +20,15 @@ _PROVEN_WITHIN = timedelta(days=90)
 
 
 def sums(
-    found: Overview, daemon: DaemonStanding, facts: Facts | None, alerts: Sequence[Alert], zone: ZoneInfo
+    found: Overview,
+    daemon: DaemonStanding,
+    facts: Facts | None,
+    alerts: Sequence[Alert],
+    zone: ZoneInfo,
+    *,
+    is_brief: bool = False,
 ) -> list[str]:
-    """Return the lines; those about sources only where there is one."""
+    """Return the lines; those about sources only where there is one. ``is_brief`` leaves out what asks for no attention."""
     promised = found.protected
     running = [one.address for one in found.sources if one.is_running]
     words = daemon_words(daemon, zone)
@@ -33,9 +39,9 @@ def sums(
         lines.append(_proven_line(found, promised, facts))
         lines += wrapped(_copies_line(promised, alerts), 11)
         lines += _stored_lines(promised)
-        lines += wrapped(_deltas_line(promised, facts), 11)
-        lines += _contact_lines(facts)
-    lines += _checked_lines(facts, zone)
+        lines += [] if is_brief else _deltas_lines(promised, facts)
+        lines += _contact_lines(facts, is_brief=is_brief)
+    lines += [] if is_brief else _checked_lines(facts, zone)
     return [*lines, *wrapped(f"Daemon     {words}", 11)]
 
 
@@ -63,7 +69,7 @@ def _copies_line(promised: Sequence[SourceStanding], alerts: Sequence[Alert]) ->
     return f"{line}; {told}" if told else line
 
 
-def _deltas_line(promised: Sequence[SourceStanding], facts: Facts | None) -> str:
+def _deltas_lines(promised: Sequence[SourceStanding], facts: Facts | None) -> list[str]:
     """Say how much of what changed became deltas; of first snapshots everything is new, and they do not count."""
     known = () if facts is None else facts.before
     good = [one.newest_good for one in promised if one.newest_good is not None and one.address in known]
@@ -71,19 +77,20 @@ def _deltas_line(promised: Sequence[SourceStanding], facts: Facts | None) -> str
         sum(getattr(one, name) or 0 for one in good) for name in ("delta_bytes", "new_bytes", "missed_bytes")
     )
     if not deltas + full:
-        return ""
+        return []
     changed = deltas + full
     line = (
         f"Deltas     {100 * deltas / changed:.0f} % of the {format_size(changed)} that had changed was stored as deltas"
     )
-    return f"{line}; a larger cache: {100 * (deltas + missed) / changed:.0f} %" if missed else line
+    line += f"; a larger cache: {100 * (deltas + missed) / changed:.0f} %" if missed else ""
+    return wrapped(line, 11)
 
 
-def _contact_lines(facts: Facts | None) -> list[str]:
+def _contact_lines(facts: Facts | None, *, is_brief: bool) -> list[str]:
     """Return when each store was last heard of, and the other hosts that are silent."""
     if facts is None or not facts.stores:
         return []
-    lines = wrapped(f"Contact    {contact_words(facts)}", 11)
+    lines = wrapped(f"Contact    {contact_words(facts)}", 11) if facts.silent or not is_brief else []
     hosts = host_words(facts)
     return [*lines, *wrapped(f"Hosts      not heard of: {hosts}", 11)] if hosts else lines
 

@@ -50,17 +50,23 @@ class View:
         """Return everything: header, problems, table, sums. ``only`` is the policy or source that was asked for."""
         tables = Tables(self._found, self._daemon, self._facts, self._moments)
         header = self._header()
-        ending = sums(self._found, self._daemon, self._facts, self._alerts, self._settings.time_zone)
+        ending = self._sums()
         rows = tables.by_policy() if only is None else tables.by_source()
         problems = list(Problems(self._found, self._alerts, self._moments).blocks())
         more = _ALL if only is None else f"drorch status {only} --all"
         if self._most_lines is not None:
-            room = self._most_lines - len(header) - len(ending) - 2 - (2 if problems else 0)
+            around = len(header) + 2 + (2 if problems else 0)
+            if around + height(problems) + height(rows) + len(ending) > self._most_lines:
+                ending = self._sums(is_brief=True)
+            room = self._most_lines - around - len(ending)
             for_problems = max(_LEAST_PROBLEM_LINES, room - height(rows))
             problems = cut_problems(problems, for_problems, more)
             rows = cut_rows(rows, room - height(problems), more)
         shown = ["", "PROBLEMS", *(line for problem in problems for line in problem)] if problems else []
         return [*header, *shown, "", *(line for row in rows for line in row), "", *ending]
+
+    def _sums(self, *, is_brief: bool = False) -> list[str]:
+        return sums(self._found, self._daemon, self._facts, self._alerts, self._settings.time_zone, is_brief=is_brief)
 
     def _header(self) -> list[str]:
         local = self._found.at.astimezone(self._settings.time_zone)
