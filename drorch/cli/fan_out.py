@@ -89,9 +89,9 @@ def run_many(
         abandon=lambda error: interruption.end(terminated=isinstance(error, SystemExit)),
     )
     with (
+        interruption.waited_for(),  # outermost: what is waited for was told to end by ``ended``, wherever a signal came
         closing(ended),
         _Bar(len(pairs), is_shown=output.shows_progress and bool(pairs)) as bar,
-        interruption.waited_for(),
     ):
         for unit, outcomes in ended:
             for pair, outcome in zip(unit, outcomes, strict=True):

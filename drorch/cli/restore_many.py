@@ -107,7 +107,7 @@ def restore_many(wiring: Wiring, repository: Repository, request: ManyRequest, o
         monotonic_seconds=wiring.clock.monotonic_seconds,
         abandon=lambda error: interruption.end(terminated=isinstance(error, SystemExit)),
     )
-    with closing(ended), interruption.waited_for():
+    with interruption.waited_for(), closing(ended):
         for _source, one in ended:
             found.ones.append(one)
             if output.shows_progress:

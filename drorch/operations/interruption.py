@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 from drorch.errors import DrorchError, Interrupted, Terminated
 from drorch.operations.held_signals import run_while_signals_are_held
@@ -100,5 +100,6 @@ class Interruption:
         with self._lock:
             self._kind = Terminated if terminated else Interrupted
             cutters = list(self._cutters.values())
-        for cut in cutters:
-            cut()
+        with ExitStack() as stack:  # one that fails does not spare the others
+            for cut in cutters:
+                stack.callback(cut)

@@ -243,6 +243,15 @@ def test_a_failing_hook_after_is_told_and_the_snapshot_is_good(office: Office) -
     assert office.installation.drorch("status", "--json").json()["sources"][0]["last_good_snapshot"]
 
 
+def end_within(process: subprocess.Popen[str], seconds: float) -> None:
+    """Wait for the end of a process; when it does not come, fail with what each of its threads is doing."""
+    try:
+        process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.kill(process.pid, signal.SIGABRT)
+        pytest.fail(f"it goes on after {seconds:g} s:\n{process.communicate()[1]}")
+
+
 @pytest.mark.parametrize(
     ("number", "named"),
     [(signal.SIGINT, ["books"]), (signal.SIGTERM, ["books", "land"])],
@@ -255,12 +264,12 @@ def test_a_signal_does_not_leave_the_application_frozen(
     hooks = office.hooks(before="#!/bin/sh\ntouch {0}/freeze\n", after=slow)
     office.command("books", "#!/bin/sh\ntouch {0}/up\nsleep 60\n", hooks)
     office.sqlite("land")
-    process = office.installation.start("backup", *named, env=BARE)
+    process = office.installation.start("backup", *named, env=BARE | {"PYTHONFAULTHANDLER": "1"})
     try:
         wait_for(office.base / "up")
         assert is_frozen(office)
         os.kill(process.pid, number)
-        process.communicate(timeout=LONGEST_SECONDS)
+        end_within(process, LONGEST_SECONDS)
     finally:
         end(process)
     assert process.returncode == 128 + number

@@ -49,6 +49,6 @@ def drilled_beside(
         monotonic_seconds=monotonic_seconds,
         abandon=lambda error: everything.end(terminated=isinstance(error, SystemExit)),
     )
-    with closing(ended), everything.waited_for():
+    with everything.waited_for(), closing(ended):
         for _promise, drilled in ended:
             yield drilled
