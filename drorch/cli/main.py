@@ -111,7 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     os.umask(0o077)
-    _leave_no_core()
+    if arguments is None:  # a process of its own
+        _leave_no_core()
     gc.set_threshold(*GARBAGE_THRESHOLD)
     signal.signal(signal.SIGTERM, _on_terminate)
     given = list(sys.argv[1:] if arguments is None else arguments)

@@ -44,6 +44,16 @@ def offices(custodian: Custodian, tmp_path_factory: pytest.TempPathFactory) -> I
     return made
 
 
+def newest_drills(offices: Installation) -> list[Any]:
+    found: list[Any] = offices.drorch("drill", "list", "--json").json()["drills"]
+    return sorted(found, key=times, reverse=True)[:COUNT]
+
+
+def are_beside_each_other(drills: list[Any]) -> bool:
+    spans = sorted(times(one) for one in drills)
+    return any(second[0] < first[1] for first, second in pairwise(spans))
+
+
 def times(drilled: Any) -> tuple[datetime, datetime]:
     return datetime.fromisoformat(drilled["declared_at"]), datetime.fromisoformat(drilled["ended_at"])
 
@@ -54,11 +64,14 @@ def test_as_many_as_were_wanted_at_once_and_each_is_whole(offices: Installation)
     speakers = [line.split()[0] for line in said if line.startswith("offices/")]
     blocks = [one for one, other in pairwise([*speakers, ""]) if one != other]
     assert sorted(blocks) == sources, "what each says stays together"
-    found = offices.drorch("drill", "list", "--json").json()["drills"]
+    found = newest_drills(offices)
     assert sorted(one["source"] for one in found) == sources
     assert {one["verdict"] for one in found} == {"pass"}
-    spans = sorted(times(one) for one in found)
-    assert any(second[0] < first[1] for first, second in pairwise(spans)), "one after the other"
+    tries = 1
+    while not are_beside_each_other(found):  # on a busy machine a small one may be over before the next one begins
+        assert tries < 4, "one after the other"
+        offices.drorch("drill", "run", "offices", *offices.custodian.opens, "--at-once", "3")
+        found, tries = newest_drills(offices), tries + 1
     offices.drorch("evidence", "log")
     report = offices.drorch("drill", "show", found[0]["drill"], "--json").json()["report"]
     assert report["coverage"]["sources"] == COUNT

@@ -19,6 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,11 @@ def new_installation(base: Path, custodian: Custodian, *stores: str, options: Se
         words += [f"--{folder}", f"var/{folder}"]
     run([*COMMAND, *words, *options])
     return Installation(base=base, custodian=custodian)
+
+
+def midday_zone(now: datetime) -> str:
+    """Return a time zone in which it is noon: what is made now and by a schedule of the night belongs to one day."""
+    return f"Etc/GMT{now.astimezone(UTC).hour - 12:+d}"
 
 
 def make_civil(path: Path) -> None:
