@@ -28,6 +28,7 @@ from tests.support.installations import (
     Answer,
     Installation,
     Town,
+    at_noon,
     civil_policy,
     land_policy,
     new_name,
@@ -257,6 +258,7 @@ def held_snapshots(installation: Installation, _town: Town, _place: Path) -> Ans
 
 
 def prune(installation: Installation, _town: Town, _place: Path) -> Answer:
+    at_noon(installation)
     installation.drorch("backup", "civil")
     plan = installation.drorch("prune", "civil", "--plan", "--json").json()
     assert plan["doubts"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from drorch.catalog.sqlite import open_sqlite
 from tests.support.catalogs import a_drill
-from tests.support.installations import Installation, equal, midday_zone
+from tests.support.installations import Installation, at_noon, equal
 from tests.support.seaweedfs import ADMIN, SeaweedFS
 
 
@@ -25,9 +24,7 @@ def change(installation: Installation) -> None:
 def with_four(installation: Installation) -> list[str]:
     """Four snapshots of one day, of which the policy keeps the first and the newest; a copy of the first database beside."""
     shutil.copy(installation.base / "civil.db", installation.base / "first.db")
-    text = installation.settings.read_text()
-    assert "time_zone: Asia/Ho_Chi_Minh" in text
-    installation.settings.write_text(text.replace("Asia/Ho_Chi_Minh", midday_zone(datetime.now(UTC))))
+    at_noon(installation)
     made = []
     for _ in range(4):
         made.append(installation.drorch("backup", "civil", "--json").json()["snapshots"][0]["snapshot"])
