@@ -134,15 +134,12 @@ def _run_many(wiring: Wiring, runner: Runner, chosen: Chosen, results: Results, 
 
 
 def _tell_one(wiring: Wiring, address: str, outcome: BackupReport | DrorchError, output: Output) -> None:
-    """Write the line of one of many sources; a reader that left stops no backup."""
+    """Write the line of one of many sources."""
     if isinstance(outcome, DrorchError):
         lines = [] if output.quiet else [failure_line(address, outcome)]
     else:
         lines = [] if output.quiet and outcome.complete else _report_lines(outcome, wiring, alone=False)
-    try:
-        output.lines(lines)
-    except BrokenPipeError:
-        output.go_on_unheard()
+    output.lines(lines)
 
 
 def _with_last_good(wiring: Wiring, address: str, error: DrorchError) -> DrorchError:

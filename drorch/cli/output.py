@@ -71,7 +71,7 @@ class Output:
         self._tell(json.dumps(document, ensure_ascii=False, indent=2, default=_plain) + "\n")
 
     def _tell(self, text: str) -> None:
-        """Write at once: whoever reads along sees what has ended, not what fits into a buffer."""
+        """Write at once: whoever reads along sees what has ended, not what fits into a buffer; one that left stops nothing."""
         try:
             self._results.write(text)
             self._results.flush()
