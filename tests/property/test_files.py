@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drorch.errors import DrorchError
+from drorch.sources.files.attributes import metadata_of
+from drorch.sources.files.file_line import encode_file
 from drorch.sources.files.lines import Kind, Line, Metadata, Place, decode_line, encode_line
 from tests.support.file_trees import FileContent, Lab
 from tools.compare import Verdict, compare_files
@@ -115,6 +118,25 @@ def test_a_line_is_read_as_it_was_written(line: Line) -> None:
     assert raw.isascii()
     assert raw.count(b"\n") == 1
     assert decode_line(raw) == line
+
+
+@given(line=LINES, uid=st.sampled_from([os.geteuid(), 4_000_000_000]), is_sparse=st.booleans(), is_empty=st.booleans())
+def test_the_quick_way_to_write_a_line_is_the_same(line: Line, uid: int, *, is_sparse: bool, is_empty: bool) -> None:
+    assert line.metadata is not None
+    mode, mtime_ns, size = stat.S_IFREG | line.metadata.mode, line.metadata.mtime_ns, 0 if is_empty else line.size
+    more = {"st_mtime_ns": mtime_ns, "st_blocks": 0 if is_sparse else size // 512 + 1}
+    status = os.stat_result((mode, 1, 1, 1, uid, line.metadata.gid, size, 0, 0, 0), more)
+    place, xattrs = None if is_empty else line.place, line.metadata.xattrs
+    expected = Line(
+        path=line.path,
+        kind=Kind.FILE,
+        metadata=metadata_of(status, xattrs),
+        size=size,
+        sha256=line.sha256,
+        place=place,
+        is_sparse=is_sparse and not is_empty,
+    )
+    assert encode_file(line.path, status, line.sha256, place, xattrs) == encode_line(expected)
 
 
 @given(LINES, st.data())

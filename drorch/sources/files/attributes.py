@@ -7,6 +7,7 @@ import grp
 import os
 import pwd
 import stat
+from collections.abc import Mapping
 from functools import lru_cache
 
 from drorch.sources.files.lines import Metadata
@@ -41,21 +42,22 @@ def path_in(directory: int, name: bytes) -> bytes:
     return f"/proc/self/fd/{directory}/".encode() + name
 
 
-def metadata_of(status: os.stat_result, xattrs: dict[bytes, bytes]) -> Metadata:
+def metadata_of(status: os.stat_result, xattrs: Mapping[bytes, bytes]) -> Metadata:
     """Return what a listing keeps of a name."""
     return Metadata(
         mode=stat.S_IMODE(status.st_mode),
         uid=status.st_uid,
         gid=status.st_gid,
-        user=_user(status.st_uid),
-        group=_group(status.st_gid),
+        user=user_name(status.st_uid),
+        group=group_name(status.st_gid),
         mtime_ns=status.st_mtime_ns,
         xattrs=xattrs,
     )
 
 
 @lru_cache(maxsize=4_096)
-def _user(uid: int) -> str | None:
+def user_name(uid: int) -> str | None:
+    """Return what this machine calls a user."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -63,7 +65,8 @@ def _user(uid: int) -> str | None:
 
 
 @lru_cache(maxsize=4_096)
-def _group(gid: int) -> str | None:
+def group_name(gid: int) -> str | None:
+    """Return what this machine calls a group."""
     try:
         return grp.getgrgid(gid).gr_name
     except KeyError:

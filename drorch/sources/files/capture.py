@@ -11,18 +11,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from drorch.clock import Clock, to_milliseconds
+from drorch.clock import Clock
 from drorch.errors import Bug, SourceUnsupported
-from drorch.sources.files.attributes import is_sparse
+from drorch.sources.files.content_reading import ContentReader
 from drorch.sources.files.findings import Findings
 from drorch.sources.files.guard import StallGuard
-from drorch.sources.files.lines import CONTENT_PREFIX, LISTING, Heading, Kind, Line, Place, encode_heading, encode_line
+from drorch.sources.files.lines import CONTENT_PREFIX, LISTING, Heading, Kind, Line, encode_heading, encode_line
 from drorch.sources.files.memory import Memory
 from drorch.sources.files.names import bytes_of, shown, text_of
 from drorch.sources.files.patterns import Patterns
-from drorch.sources.files.reading import Directories, FileReader, Gone, Reading, Unreadable
+from drorch.sources.files.reading import Directories, FileReader
 from drorch.sources.files.spool import Spool
-from drorch.sources.files.survey import CONTENT_BYTES, DONE, LINK, TO_READ, TO_READ_FIRST, Content, Survey
+from drorch.sources.files.survey import CONTENT_BYTES, DONE, LINK, TO_READ, TO_READ_FIRST, Survey
 from drorch.sources.files.walking import Walk
 from drorch.sources.interface import Bytes, Json, StreamKind, StreamSpec
 
@@ -58,11 +58,9 @@ class FilesCapture:
     ) -> None:
         self._scope = scope
         self._memory = memory
-        self._clock = clock
         self._guard = StallGuard(stall_timeout_seconds)
         self._findings = Findings()
         self._directories = Directories(scope.base)
-        self._reader = FileReader(self._directories, self._guard.beat)
         self._spool, self._results = Spool(temporary), Spool(temporary)
         self._survey = Survey(
             walk=Walk(
@@ -73,17 +71,16 @@ class FilesCapture:
                 check=self._guard.beat,
             ),
             memory=memory,
-            reader=self._reader,
+            reader=FileReader(self._directories, self._guard.beat),
             spool=self._spool,
             findings=self._findings,
             held=held,
             token=token,
             within=scope.reread_within,
+            is_immutable=scope.immutable,
             content_bytes=scope.content_bytes,
         )
-        self._lost_firsts: set[bytes] = set()
-        self._sizes: dict[str, int] = {}
-        self._results_at: dict[str, int] = {}
+        self._contents = ContentReader(survey=self._survey, results=self._results, clock=clock)
         self._streams: list[StreamSpec] | None = None
         self._restore_point = clock.now()
 
@@ -145,7 +142,7 @@ class FilesCapture:
         if stream.name == LISTING:
             return self._guarded(self._listing())
         wanted = stream.name.removeprefix(CONTENT_PREFIX)
-        return self._guarded(self._content(next(one for one in self._survey.contents if one.name == wanted)))
+        return self._guarded(self._contents.pieces(next(one for one in self._survey.contents if one.name == wanted)))
 
     def closing_facts(self) -> Mapping[str, Json]:
         """See ``Capture``."""
@@ -178,72 +175,9 @@ class FilesCapture:
             if not self._guard.is_left_behind:
                 self._guard.call(pieces.close)
 
-    def _content(self, content: Content) -> Generator[Bytes, None, None]:
-        """Yield the bytes of one content stream; what became of each of its files goes to the results."""
-        offset, left = 0, content.files
-        self._results_at[content.name] = self._results.size_bytes
-        for raw in self._spool.lines(content.start):
-            if left and raw.startswith((TO_READ, TO_READ_FIRST)):
-                left -= 1
-                path = bytes_of(json.loads(raw[1:])["path"])
-                offset += yield from self._file(path, content.name, offset, has_names=raw.startswith(TO_READ_FIRST))
-            if not left:
-                break
-        self._sizes[content.name] = offset
-
-    def _file(self, path: bytes, content: str, offset: int, *, has_names: bool) -> Generator[Bytes, None, int]:
-        """Yield a file's bytes, note what became of it, and return how many bytes that were.
-
-        ``has_names`` says that further hard links may lean on it.
-        """
-        reading, yielded = Reading(), 0
-        now_ns = to_milliseconds(self._clock.now()) * 1_000_000
-        line: Line | None = None
-        try:
-            for piece in self._reader.read(path, reading):
-                yielded += len(piece)
-                yield piece
-            line = self._read(path, reading, Place(content, offset + reading.start), now_ns)
-        except Gone:
-            self._findings.gone_while_read.add(path)
-            self._survey.counts.files -= 1
-        except Unreadable as error:
-            self._findings.unread.add(path, str(error))
-            line = Line(path=path, kind=Kind.ABSENT, why=f"unreadable: {error}")
-        if has_names and (line is None or line.kind is Kind.ABSENT):
-            self._lost_firsts.add(path)
-        self._results.add(b"\n" if line is None else encode_line(line))
-        return yielded
-
-    def _read(self, path: bytes, reading: Reading, at: Place, now_ns: int) -> Line:
-        """Remember what was read, and return its line."""
-        assert reading.status is not None
-        assert reading.metadata is not None
-        if reading.is_unsettled:
-            self._findings.changed_while_read.add(path)
-        place = at if reading.size else None
-        before = self._memory.find(path) if self._scope.immutable else None
-        if before is not None and before.sha256 != reading.sha256:
-            self._findings.immutable_broken.add(
-                path, "changed"
-            )  # not remembered: it is told again until somebody decides
-        elif not reading.is_unsettled:
-            self._memory.put(path, reading.status, reading.sha256, reading.size, place, now_ns)
-        self._survey.count(reading.metadata.uid, reading.metadata.gid, reading.metadata.xattrs)
-        return Line(
-            path=path,
-            kind=Kind.FILE,
-            metadata=reading.metadata,
-            size=reading.size,
-            sha256=reading.sha256,
-            place=place,
-            is_unsettled=reading.is_unsettled,
-            is_sparse=is_sparse(reading.status),
-        )
-
     def _listing(self) -> Generator[Bytes, None, None]:
         """Yield the listing, and keep the memory when it has been taken."""
-        missing = [one.name for one in self._survey.contents if one.name not in self._sizes]
+        missing = [one.name for one in self._survey.contents if one.name not in self._contents.sizes]
         if missing:
             raise Bug(f"the listing was opened before {missing[0]} had ended")
         waiting = bytearray(encode_heading(Heading(base=self._scope.base, paths=self._scope.roots)))
@@ -258,12 +192,12 @@ class FilesCapture:
         if self._scope.immutable:
             for path in self._memory.unseen():
                 self._findings.immutable_broken.add(path, "gone")
-        self._memory.keep(self._sizes, forget=not self._scope.immutable)
+        self._memory.keep(self._contents.sizes, forget=not self._scope.immutable)
 
     def _results_in_order(self) -> Iterator[bytes]:
         """Yield what became of each file, in the order of the listing: content streams are read in any order."""
         for content in self._survey.contents:
-            yield from itertools.islice(self._results.lines(self._results_at[content.name]), content.files)
+            yield from itertools.islice(self._results.lines(self._contents.results_at[content.name]), content.files)
 
     def _finished(self, raw: bytes, results: Iterator[bytes]) -> bytes:
         kind, line = raw[:1], raw[1:]
@@ -273,12 +207,12 @@ class FilesCapture:
             result = next(results)
             return b"" if result == b"\n" else result
         assert kind == LINK
-        return self._link(line) if self._lost_firsts else line
+        return self._link(line) if self._contents.lost_firsts else line
 
     def _link(self, line: bytes) -> bytes:
         """Return the line of a further hard link; when the first name was lost, this one has no content either."""
         found = json.loads(line)
-        if bytes_of(found["same_as"]) not in self._lost_firsts:
+        if bytes_of(found["same_as"]) not in self._contents.lost_firsts:
             return line
         path = bytes_of(found["path"])
         self._findings.unread.add(path, f"it is the same file as {text_of(bytes_of(found['same_as']))}")

@@ -10,47 +10,37 @@ import hashlib
 import os
 import sqlite3
 import struct
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from drorch.errors import CaptureFailed
 from drorch.sources.files.lines import Place
+from drorch.sources.files.memory_rows import AT_ONCE, Row, RowsAhead, checksum, opened
 
-VERSION: Final = 1
 RACY_NS: Final = (
     2_000_000_000  # as coarse as a clock of a file system is: what changed so shortly before may change unseen
 )
 _NEVER = b"\0" * 16
 _STAT = struct.Struct(">QqqQ")
-_SCHEMA = f"""
-create table if not exists content (id integer primary key, name text not null unique, size integer not null default 0);
-create table if not exists file (
-    id integer primary key, key blob not null unique, looks blob not null, sha256 blob not null, size integer not null,
-    content integer not null, offset integer not null, checksum integer not null, path blob);
-create table if not exists counter (runs integer not null);
-create temp table hard_link (key blob primary key, path blob not null) without rowid;
-pragma user_version = {VERSION};
-"""
 _PUT = """
-insert into file (key, looks, sha256, size, content, offset, checksum, path) values (?, ?, ?, ?, ?, ?, ?, ?)
+insert into file (id, key, looks, sha256, size, content, offset, is_bare, checksum, path) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict (key) do update set looks = excluded.looks, sha256 = excluded.sha256, size = excluded.size,
-    content = excluded.content, offset = excluded.offset, checksum = excluded.checksum, path = excluded.path
-returning id
+    content = excluded.content, offset = excluded.offset, is_bare = excluded.is_bare, checksum = excluded.checksum,
+    path = excluded.path
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """What a file was. ``place`` is ``None`` for an empty one."""
+class Remembered(NamedTuple):
+    """What a file was. ``place`` is ``None`` for an empty one; ``is_bare`` says that it had no extended attributes."""
 
     looks: bytes
     sha256: bytes
     size: int
     place: Place | None
+    is_bare: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +60,18 @@ class Memory:
 
         ``key`` hides the names. ``with_paths`` keeps them in clear: trees that must not change say what went.
         """
-        self._key = key
         self._with_paths = with_paths
         self._seen = bytearray()
         self._contents: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._path = path
+        self._hasher = hashlib.blake2b(key=key, digest_size=16)
         self._connection = self._opened(path)
+        self._rows = RowsAhead(self._connection)
+        self._waiting: list[tuple[object, ...]] = []
         with self._failures():
             self._connection.execute("begin immediate")
+            (self._newest,) = self._connection.execute("select coalesce(max(id), 0) from file").fetchone()
             for number, name in self._connection.execute("select id, name from content"):
                 self._contents[name], self._names[number] = number, name
             row = self._connection.execute("select runs from counter").fetchone()
@@ -94,34 +87,57 @@ class Memory:
 
     def find(self, path: bytes) -> Remembered | None:
         """Return what is remembered of a path, and count it as seen."""
+        if not self._newest:
+            return None
         key = self._hidden(path)
-        query = "select id, looks, sha256, size, content, offset, checksum, path is null from file where key = ?"
         with self._failures():
-            row = self._connection.execute(query, (key,)).fetchone()
+            self._write()
+            row = self._rows.take(key)
         if row is None:
             return None
-        number, looks, sha256, size, content, offset, checksum, is_nameless = row
-        name = self._names.get(content, "")
-        if checksum != _checksum(key, looks, sha256, size, name, offset) or (size and not name):
-            return None
-        self._see(number)
-        if is_nameless and self._with_paths:
+        self._see(row.id)
+        if row.is_nameless and self._with_paths:
             with self._failures():
-                self._connection.execute("update file set path = ? where id = ?", (path, number))
-        return Remembered(looks, sha256, size, Place(name, offset) if size else None)
+                self._connection.execute("update file set path = ? where id = ?", (path, row.id))
+        return self._remembered(row)
+
+    def _remembered(self, row: Row) -> Remembered | None:
+        _, key, looks, sha256, size, content, offset, is_bare, expected, _ = row
+        name = self._names.get(content, "")
+        try:
+            found = checksum(key, looks, sha256, size, name, offset, is_bare=bool(is_bare))
+        except (TypeError, struct.error):
+            return None
+        if found != expected or (size and not name):
+            return None
+        return Remembered(looks, sha256, size, Place(name, offset) if size else None, bool(is_bare))
 
     def put(
-        self, path: bytes, status: os.stat_result, sha256: bytes, size: int, place: Place | None, now_ns: int
+        self,
+        path: bytes,
+        status: os.stat_result,
+        sha256: bytes,
+        place: Place | None,
+        now_ns: int,
+        *,
+        is_bare: bool = False,
     ) -> None:
-        """Remember a file that was read at ``now_ns``; one that may still change unseen is not taken for unchanged next time."""
-        key = self._hidden(path)
+        """Remember a file, of which ``find`` was asked before, that was read at ``now_ns`` or later.
+
+        One that may still change unseen is not taken for unchanged next time.
+        """
+        key, size = self._hidden(path), status.st_size
         looks = looks_of(status) if status.st_ctime_ns < now_ns - RACY_NS else _NEVER
         content, offset = (self._content(place.content), place.offset) if place is not None else (0, 0)
-        checksum = _checksum(key, looks, sha256, size, self._names.get(content, ""), offset)
+        name = place.content if place is not None else ""
+        check = checksum(key, looks, sha256, size, name, offset, is_bare=is_bare)
+        self._newest += 1
+        self._see(self._newest)
         kept = path if self._with_paths else None
-        with self._failures():
-            row = self._connection.execute(_PUT, (key, looks, sha256, size, content, offset, checksum, kept)).fetchone()
-        self._see(row[0])
+        self._waiting.append((self._newest, key, looks, sha256, size, content, offset, is_bare, check, kept))
+        if len(self._waiting) >= AT_ONCE:
+            with self._failures():
+                self._write()
 
     def first_of(self, status: os.stat_result, path: bytes) -> bytes | None:
         """Return the first path that was asked for the same file with several names; ``None`` when this is it."""
@@ -135,6 +151,7 @@ class Memory:
     def unseen(self) -> Iterator[bytes]:
         """Yield the paths of rows that were neither found nor put; only what was kept with its path."""
         with self._failures():
+            self._write()
             for number, path in self._connection.execute("select id, path from file order by id"):
                 if path is not None and not self._is_seen(number):
                     yield bytes(path)
@@ -142,6 +159,7 @@ class Memory:
     def keep(self, sizes: Mapping[str, int], *, forget: bool = True) -> None:
         """Make what was put lasting, and forget what was not seen, if so wanted; ``sizes`` are of the new content streams."""
         with self._failures():
+            self._write()
             if forget:
                 gone = [
                     (number,)
@@ -160,6 +178,11 @@ class Memory:
         """End; what was not kept is as it was before."""
         self._connection.close()
 
+    def _write(self) -> None:
+        if self._waiting:
+            self._connection.executemany(_PUT, self._waiting)
+            self._waiting.clear()
+
     def _content(self, name: str) -> int:
         number = self._contents.get(name)
         if number is None:
@@ -177,14 +200,16 @@ class Memory:
         return number < len(self._seen) and bool(self._seen[number])
 
     def _hidden(self, path: bytes) -> bytes:
-        return hashlib.blake2b(path, key=self._key, digest_size=16).digest()
+        hasher = self._hasher.copy()
+        hasher.update(path)
+        return hasher.digest()
 
     def _opened(self, path: Path | None) -> sqlite3.Connection:
         if path is not None:
             for _ in range(2):
                 try:
                     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                    return _prepared(str(path))
+                    return opened(str(path))
                 except sqlite3.OperationalError:  # locked, full, not ours to write: nothing is wrong with the file
                     break
                 except sqlite3.DatabaseError:
@@ -192,7 +217,7 @@ class Memory:
                 except OSError:
                     break
         self._path = None
-        return _prepared("")
+        return opened("")
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -230,28 +255,3 @@ def memory_file(cache: Path, address: str) -> Path:
 def is_due(path: bytes, runs: int, within: int) -> bool:
     """Whether an unchanged file is read again in the run after ``runs`` others: each is, once in ``within`` runs."""
     return (int.from_bytes(hashlib.blake2b(path, digest_size=8).digest(), "big") + runs) % within == 0
-
-
-def _checksum(key: bytes, looks: bytes, sha256: bytes, size: int, content: str, offset: int) -> int:
-    return zlib.crc32(b"".join((key, looks, sha256, struct.pack(">QQ", size, offset), content.encode())))
-
-
-def _prepared(target: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(target, check_same_thread=False, timeout=0, isolation_level=None)
-    try:
-        connection.execute("pragma locking_mode = exclusive")
-        connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = normal")
-        connection.execute("pragma cache_size = -16384")
-        connection.execute("pragma temp_store = file")
-        (version,) = connection.execute("pragma user_version").fetchone()
-        (tables,) = connection.execute("select count(*) from sqlite_master").fetchone()
-        if tables and version != VERSION:
-            raise sqlite3.DatabaseError("tables of another version")
-        connection.executescript(_SCHEMA)
-        connection.execute("begin immediate")
-        connection.execute("rollback")
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection

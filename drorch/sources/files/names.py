@@ -21,11 +21,6 @@ def shown(raw: bytes) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
-def joined(directory: bytes, name: bytes) -> bytes:
-    """Return the path of ``name`` in ``directory``, both relative to the base; the base itself is empty."""
-    return directory + SEPARATOR + name if directory else name
-
-
 def components(path: bytes) -> tuple[bytes, ...]:
     """Return the names along a relative path; none for the base. Tuples sort in the order of a walk."""
     return tuple(path.split(SEPARATOR)) if path else ()

@@ -21,6 +21,7 @@ class Patterns:
         With ``any_normal_form`` a name fits however its accents are composed: what a person types is seldom what a scanner wrote.
         """
         self._normal = any_normal_form
+        self.is_empty = not patterns
         wanted = [unicodedata.normalize("NFC", one) if any_normal_form else one for one in patterns]
         for text in wanted:  # a comment, a blank line, a bracket that is never closed: each would fit nothing, silently
             if not any(pattern.include is not None for pattern in _spec([text]).patterns):

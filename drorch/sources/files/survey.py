@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from drorch.errors import CaptureFailed
-from drorch.sources.files.attributes import is_sparse, kind_left_out, metadata_of, path_in, read_xattrs
+from drorch.sources.files.attributes import kind_left_out, metadata_of, path_in, read_xattrs
+from drorch.sources.files.file_line import encode_file
 from drorch.sources.files.findings import Findings
-from drorch.sources.files.lines import Kind, Line, encode_line
+from drorch.sources.files.lines import Kind, Line, Place, encode_line
 from drorch.sources.files.memory import Memory, Remembered, is_due, looks_of
 from drorch.sources.files.names import shown
 from drorch.sources.files.reading import FileReader, Gone, Unreadable
@@ -22,10 +23,20 @@ from drorch.sources.files.walking import Found, Walk, reason
 
 CONTENT_BYTES: Final = 2**30
 DONE: Final = b"="  # a line of the listing
-TO_READ: Final = b"?"  # the path of a file that is still to be read
+TO_READ: Final = b"?"  # the path of a file that is still to be read, a NUL for each line feed: names have none
 TO_READ_FIRST: Final = b"!"  # the same, of one that may have further names
 LINK: Final = b"&"  # a line of the listing, of a further name of a file that is in the list already
 EMPTY_SHA256: Final = hashlib.sha256().digest()
+
+
+def to_read(path: bytes, *, has_names: bool) -> bytes:
+    """Return the line of the spool for a file that is to be read; ``has_names`` says that it may have further ones."""
+    return (TO_READ_FIRST if has_names else TO_READ) + path.replace(b"\n", b"\0") + b"\n"
+
+
+def path_to_read(line: bytes) -> bytes:
+    """Return the path that ``to_read`` was given."""
+    return line[1:-1].replace(b"\0", b"\n")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,6 +76,7 @@ class Survey:
     held: Callable[[str], bool]
     token: str
     within: int
+    is_immutable: bool = False
     content_bytes: int = CONTENT_BYTES
     counts: Counts = field(default_factory=Counts)
     contents: list[Content] = field(default_factory=list)
@@ -79,24 +91,23 @@ class Survey:
             raise CaptureFailed(f"{shown(self.walk.base)} cannot be read", found=reason(error)) from error
 
     def _note(self, found: Found) -> None:
-        if found.status is None:
+        status = found.status
+        if status is None:
             self.findings.unread.add(found.path, found.failure)
             self._done(Line(path=found.path, kind=Kind.ABSENT, why=f"unreadable: {found.failure}"))
-            return
-        mode = found.status.st_mode
-        left_out = kind_left_out(mode)
-        if found.is_elsewhere:
+        elif found.is_elsewhere:
             self.findings.other_file_systems.add(found.path)
             self._done(Line(path=found.path, kind=Kind.ABSENT, why="other file system"))
-        elif left_out:
+        elif stat.S_ISREG(status.st_mode):
+            self._note_file(found, status)
+        elif stat.S_ISDIR(status.st_mode):
+            self._note_directory(found, status)
+        elif stat.S_ISLNK(status.st_mode):
+            self._note_symlink(found, status)
+        else:
+            left_out = kind_left_out(status.st_mode)
             self.findings.not_kept.add(found.path, left_out)
             self._done(Line(path=found.path, kind=Kind.ABSENT, why=left_out))
-        elif stat.S_ISDIR(mode):
-            self._note_directory(found, found.status)
-        elif stat.S_ISLNK(mode):
-            self._note_symlink(found, found.status)
-        else:
-            self._note_file(found, found.status)
 
     def _note_directory(self, found: Found, status: os.stat_result) -> None:
         self.counts.directories += 1
@@ -121,42 +132,45 @@ class Survey:
 
     def _note_file(self, found: Found, status: os.stat_result) -> None:
         self.counts.files += 1
-        if status.st_nlink > 1:
-            first = self.memory.first_of(status, found.path)
-            if first is not None:
-                self.counts.hard_links += 1
-                self.spool.add(LINK + encode_line(Line(path=found.path, kind=Kind.FILE, same_as=first)))
-                return
+        if status.st_nlink > 1 and self._is_further_name(found.path, status):
+            return
         self.counts.bytes += status.st_size
         remembered = self.memory.find(found.path)
-        if status.st_size and (remembered is None or not self._is_unchanged(found.path, status, remembered)):
+        if not status.st_size:
+            self._note_empty(found, status, remembered)
+            return
+        is_due_again = remembered is not None and is_due(found.path, self.memory.runs, self.within)
+        if remembered is None or not self._is_unchanged(found.path, status, remembered, is_due_again=is_due_again):
             self._is_to_be_read(found.path, status)
             return
-        xattrs = self._xattrs(found)
-        if xattrs is None:
-            return
-        place = None
-        if status.st_size and remembered is not None and remembered.place is not None:
-            place = remembered.place
-            self.carried[place.content] = None
+        # to give a file attributes changes its ctime, which is as it was
+        xattrs = self._xattrs(found) if is_due_again or not remembered.is_bare else {}
+        if xattrs is not None and remembered.place is not None:
+            self.carried[remembered.place.content] = None
             self.counts.unchanged += 1
-        line = Line(
-            path=found.path,
-            kind=Kind.FILE,
-            metadata=metadata_of(status, xattrs),
-            size=status.st_size,
-            sha256=remembered.sha256 if place is not None and remembered is not None else EMPTY_SHA256,
-            place=place,
-            is_sparse=is_sparse(status),
-        )
-        self._done(line, found)
+            self._file_done(found.path, status, remembered.sha256, remembered.place, xattrs)
 
-    def _is_unchanged(self, path: bytes, status: os.stat_result, remembered: Remembered) -> bool:
+    def _is_further_name(self, path: bytes, status: os.stat_result) -> bool:
+        first = self.memory.first_of(status, path)
+        if first is None:
+            return False
+        self.counts.hard_links += 1
+        self.spool.add(LINK + encode_line(Line(path=path, kind=Kind.FILE, same_as=first)))
+        return True
+
+    def _note_empty(self, found: Found, status: os.stat_result, remembered: Remembered | None) -> None:
+        if self.is_immutable and remembered is not None and remembered.size:
+            self.findings.immutable_broken.add(found.path, "changed")
+        xattrs = self._xattrs(found)
+        if xattrs is not None:
+            self._file_done(found.path, status, EMPTY_SHA256, None, xattrs)
+
+    def _is_unchanged(self, path: bytes, status: os.stat_result, remembered: Remembered, *, is_due_again: bool) -> bool:
         if remembered.looks != looks_of(status):
             return False
         if remembered.place is None or not self.held(remembered.place.content):
             return False
-        if not is_due(path, self.memory.runs, self.within):
+        if not is_due_again:
             return True
         self.counts.reread += 1
         try:
@@ -168,8 +182,7 @@ class Survey:
         return is_same
 
     def _is_to_be_read(self, path: bytes, status: os.stat_result) -> None:
-        prefix = TO_READ_FIRST if status.st_nlink > 1 else TO_READ
-        start = self.spool.add(prefix + encode_line(Line(path=path, kind=Kind.ABSENT)))
+        start = self.spool.add(to_read(path, has_names=status.st_nlink > 1))
         if not self.contents or self.contents[-1].estimated_bytes >= self.content_bytes:
             self.contents.append(Content(name=f"{self.token}-{len(self.contents)}", start=start))
         self.contents[-1].files += 1
@@ -186,6 +199,12 @@ class Survey:
                 return None
             self.findings.unread.add(found.path, f"its attributes: {reason(error)}")
             return {}
+
+    def _file_done(
+        self, path: bytes, status: os.stat_result, sha256: bytes, place: Place | None, xattrs: Mapping[bytes, bytes]
+    ) -> None:
+        self.spool.add(DONE + encode_file(path, status, sha256, place, xattrs))
+        self.count(status.st_uid, status.st_gid, xattrs)
 
     def _done(self, line: Line, found: Found | None = None) -> None:
         self.spool.add(DONE + encode_line(line))

@@ -8,22 +8,22 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from drorch.sources.files.names import below, components, joined
+from drorch.sources.files.names import SEPARATOR, below, components
 from drorch.sources.files.patterns import Patterns
 
 DEEPEST = 400  # directories are held open from the base to where the walk is; a process may open 1,024 files
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A name of the tree, as ``lstat`` saw it. ``directory`` is a descriptor that is open until the next one is asked for.
 
     ``failure`` says why a directory could not be read, or, without a ``status``, why nothing can be said of a name;
-    ``is_elsewhere`` that it is on another file system and left out.
+    ``is_elsewhere`` that it is on another file system and left out. A tuple, since there may be millions.
     """
 
     path: bytes
@@ -64,52 +64,59 @@ class Walk:
         try:
             yield Found(b"", b".", top, os.fstat(top))
             while stack:
-                name = next(stack[-1].names, None)
-                if name is None:
+                entered = yield from self._until_entered(stack)
+                if entered is None:
                     os.close(stack.pop().descriptor)
                     continue
-                self.check()
-                yield from self._visit(stack, name)
+                stack.append(entered)
+                yield Found(entered.path, b".", entered.descriptor, os.fstat(entered.descriptor))
         finally:
             for frame in stack:
                 os.close(frame.descriptor)
 
-    def _visit(self, stack: list[_Frame], name: bytes) -> Iterator[Found]:
+    def _until_entered(self, stack: list[_Frame]) -> Generator[Found, None, _Frame | None]:
+        """Yield what is in the innermost directory up to the next one in it, and return that; ``None`` at the end."""
         frame = stack[-1]
-        path = joined(frame.path, name)
-        try:
-            status = os.stat(name, dir_fd=frame.descriptor, follow_symlinks=False)
-        except FileNotFoundError:
-            return  # it went between the listing of its directory and now: as if it had gone before
-        except OSError as error:
-            yield Found(path, name, frame.descriptor, None, failure=reason(error))
-            return
-        is_directory = stat.S_ISDIR(status.st_mode)
-        is_root = path in self.roots
-        root = path if is_root else frame.root
-        if not is_root and frame.root is not None:
-            if self.exclude.fit(path[len(frame.root) :].lstrip(b"/"), is_directory=is_directory):
-                return
-            if self.one_file_system and frame.device is not None and status.st_dev != frame.device:
-                yield Found(path, name, frame.descriptor, status, is_elsewhere=True)
-                return
-        if not is_directory:
-            yield Found(path, name, frame.descriptor, status)
-            return
-        try:
-            entered = self._open(stack, path, name, root, frame.device)
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # it is no directory any more
-                yield Found(path, name, frame.descriptor, status, failure=reason(error))
-            return
-        yield Found(path, b".", entered.descriptor, os.fstat(entered.descriptor))
-        stack.append(entered)
+        directory, prefix = frame.descriptor, frame.path + SEPARATOR if frame.path else b""
+        for name in frame.names:
+            self.check()
+            path = prefix + name
+            try:
+                status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # it went between the listing of its directory and now: as if it had gone before
+            except OSError as error:
+                yield Found(path, name, directory, None, reason(error))
+                continue
+            is_directory = stat.S_ISDIR(status.st_mode)
+            if frame.root is not None and path not in self.roots:
+                if self._is_excluded(path, frame.root, is_directory=is_directory):
+                    continue
+                if self.one_file_system and frame.device is not None and status.st_dev != frame.device:
+                    yield Found(path, name, directory, status, is_elsewhere=True)
+                    continue
+            if not is_directory:
+                yield Found(path, name, directory, status)
+                continue
+            try:
+                return self._open(stack, path, name)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # it is no directory any more
+                    yield Found(path, name, directory, status, reason(error))
+        return None
 
-    def _open(self, stack: list[_Frame], path: bytes, name: bytes, root: bytes | None, device: int | None) -> _Frame:
+    def _is_excluded(self, path: bytes, root: bytes, *, is_directory: bool) -> bool:
+        if self.exclude.is_empty:
+            return False
+        return self.exclude.fit(path[len(root) :].lstrip(SEPARATOR), is_directory=is_directory)
+
+    def _open(self, stack: list[_Frame], path: bytes, name: bytes) -> _Frame:
         if len(stack) > DEEPEST:
             raise OSError(errno.ENAMETOOLONG, f"deeper than {DEEPEST} directories")
-        descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=stack[-1].descriptor)
-        return self._enter(path, descriptor, os.fstat(descriptor), root, None if root == path else device)
+        above, is_root = stack[-1], path in self.roots
+        descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=above.descriptor)
+        root, device = (path, None) if is_root else (above.root, above.device)
+        return self._enter(path, descriptor, os.fstat(descriptor), root, device)
 
     def _enter(
         self, path: bytes, descriptor: int, status: os.stat_result, root: bytes | None, device: int | None

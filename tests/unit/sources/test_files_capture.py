@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import socket
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from drorch.errors import DrorchError, Interrupted, SourceMissing, SourceUnsupported, UsageInvalid
-from drorch.sources.files import reading
+from drorch.sources.files import reading, walking
 from drorch.sources.files.lines import Kind, Place
 from drorch.sources.files.memory import Memory
 from drorch.sources.files.source import FilesChoices, scope_of
@@ -22,6 +26,7 @@ from tests.support.file_trees import (
     Lab,
     anybodys_directory,
     as_nobody,
+    compare,
     fresh,
     make_scans,
     stored,
@@ -91,7 +96,7 @@ def test_two_captures_of_one_tree_are_the_same_bytes(scans: Lab) -> None:
 
 def test_what_has_not_changed_is_not_read(scans: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     first = scans.capture()
-    monkeypatch.setattr(reading.FileReader, "read", None)
+    monkeypatch.setattr(reading.FileReader, "open", None)
     second = scans.capture(reread_within=1_000_000)
     assert fresh(second) == []
     assert second.bytes_of("listing") == first.bytes_of("listing")
@@ -177,6 +182,68 @@ def test_a_memory_that_is_lost_or_damaged_costs_a_reading(scans: Lab, damage: st
     second = scans.capture()
     assert second.lines["sổ.txt".encode()].sha256 == first.lines["sổ.txt".encode()].sha256
     assert len(fresh(second)) == 1
+
+
+def test_attributes_of_what_has_not_changed_are_known_and_a_new_one_is_seen(
+    scans: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans.capture()
+    asked: list[bytes] = []
+    real = os.listxattr
+
+    def listxattr(where: Any, **words: Any) -> list[str]:
+        if isinstance(where, bytes):
+            asked.append(where.rpartition(b"/")[2])
+        return real(where, **words)
+
+    monkeypatch.setattr(os, "listxattr", listxattr)
+    second = scans.capture(reread_within=1_000_000)
+    assert sorted(asked) == sorted([b"away", b"link", b"loop", "không".encode(), "sổ.txt".encode()])
+    book = second.lines["sổ.txt".encode()].metadata
+    assert book is not None
+    assert book.xattrs == {b"user.origin": "máy quét 2".encode()}
+    os.setxattr(scans.tree / "2024/Đức Trọng/ảnh.jpg", "user.new", b"seen")
+    picture = scans.capture(reread_within=1_000_000).lines["2024/Đức Trọng/ảnh.jpg".encode()].metadata
+    assert picture is not None
+    assert picture.xattrs == {b"user.new": b"seen"}
+
+
+def test_the_memory_finds_its_rows_in_any_order(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    status, count = (tmp_path / "file").stat(), 3_000
+    memory = Memory(tmp_path / "m", b"k" * 16)
+    for number in range(count):
+        memory.put(b"%d" % number, status, bytes(32), Place("c-0", number), 2**62)
+    memory.keep({"c-0": count})
+    memory.close()
+    memory = Memory(tmp_path / "m", b"k" * 16)
+    order = [*range(0, count, 2), *range(count - 1, 0, -2), *random.Random(1).sample(range(count), 500)]
+    for number in order:
+        found = memory.find(b"%d" % number)
+        assert found is not None
+        assert found.place == Place("c-0", number)
+        assert memory.find(b"%d new" % number) is None
+    memory.close()
+
+
+@pytest.mark.parametrize(
+    "damage", ["sha256 = 'text'", "size = -1", "size = null", "content = 99", "is_bare = 1 - is_bare"]
+)
+def test_a_damaged_row_is_none(tmp_path: Path, damage: str) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    memory = Memory(tmp_path / "m", b"k" * 16)
+    memory.put(b"a", (tmp_path / "file").stat(), bytes(32), Place("c-0", 0), 2**62)
+    memory.keep({"c-0": 7})
+    memory.close()
+    with closing(sqlite3.connect(tmp_path / "m")) as connection:
+        table = connection.execute("select sql from sqlite_master where name = 'file'").fetchone()[0]
+        connection.executescript(f"alter table file rename to old; {table.replace('size integer not null', 'size')};")
+        connection.executescript("insert into file select * from old; drop table old")
+        connection.execute(f"update file set {damage}")
+        connection.commit()
+    memory = Memory(tmp_path / "m", b"k" * 16)
+    assert memory.find(b"a") is None
+    memory.close()
 
 
 def test_the_memory_holds_no_name(scans: Lab) -> None:
@@ -380,6 +447,21 @@ def test_a_file_that_changes_once_while_it_is_read_is_read_again(scans: Lab, mon
     assert scans.restore(content).tables == 8
 
 
+@pytest.mark.parametrize("times", [0, 1])
+def test_a_large_file_among_small_ones_lies_where_its_line_says(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """It is read piece by piece; when it changes meanwhile, its first copy stays in the stream and is no file's."""
+    large = bytes(range(256)) * 8_192
+    for name, raw in (("a", b"before"), ("b", large), ("c", b"after")):
+        (lab.tree / name).write_bytes(raw)
+    meddler = Meddler(monkeypatch, "b", (lab.tree / "b").touch, times=times)
+    content = lab.capture()
+    assert meddler.fired == times
+    assert [bytes_of(content, name) for name in "abc"] == [b"before", large, b"after"]
+    assert len(content.bytes_of(fresh(content)[0])) == len(b"before" + large + b"after") + times * len(large)
+
+
 def test_a_file_that_never_stands_still_is_kept_as_it_was_read_and_told(
     scans: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -426,6 +508,35 @@ def test_a_file_that_becomes_something_else_before_it_is_read_is_told(scans: Lab
     assert "2024/Đức Trọng/ảnh.jpg" in scans.closing_facts["gone_while_read"]
     assert "2024/Đức Trọng/ảnh.jpg".encode() not in content.lines
     assert b"root:" not in b"".join(raw for _, raw in content.stored.values())
+
+
+def test_a_name_that_goes_between_the_listing_of_its_directory_and_a_look_is_no_failure(
+    scans: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[int] = []
+    real = walking.sorted_names
+
+    def sorted_names(directory: int) -> list[bytes]:
+        listed.append(directory)
+        return [*real(directory), b"~ gone"]
+
+    monkeypatch.setattr(walking, "sorted_names", sorted_names)
+    content = scans.capture()
+    assert listed
+    assert not [path for path in content.lines if path.endswith(b"~ gone")]
+    assert not {"unread", "gone_while_read"} & set(scans.closing_facts)
+
+
+def test_links_that_lead_in_circles_are_kept_as_links(lab: Lab) -> None:
+    (lab.tree / "a").mkdir()
+    for name, to in (("a/up", ".."), ("a/there", "back"), ("a/back", "there"), ("a/self", "self")):
+        (lab.tree / name).symlink_to(to)
+    content = lab.capture()
+    assert {path: line.to for path, line in content.lines.items() if line.kind is Kind.SYMLINK} == {
+        b"a/up": b"..", b"a/there": b"back", b"a/back": b"there", b"a/self": b"self",
+    }  # fmt: skip
+    lab.restore(content)
+    assert compare(lab.tree, lab.base / "out")[0] == 0
 
 
 def test_a_directory_that_becomes_a_file_between_two_looks_is_no_failure(
@@ -505,12 +616,20 @@ def test_a_change_or_loss_in_a_tree_that_must_not_change_is_told_until_somebody_
     assert "incomplete" not in scans.closing_facts
 
 
+def test_a_file_that_is_empty_now_broke_a_tree_that_must_not_change(scans: Lab) -> None:
+    scans.capture(immutable=True)
+    (scans.tree / "2024/Đức Trọng/ảnh.jpg").write_bytes(b"")
+    for _ in range(2):
+        scans.capture(immutable=True)
+        assert scans.closing_facts["immutable_broken"] == ["2024/Đức Trọng/ảnh.jpg (changed)"]
+
+
 def test_a_memory_that_is_locked_is_done_without(tmp_path: Path) -> None:
     first = Memory(tmp_path / "m", b"k" * 16)
     second = Memory(tmp_path / "m", b"k" * 16)
     (tmp_path / "file").touch()
     status = (tmp_path / "file").stat()
-    second.put(b"a", status, bytes(32), 1, Place("c-0", 0), 2**62)
+    second.put(b"a", status, bytes(32), Place("c-0", 0), 2**62)
     second.keep({"c-0": 1})
     second.close()
     first.close()
