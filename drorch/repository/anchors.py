@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ POSTINGS_KEPT = 4
 CANDIDATES = 4
 UNUSED_RUNS = 3
 SHARE_RANGE = 2**32
-CACHE_OVERHEAD_BYTES = 136  # of a cached base, above what it takes in a pack's record
 _CHANGES_AT_ONCE = 64
 
 _SCHEMA = f"""
@@ -40,7 +40,6 @@ create index if not exists anchor_base on anchor (base);
 create table if not exists feature (
     value integer not null, born integer not null, anchor blob not null, primary key (value, born, anchor)) without rowid;
 create index if not exists feature_anchor on feature (anchor);
-create table if not exists setting (name text primary key, value integer not null) without rowid;
 create temp table touched (id blob primary key) without rowid;
 pragma user_version = {VERSION};
 """
@@ -48,13 +47,9 @@ _SIMILAR = """
 select anchor, count(*) as shared, max(born) as newest from feature where value in ({}) group by anchor
 having shared >= ? order by shared desc, newest desc limit ?
 """
-_TAKEN_BY_ROOT = """
-select coalesce(below.id, one.id) as root, sum(one.stored + ?) from anchor as one left join anchor as below on below.id = one.base
-where one.level <= ? group by root
-"""
 _CACHED_WITH_ROOT = """
-select one.id, coalesce(below.id, one.id) from anchor as one left join anchor as below on below.id = one.base
-where one.cached > 0
+select one.id, coalesce(below.id, one.id) as root, one.cached from anchor as one left join anchor as below on below.id = one.base
+where one.cached > 0 order by root
 """
 _UNUSED = """
 select id from anchor as one where (is_retired or unused_runs >= ?)
@@ -92,6 +87,7 @@ class Anchors:
         self._path = path
         self._is_spoiled = False
         self._changes = 0
+        self._share = SHARE_RANGE
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             self._connection = _prepared(path)
@@ -169,30 +165,24 @@ class Anchors:
         return tuple(dropped)
 
     def fit(self, room_bytes: int) -> tuple[ChunkId, ...]:
-        """Set the share to what ``room_bytes`` hold of all bases; return those above it, which are to leave the cache.
+        """Lower the share to what ``room_bytes`` hold of the bases that are cached; return those above it, which are to leave the cache.
 
         They stay anchors, which say what more room would save.
         """
         above: list[ChunkId] = []
         with self._changing() as connection:
-            share, total = SHARE_RANGE, 0
-            for root, taken in sorted(connection.execute(_TAKEN_BY_ROOT, (CACHE_OVERHEAD_BYTES, DEEPEST_ANCHOR))):
-                total += taken
-                if total > room_bytes:
-                    share = int.from_bytes(root[:4], "big")
-                    break
-            connection.execute("insert or replace into setting values ('share', ?)", (share,))
-            rows = connection.execute(_CACHED_WITH_ROOT).fetchall()
-            above = [ChunkId(identity) for identity, root in rows if not is_within(ChunkId(root), share)]
+            rows = [(ChunkId(one), ChunkId(root), size) for one, root, size in connection.execute(_CACHED_WITH_ROOT)]
+            totals = accumulate(size for _, _, size in rows)
+            over = (root for (_, root, _), total in zip(rows, totals, strict=True) if total > room_bytes)
+            self._share = min([self._share, *map(_position, islice(over, 1))])
+            above = [one for one, root, _ in rows if not is_within(root, self._share)]
             connection.executemany("update anchor set cached = 0 where id = ?", [(one.raw,) for one in above])
         return tuple(above)
 
     @property
     def share(self) -> int:
-        """Bases are cached whose root's id begins with a number below this, out of ``SHARE_RANGE``."""
-        for (value,) in self._query("select value from setting where name = 'share'", ()):
-            return int(value)
-        return SHARE_RANGE
+        """Bases are cached whose root's id begins with a number below this, out of ``SHARE_RANGE``; each run begins with all."""
+        return self._share
 
     @property
     def cached_bytes(self) -> int:
@@ -250,7 +240,11 @@ def _drop_unused(connection: sqlite3.Connection) -> list[ChunkId]:
 
 def is_within(root: ChunkId, share: int) -> bool:
     """Whether bases below that root are cached."""
-    return int.from_bytes(root.raw[:4], "big") < share
+    return _position(root) < share
+
+
+def _position(root: ChunkId) -> int:
+    return int.from_bytes(root.raw[:4], "big")
 
 
 def _prepared(path: Path) -> sqlite3.Connection:

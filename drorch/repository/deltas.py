@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 
 from drorch.format.record import RecordHeader
@@ -26,6 +27,7 @@ from drorch.repository.needs import NeedsCollector
 from drorch.storage.interface import Bytes
 
 FREE_SHARE = 10  # a tenth of the disk's free space at most
+LEFT_BY_A_CUT = Fraction(15, 16)  # of a full cache: it is cut often and stays nearly full
 WORTH = 2  # a delta that is more than half of what a full chunk takes is not worth its base
 
 
@@ -49,11 +51,11 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a new chunk is to be stored. ``exhausted`` are anchors whose place it takes; ``is_missed``: its base is not in the cache."""
+    """How a new chunk is to be stored. ``replaced`` are anchors whose place it takes; ``is_missed``: its base is not in the cache."""
 
     sketch: tuple[int, ...] = ()
     base: Base | None = None
-    exhausted: tuple[ChunkId, ...] = ()
+    replaced: tuple[ChunkId, ...] = ()
     is_missed: bool = False
 
     @property
@@ -91,23 +93,24 @@ class Deltas:
         self._budget_bytes = budget_bytes
         self._seed = seed
         self._own = threading.local()
-        self._share = anchors.share
         self._held_bytes = anchors.cached_bytes
+        self._unnoted_bytes = 0
         self._lock = threading.Lock()
 
     def plan(self, plain: Bytes) -> Plan:
         """Return how to store a new chunk."""
         sketch = self._sketcher().sketch(plain)
-        is_missed = False
+        missed: list[ChunkId] = []
         for candidate in self._anchors.similar(sketch):
             anchor, exhausted = self._usable(candidate)
             if anchor is None:
-                return Plan(sketch, exhausted=exhausted)
+                return Plan(sketch, replaced=exhausted)
             base = self._base(anchor, len(plain))
             if base is not None:
                 return Plan(sketch, base, exhausted)
-            is_missed = is_missed or not anchor.is_cached
-        return Plan(sketch, is_missed=is_missed)
+            if not anchor.is_cached:
+                missed.append(anchor.identity)
+        return Plan(sketch, replaced=tuple(missed[:1]), is_missed=bool(missed))
 
     def keep(self, plan: Plan, header: RecordHeader, content: Bytes) -> int:
         """Put a chunk that is to be stored by ``plan`` into the cache, if it may be a base; return what it takes there.
@@ -117,7 +120,16 @@ class Deltas:
         """
         if not plan.sketch or plan.level > DEEPEST_ANCHOR:
             return 0
-        return self._keep(plan.root or header.chunk_id, header, content)
+        with self._lock:
+            is_kept = self._is_to_be_kept(plan, header.chunk_id)
+        cached = self._cache.put(header, content) if is_kept else 0
+        with self._lock:
+            self._unnoted_bytes += cached
+            self._held_bytes += cached
+            is_too_much = self._held_bytes > self._budget_bytes
+        if is_too_much:  # a first run of a large database: make room now, not when the disk is full
+            self._fit(self._after_a_cut)
+        return cached
 
     def stored(self, plan: Plan, header: RecordHeader, content: Bytes, cached_bytes: int) -> None:
         """Note that a chunk was stored by ``plan``; ``cached_bytes`` is what ``keep`` said of it."""
@@ -129,8 +141,10 @@ class Deltas:
             length = header.plain_length
             anchor = Anchor(header.chunk_id, below, plan.level, length, len(content), cached_bytes > 0, 0)
             self._anchors.add(anchor, plan.sketch, cached_bytes)
-        if plan.exhausted:
-            self._anchors.retire(plan.exhausted)
+        with self._lock:
+            self._unnoted_bytes -= cached_bytes
+        if plan.replaced:
+            self._anchors.retire(plan.replaced)
 
     def seen(self, identity: ChunkId, known: Known) -> None:
         """Note that a chunk is part of this snapshot too: what it is and what it rests on stays of use."""
@@ -157,22 +171,23 @@ class Deltas:
             found = None if found.base is None else self._anchors.get(found.base)
         return found, tuple(exhausted)
 
-    def _keep(self, root: ChunkId, header: RecordHeader, content: Bytes) -> int:
-        """Put a chunk into the cache if its root is within the share; return what it takes there."""
-        with self._lock:
-            is_kept = is_within(root, self._share)
-        cached = self._cache.put(header, content) if is_kept else 0
-        with self._lock:
-            self._held_bytes += cached
-            is_too_much = self._held_bytes > self._budget_bytes
-        if is_too_much:  # a first run of a large database: make room now, not when the disk is full
-            self._fit(self._budget_bytes * 3 // 4)
-        return cached
+    @property
+    def _after_a_cut(self) -> int:
+        return int(self._budget_bytes * LEFT_BY_A_CUT)
+
+    def _is_to_be_kept(self, plan: Plan, identity: ChunkId) -> bool:
+        """Say whether a base is within the share; one whose like was not has no better claim, and makes no room for itself.
+
+        Its id is drawn anew every day: bases that serve would go for others that serve no more, and most of them before they were asked for.
+        """
+        if plan.is_missed and self._held_bytes >= self._after_a_cut:
+            return False
+        return is_within(plan.root or identity, self._anchors.share)
 
     def _fit(self, room_bytes: int) -> None:
         with self._lock:
             self._cache.drop(self._anchors.fit(room_bytes))
-            self._share, self._held_bytes = self._anchors.share, self._anchors.cached_bytes
+            self._held_bytes = self._anchors.cached_bytes + self._unnoted_bytes
 
     def _base(self, anchor: Anchor, plain_length: int) -> Base | None:
         known = self._index.find(anchor.identity)

@@ -11,7 +11,6 @@ import pytest
 
 from drorch.ids import ChunkId
 from drorch.repository.anchors import (
-    CACHE_OVERHEAD_BYTES,
     CANDIDATES,
     POSTINGS_KEPT,
     SHARE_RANGE,
@@ -118,7 +117,7 @@ def test_a_cache_that_is_too_large_keeps_a_share_by_id(anchors: Anchors) -> None
     for number in range(256):
         anchors.add(anchor(f"chunk {number}", first=number), (number * 8, number * 8 + 1), 1_000)
     assert anchors.cached_bytes == 256_000
-    gone = anchors.fit(64 * (1_000 + CACHE_OVERHEAD_BYTES))
+    gone = anchors.fit(64 * 1_000)
     assert abs(anchors.share / SHARE_RANGE - 0.25) < 0.01
     assert {one.raw[0] for one in gone} == set(range(64, 256))
     assert anchors.cached_bytes == 64_000
@@ -140,7 +139,31 @@ def test_a_middle_is_kept_where_its_root_is(anchors: Anchors) -> None:
     anchors.add(anchor("other", first=200), (), 3_000)
     assert anchors.fit(1_500) == (identity("other", first=200),)
     assert anchors.fit(ROOM) == ()
+    assert is_within(root.identity, anchors.share)
+
+
+def test_what_is_not_in_the_cache_takes_no_room_of_what_is(anchors: Anchors) -> None:
+    for number in range(128):
+        anchors.add(anchor(f"kept {number}", first=2 * number), (), 1_000)
+        anchors.add(anchor(f"left out {number}", first=2 * number + 1), (), 0)
+    assert anchors.fit(128 * 1_000) == ()
     assert anchors.share == SHARE_RANGE
+    assert len(anchors.fit(64 * 1_000)) == 64
+    assert anchors.cached_bytes == 64_000
+
+
+def test_the_share_never_grows_during_a_run(anchors: Anchors, tmp_path: Path) -> None:
+    for number in range(8):
+        anchors.add(anchor(f"chunk {number}", first=32 * number), (), 1_000)
+    anchors.fit(4_000)
+    lowered = anchors.share
+    assert lowered < SHARE_RANGE
+    anchors.fit(ROOM)
+    assert anchors.share == lowered
+    anchors.close()
+    again = Anchors(tmp_path / "lane.anchors")
+    assert again.share == SHARE_RANGE, "the next run begins with all"
+    again.close()
 
 
 def test_what_was_known_is_known_after_a_restart(tmp_path: Path) -> None:
