@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.contestants import Bench
-from benchmarks.measure import Measured, medians
+from benchmarks.measure import medians
 from benchmarks.measurement import Measurement
 from benchmarks.trees import measure_trees
 from drorch.sandbox.postgresql import throw_away_postgresql
@@ -87,18 +87,12 @@ def _measure(bench: Bench, options: argparse.Namespace) -> dict[str, object]:
             measurement.round(number)
     if "tree" in measurement.rows:
         measure_trees(bench, options.files, options.rounds, options.restic, measurement.note)
-    return _report(measurement.figures, measurement.stored, options, page_cache_dropped=measurement.is_dropped)
+    return _report(measurement, options)
 
 
-def _report(
-    figures: dict[str, dict[str, list[Measured]]],
-    stored: dict[str, dict[str, tuple[int, int]]],
-    options: argparse.Namespace,
-    *,
-    page_cache_dropped: bool,
-) -> dict[str, object]:
+def _report(measurement: Measurement, options: argparse.Namespace) -> dict[str, object]:
     out: list[dict[str, object]] = []
-    for row, by_name in figures.items():
+    for row, by_name in measurement.figures.items():
         ours = medians(by_name.get("drorch") or next(iter(by_name.values())))
         for name, runs in by_name.items():
             middle = medians(runs)
@@ -112,38 +106,41 @@ def _report(
                 "peak_mib": round(middle.peak_bytes / 2**20),
                 "drorch_to_it": round(ours.wall_seconds / middle.wall_seconds, 2),
             }
-            size, objects = stored[row][name]
+            size, objects = measurement.stored[row][name]
             if row == "generations":
                 entry["runs"] = len(runs)
-            entry |= {"stored_bytes": size, "stored_objects": objects}
+            entry |= {"stored_bytes": size, "stored_objects": objects, "requests": measurement.requests[row][name]}
             out.append(entry)
     return {
         "machine": f"{platform.machine()}, {_processor()}, {_cores()} cores",
         "rounds": options.rounds,
         "scale": options.scale,
-        "page_cache_dropped": page_cache_dropped,
+        "page_cache_dropped": measurement.is_dropped,
         "rows": out,
     }
 
 
 def _print(report: dict[str, object]) -> None:
     print(f"\n{report['machine']}; {report['rounds']} rounds, interleaved; medians")
-    print(f"{'row':<14} {'contestant':<17} {'wall':>7} {'min-max':>13} {'cpu':>6} {'peak':>8} {'ratio':>6}  stored")
+    print(
+        f"{'row':<14} {'contestant':<17} {'wall':>7} {'min-max':>13} {'cpu':>6} {'peak':>8} {'ratio':>6} {'requests':>8}  stored"
+    )
     rows = report["rows"]
     assert isinstance(rows, Sequence)
     for row in rows:
         spread = f"{row['wall_min_s']}-{row['wall_max_s']}"
-        stored = f"{row['stored_bytes'] / 1e6:.2f} MB in {row['stored_objects']}" if "stored_bytes" in row else ""
+        stored = f"{row['stored_bytes'] / 1e6:.2f} MB in {row['stored_objects']}"
+        requests = "" if row["requests"] is None else row["requests"]
         print(
             f"{row['row']:<14} {row['contestant']:<17} {row['wall_s']:>6}s {spread:>13} {row['cpu_s']:>5}s"
-            f" {row['peak_mib']:>4} MiB {row['drorch_to_it']:>6}  {stored}"
+            f" {row['peak_mib']:>4} MiB {row['drorch_to_it']:>6} {requests:>8}  {stored}"
         )
     print(
         "page caches "
         + ("were" if report["page_cache_dropped"] else "could not be")
         + " dropped before each measurement"
     )
-    print("ratio: drorch's wall time to that of the row's contestant")
+    print("ratio: drorch's wall time to that of the row's contestant; requests: as the S3 server counts them")
 
 
 def _processor() -> str:

@@ -58,6 +58,10 @@ class Bench:
         client.close()
         return sum(sizes), len(sizes)
 
+    def requests(self, bucket: str) -> int:
+        """Return how often the server was asked for something in a bucket, by whomever, as it counts itself."""
+        return self.s3.requests(bucket)
+
 
 class Contestant(Protocol):
     """Something that backs up database ``land`` into a place of its own, and restores it. ``rows`` are those it can take part in."""
@@ -79,6 +83,10 @@ class Contestant(Protocol):
 
     def stored(self) -> tuple[int, int]:
         """Return how many bytes and objects it keeps."""
+        ...
+
+    def requests(self) -> int | None:
+        """Return how many requests its place was sent so far; ``None`` where that is a directory."""
         ...
 
     def forget(self, database: str) -> None:
@@ -160,6 +168,10 @@ class Drorch(_InPostgresql):
         """See ``Contestant``."""
         return self._bench.stored(self.bucket)
 
+    def requests(self) -> int:
+        """See ``Contestant``."""
+        return self._bench.requests(self.bucket)
+
     def snapshots(self) -> list[str]:
         """Return what can be restored, the newest first."""
         command = self._command("snapshots", "list", "land", "--limit", "1000", "--json")
@@ -223,6 +235,10 @@ class Restic(_InPostgresql):
         """See ``Contestant``."""
         return self._bench.stored(self.bucket)
 
+    def requests(self) -> int:
+        """See ``Contestant``."""
+        return self._bench.requests(self.bucket)
+
     def _shell(self, script: str) -> Measured:
         return timed(["/bin/bash", "-c", script], self._environment())
 
@@ -255,6 +271,9 @@ class DumpOnly:
     def stored(self) -> tuple[int, int]:
         """Nothing."""
         return 0, 0
+
+    def requests(self) -> None:
+        """None."""
 
     def forget(self, database: str) -> None:
         """There is nothing."""

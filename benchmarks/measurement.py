@@ -39,21 +39,26 @@ class Measurement:
         self.rows = options.rows.split(",")
         self.figures: dict[str, dict[str, list[Measured]]] = {}
         self.stored: dict[str, dict[str, tuple[int, int]]] = {}
+        self.requests: dict[str, dict[str, int | None]] = {}
         self.is_dropped = True
 
     def note(self, row: str, contestant: Contestant, run: Callable[[], Measured], day: int = 0, name: str = "") -> None:
-        """Time one run; what the table says was stored is what the last round's runs of the row added, all of them."""
+        """Time one run; what the table says was stored and asked is what the last round's runs of the row did, all of them."""
         name = name or contestant.name
         self.is_dropped = drop_caches() and self.is_dropped
         before = contestant.stored()
+        asked_before = contestant.requests()
         measured = run()
+        asked = _added(asked_before, contestant.requests())
         added = tuple(now - then for now, then in zip(contestant.stored(), before, strict=True))
         self.figures.setdefault(row, {}).setdefault(name, []).append(measured)
         earlier = self.stored[row][name] if day else (0, 0)
         self.stored.setdefault(row, {})[name] = (earlier[0] + added[0], earlier[1] + added[1])
+        asked_earlier = self.requests[row][name] if day else 0
+        self.requests.setdefault(row, {})[name] = None if asked is None else (asked_earlier or 0) + asked
         print(
             f"  {row:<14} {name:<17} {measured.wall_seconds:7.1f} s  {measured.cpu_seconds:6.1f} s processor"
-            f"  +{added[0]:,} B",
+            f"  +{added[0]:,} B" + ("" if asked is None else f" by {asked:,} requests"),
             flush=True,
         )
 
@@ -153,6 +158,10 @@ class Measurement:
                 contestant.restore(database)
                 _compare(self.bench, contestant, database)
                 contestant.forget(database)
+
+
+def _added(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else after - before
 
 
 def _compare(bench: Bench, contestant: Contestant, database: str) -> None:

@@ -52,6 +52,9 @@ class Borg(_InPostgresql):
         """See ``Contestant``."""
         return held_by(self._repository)
 
+    def requests(self) -> None:
+        """See ``Contestant``."""
+
     def _shell(self, script: str) -> Measured:
         return timed(["/bin/bash", "-c", f"set -o pipefail; {script}"], self._environment())
 
@@ -105,6 +108,9 @@ class PgBackRest:
     def stored(self) -> tuple[int, int]:
         """See ``Contestant``; of the backups, without the archived WAL."""
         return held_by(self._repository / "backup")
+
+    def requests(self) -> None:
+        """See ``Contestant``."""
 
     def forget(self, database: str) -> None:
         """See ``Contestant``."""

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from drorch.catalog.interface import SnapshotRecord
 from drorch.operations.examine import Examined, note, ok
 from drorch.operations.room import Disk, disk_of
-from drorch.policy.installation import DirectoryStore, Limits, Store
+from drorch.policy.installation import DirectoryStore, Limits, S3Store, Store
 from drorch.policy.model import WITHOUT_BASES, Policy, Retention
 from drorch.policy.schedule import occurrences_between
 from drorch.policy.sizing import (
     SeenRun,
     SourceSize,
     cache_bytes,
+    requests_per_run,
     restore_seconds,
     size_of,
     store_bytes,
@@ -69,6 +70,7 @@ def examine_sizes(
         f" and about {format_size(size.new_bytes_per_day)} more each day ({_seen_in(size)})"
     )
     yield from _stores(size, policy, runs_per_day, places)
+    yield from _requests(sizes, policy, runs_per_day, places)
     yield from _cache(size, policy, places)
     yield from _times(size, max(sizes, key=restore_seconds), policy)
 
@@ -115,6 +117,14 @@ def _stores(size: SourceSize, policy: Policy, runs_per_day: float, places: Place
         yield ok(told)
     for name, beyond in short.items():
         yield note(f"{told}; {name} has {format_size(beyond)} beyond `keep_free`", "order a larger disk, or keep less")
+
+
+def _requests(sizes: Sequence[SourceSize], policy: Policy, runs_per_day: float, places: Places) -> Iterator[Examined]:
+    """Yield how often stores are asked that may count it: a provider's bill has a line for requests."""
+    if any(isinstance(places.stores.get(name), S3Store) for name in policy.stores):
+        count = sum(requests_per_run(size.new_bytes_per_day / runs_per_day) for size in sizes)
+        month = round(count * runs_per_day * _MONTH.days)
+        yield ok(f"a backup asks each store about {count:,} times, {month:,} in a month")
 
 
 def _cache(size: SourceSize, policy: Policy, places: Places) -> Iterator[Examined]:

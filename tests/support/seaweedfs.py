@@ -62,6 +62,14 @@ IDENTITIES = {
 @dataclass(frozen=True, kw_only=True)
 class SeaweedFS:
     endpoint: str
+    metrics: str
+
+    def requests(self, bucket: str) -> int:
+        """Return how often the bucket was asked for something so far, by whomever, as the server counts it."""
+        with urllib.request.urlopen(self.metrics, timeout=START_SECONDS) as answer:
+            lines = answer.read().decode().splitlines()
+        counted = [line for line in lines if line.startswith("SeaweedFS_s3_request_total{")]
+        return sum(int(float(line.rsplit(" ", 1)[1])) for line in counted if f'bucket="{bucket}"' in line)
 
     def client(self, credential: Credential = ADMIN) -> Any:
         """A plain client, for what drorch itself never does: make buckets, set policies."""
@@ -128,7 +136,8 @@ def shared_server(directory: Path) -> Iterator[SeaweedFS]:
             fcntl.flock(starting, fcntl.LOCK_EX)
             if not (directory / "endpoint").exists():
                 start_keeper(directory)
-        yield SeaweedFS(endpoint=(directory / "endpoint").read_text())
+        endpoint, metrics = (directory / "endpoint").read_text().split()
+        yield SeaweedFS(endpoint=endpoint, metrics=metrics)
 
 
 def start_keeper(directory: Path) -> None:
@@ -151,10 +160,10 @@ def keep(directory: Path) -> None:
     data = directory / "data"
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True)
-    server, endpoint = start_server(directory)
+    server, endpoint, metrics = start_server(directory)
     try:
         wait_until_it_answers(server, endpoint)
-        (directory / "endpoint.new").write_text(endpoint)
+        (directory / "endpoint.new").write_text(f"{endpoint} {metrics}")
         (directory / "endpoint.new").rename(directory / "endpoint")
         with (directory / "users").open("a") as users:
             fcntl.flock(users, fcntl.LOCK_EX)
@@ -165,14 +174,15 @@ def keep(directory: Path) -> None:
         stop(server)
 
 
-def start_server(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
+def start_server(directory: Path) -> tuple[subprocess.Popen[bytes], str, str]:
+    """Start the server; return it, the address of its S3, and that of its metrics."""
     (directory / "identities.json").write_text(
         json.dumps(IDENTITIES).replace("access_key", "accessKey").replace("secret_key", "secretKey")
     )
     # Every bucket is a collection of its own: seven volumes for each, as is usual, run out of places on a busy machine.
     (directory / "master.toml").write_text("[master.volume_growth]\ncopy_1 = 1\n")
     services = ("master", "volume", "filer", "s3")
-    ports = free_ports(2 * len(services))
+    *ports, metrics_port = free_ports(2 * len(services) + 1)
     options = [
         option
         for number, service in enumerate(services)
@@ -189,13 +199,15 @@ def start_server(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
                 *(f"-s3.config={directory / 'identities.json'}", "-s3.autoCreateBucket=false"),
                 *("-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.localSocket=s3.sock"),
                 *("-volume.max=100000", "-master.volumeSizeLimitMB=256"),
+                *("-metricsIp=127.0.0.1", f"-metricsPort={metrics_port}"),
             ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=directory,
         )
-    return server, f"http://127.0.0.1:{ports[2 * services.index('s3')]}"
+    s3 = f"http://127.0.0.1:{ports[2 * services.index('s3')]}"
+    return server, s3, f"http://127.0.0.1:{metrics_port}/metrics"
 
 
 def free_ports(count: int) -> list[int]:
