@@ -7,14 +7,19 @@ from collections.abc import Iterator, Sequence
 import click
 
 from drorch import __version__
+from drorch.cli.evidence.trust import trusted_keys
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import wrapped
-from drorch.errors import DrorchError
+from drorch.errors import DrorchError, IntegrityError, SettingsInvalid, StoreDenied, StoreError
+from drorch.evidence.sign_off import TrustedPerson
 from drorch.operations import explain_stores
+from drorch.operations.drills.recalled import recall
 from drorch.operations.estate.ownership import Ownership
 from drorch.operations.explain_stores import Explained, HelpState
 from drorch.operations.initialise import help_objects
 from drorch.operations.listing import RepositoryListing, rebuild_catalog
+from drorch.repository.opening import Repository
+from drorch.settings import Settings
 from drorch.wiring import Wiring, help_files, machine_id
 
 PARTIAL = 3
@@ -28,28 +33,52 @@ def command() -> None:
 @command.command(epilog="Example: drorch catalog rebuild", short_help="Make the catalog again from the stores.")
 @common_options
 def rebuild(invocation: Invocation) -> int:
-    """Read every snapshot's manifest from the stores and list just those; the history of runs stays.
+    """Read every snapshot's manifest from the stores and list just those, and the drills that the ledger tells; the history of runs stays.
 
     Needs no private key. Exit 3 when a store could not be read; what is recorded of it stays.
     """
     with invocation.wiring() as wiring:
-        listing = rebuild_catalog(wiring.repository(), wiring.catalog())
+        repository, catalog = wiring.repository(), wiring.catalog()
+        listing = rebuild_catalog(repository, catalog)
         _remember_own_sources(wiring, listing)
+        drills, untold = _recalled(wiring, repository)
     problems = [
         {"store": problem.store, "lane": problem.lane, "error": problem.error.message} for problem in listing.problems
     ]
+    problems += [{"store": "", "lane": "ledger", "error": text} for text in untold]
     if invocation.output.as_json:
         invocation.output.document(
             "drorch.catalog-rebuild/1",
-            {"ok": not problems, "snapshots": len(listing.snapshots), "problems": problems},
+            {"ok": not problems, "snapshots": len(listing.snapshots), "drills": drills, "problems": problems},
         )
     elif not invocation.output.quiet or problems:
         word = "PARTIAL" if problems else "OK"
-        lines = [f"{word}  {len(listing.snapshots)} snapshots are listed"]
+        known = "what was drilled is not for this credential to read" if drills is None else f"{drills} drills"
+        lines = wrapped(f"{word}  {len(listing.snapshots)} snapshots are listed, {known}", 4)
         for problem in problems:
-            lines += wrapped(f"  {problem['store']}: {problem['error']}", 4)
+            lines += wrapped(f"  {problem['store'] or problem['lane']}: {problem['error']}", 4)
         invocation.output.lines(lines)
     return PARTIAL if problems else 0
+
+
+def _recalled(wiring: Wiring, repository: Repository) -> tuple[int | None, Sequence[str]]:
+    """Return how many drills the ledger tells and what it does not tell any more; a credential that only adds may not read it."""
+    people, unread = _people(wiring.settings)
+    try:
+        found = recall(repository, wiring.catalog(), people)
+    except StoreDenied:
+        return None, ()
+    except StoreError as error:
+        return 0, (error.message,)
+    return found.drills, (*unread, *found.problems)
+
+
+def _people(settings: Settings) -> tuple[Sequence[TrustedPerson], Sequence[str]]:
+    """Return the people whose words count, and why none do when a file of their keys cannot be read."""
+    try:
+        return trusted_keys(settings, None).people, ()
+    except (IntegrityError, SettingsInvalid) as error:
+        return (), (f"who signed drills is not known: {error.message}",)
 
 
 def _remember_own_sources(wiring: Wiring, listing: RepositoryListing) -> None:

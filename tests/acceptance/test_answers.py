@@ -476,7 +476,7 @@ def objects_within(schema: Any) -> Iterator[dict[str, Any]]:
 
 def test_a_removed_or_retyped_key_is_noticed() -> None:
     published = strict(json.loads(SCHEMAS["catalog-rebuild"].read_text(encoding="utf-8")))
-    good = {"schema": "drorch.catalog-rebuild/1", "ok": True, "snapshots": 3, "problems": []}
+    good = {"schema": "drorch.catalog-rebuild/1", "ok": True, "snapshots": 3, "drills": 0, "problems": []}
     jsonschema.validate(good, published)
     broken: list[dict[str, Any]] = [
         {key: value for key, value in good.items() if key != "snapshots"},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from datetime import datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,3 +94,19 @@ def test_who_wants_the_end_gets_it_and_nothing_is_left(offices: Installation) ->
     assert list(place.glob("drorch-sb-*")) == []
     states = {run["state"] for run in offices.drorch("history", "offices", "--json").json()["runs"]}
     assert "running" not in states
+
+
+def test_a_machine_that_never_saw_a_backup_draws_from_what_the_stores_hold(
+    offices: Installation, tmp_path: Path
+) -> None:
+    drills_only = offices.copy(tmp_path / "etc")
+    shutil.rmtree(drills_only.base / "var/state")
+    (drills_only.base / "restore_tests/one.yaml").write_text("name: one\npolicy: offices\nsample: {count: 1}\n")
+    words = ("drill", "run", "one", *drills_only.custodian.opens, "--no-paper", "--json")
+    (drilled,) = drills_only.drorch(*words).json()["drills"]
+    assert drilled["verdict"] == "pass"
+    assert drilled["report"]["snapshot"]["draw"]["candidates"] == COUNT
+    for store in ("disk", "vault"):
+        shutil.move(drills_only.base / store / "l", drills_only.base / f"{store}-away")
+    shutil.rmtree(drills_only.base / "var/state")
+    drills_only.drorch(*words, expect=48).told("no source of offices has a complete snapshot")

@@ -15,7 +15,7 @@ from drorch.cli.drill.one_drill import OneDrill, Order
 from drorch.cli.drill.printing import print_drill
 from drorch.cli.drill.told import Say, Told, drilled_document, ending_lines, piped_line
 from drorch.cli.output import Output
-from drorch.errors import UsageInvalid
+from drorch.errors import SnapshotUnknown, UsageInvalid
 from drorch.evidence.drill_report import DrillReport, Verdict
 from drorch.operations.drills.books import new_drill_id
 from drorch.operations.drills.due import SourceCoverage, coverage
@@ -24,11 +24,12 @@ from drorch.operations.drills.production import require_no_production
 from drorch.operations.drills.sampling import ballot
 from drorch.operations.drills.session import Drilled, DrillSession
 from drorch.operations.drills.sources import drillable
+from drorch.operations.drills.stored_sources import newest_stored
 from drorch.operations.drills.verdict import worst_of
 from drorch.operations.interruption import Interruption
 from drorch.operations.proof.recording import RecordedDrill
 from drorch.policy.assembly import LoadedPolicies
-from drorch.policy.model import SourcePromise
+from drorch.policy.model import Policy, SourcePromise
 from drorch.policy.restore_tests.loading import LoadedTests
 from drorch.policy.restore_tests.model import AUTO, Scenario
 from drorch.wiring import Wiring, room_for_drills
@@ -59,7 +60,7 @@ class DrillDesk:
         known = drillable(self.wiring.catalog(), partial(self.wiring.repository, policy.stores), policy, test.policy)
         if test.sample is not None or len(known) > 1:
             self.key.recipient()  # nobody draws a lot that he cannot drill, and nobody is asked by ten at once
-        drawn, promises = self._chosen(order, known)
+        drawn, promises = self._chosen(order, policy, known)
         left = [promise for promise in promises if promise.address not in order.done]
         making = OneDrill(
             wiring=self.wiring, key=self.key, order=order, policy=policy, drawn=drawn, ledger=self._ledger
@@ -96,12 +97,22 @@ class DrillDesk:
                 hint="nobody verifies his own work",
             )
 
-    def _chosen(self, order: Order, promises: Sequence[SourcePromise]) -> tuple[Drawn | None, Sequence[SourcePromise]]:
+    def _chosen(
+        self, order: Order, policy: Policy, promises: Sequence[SourcePromise]
+    ) -> tuple[Drawn | None, Sequence[SourcePromise]]:
         """Return the sources; of many a sample, drawn by a lot that the ledger has."""
         test, wiring = order.test, self.wiring
         if test.sample is None:
             return None, promises
-        listed = ballot(promises, test.sample, wiring.catalog(), wiring.clock.now())
+        stored = partial(newest_stored, wiring.repository(tuple(policy.stores)))
+        listed = ballot(promises, test.sample, wiring.catalog(), wiring.clock.now(), stored)
+        if not listed.lots:
+            raise SnapshotUnknown(
+                f"{test.name} has nothing to draw from: no source of {policy.name} has a complete snapshot",
+                expected="one source with a complete snapshot",
+                found=f"{len(promises)} sources without" if promises else "no source yet",
+                hint=f"`drorch snapshots {policy.name}` lists what exists",
+            )
         subject = new_drill_id(wiring.clock, wiring.random_bytes)
         drawn = wiring.lottery().draw(test.name, listed, subject=subject, slot=order.slot)
         by_name = {promise.address: promise for promise in promises}

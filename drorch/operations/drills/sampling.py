@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,6 +12,7 @@ from drorch.evidence.lots import Lot, draw, list_digest_of
 from drorch.policy.model import SourcePromise
 from drorch.policy.restore_tests.model import Sample, Stratum
 
+Stored = Callable[[Collection[str]], Mapping[str, int]]
 _LONG_AGO = timedelta(days=90)
 _LARGE = 2  # of three groups by size
 
@@ -40,18 +41,26 @@ class Ballot:
         )
 
 
-def ballot(promises: Sequence[SourcePromise], sample: Sample, catalog: Catalog, now: datetime) -> Ballot:
-    """Return the list: every source but those that are retired or have no good snapshot, which is told."""
-    good = catalog.newest_good_by_source()
+def ballot(
+    promises: Sequence[SourcePromise], sample: Sample, catalog: Catalog, now: datetime, stored: Stored
+) -> Ballot:
+    """Return the list: every source but those that are retired or have no good snapshot, which is told.
+
+    ``stored`` says of sources whose backups this catalog never saw how much the newest good snapshot in the stores read; it is asked for those only.
+    """
     retired = {one.address for one in catalog.sources() if one.state is SourceState.RETIRED}
+    wanted = [promise.address for promise in promises if promise.address not in retired]
+    good = {name: one.bytes_read for name, one in catalog.newest_good_by_source().items()}
+    unseen = {name for name in wanted if name not in good}
+    good |= stored(unseen) if unseen else {}
     excluded = {
         promise.address: "retired" if promise.address in retired else "no complete snapshot"
         for promise in promises
         if promise.address in retired or promise.address not in good
     }
-    names = [promise.address for promise in promises if promise.address not in excluded]
+    names = [name for name in wanted if name in good]
     last = {name: record.declared_at for name, record in catalog.newest_drill_by_source().items()}
-    sizes = {name: good[name].bytes_read for name in names}
+    sizes = {name: good[name] for name in names}
     lots = tuple(Lot(source=name, stratum=_stratum(name, sample.stratify, last, sizes, now)) for name in sorted(names))
     return Ballot(lots=lots, excluded=excluded, count=sample.count)
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from drorch.errors import StoreError
-from drorch.evidence.dossier import Dossier
+from drorch.evidence.dossier import Dossier, OpenedDossier
 from drorch.format.objects import OBJECT_LIMIT_BYTES
 from drorch.ids import Digest, LaneId
-from drorch.operations.proof.reading import read_segments
+from drorch.operations.proof.reading import read_ledger, read_segments
 from drorch.repository.opening import Repository, read_trust
 
 
@@ -34,6 +34,21 @@ def gather(repository: Repository) -> Dossier:
         trust_objects=trust,
         segments=segments,
         document=lambda name: next(iter(copies_of(repository, name)), None),
+    )
+
+
+def open_ledger(repository: Repository) -> OpenedDossier:
+    """Return the evidence that this repository's own trust chain vouches for; raises what the last store raised when none shows its ledger."""
+    ledger = read_ledger(repository)
+    return OpenedDossier(
+        dossier=Dossier(
+            trust_objects=(), segments={}, document=lambda name: next(iter(copies_of(repository, name)), None)
+        ),
+        trust=repository.trust,
+        is_rooted=True,
+        chains=ledger.chains,
+        problems=ledger.problems,
+        entries=tuple(ledger.entries()),
     )
 
 

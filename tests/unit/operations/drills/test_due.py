@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -99,11 +99,19 @@ def test_a_ballot_names_whom_it_leaves_out_and_anybody_draws_the_same(catalog: C
     )
     lines = "id,host\n" + "".join(f"d{number},10.0.0.{number}\n" for number in range(1, 8))
     promises = policy_of(text, lists={"x.csv": lines}).promises
-    for promise in promises[:-1]:
+    for promise in promises[:-2]:
         snapshot = a_snapshot(snapshot=an_id(), source=promise.address, policy="many", restore_point=START)
         catalog.record_snapshot(snapshot, [a_copy(snapshot)])
     catalog.record_drill(a_drill(source="many/d1", policy="many", declared_at=NOW))
-    listed = ballot(promises, Sample(count=3, stratify=(Stratum.LAST_DRILLED, Stratum.SIZE)), catalog, NOW)
+    asked: list[str] = []
+
+    def stored(sources: Collection[str]) -> dict[str, int]:
+        asked.extend(sources)
+        return {"many/d6": 5}
+
+    sample = Sample(count=3, stratify=(Stratum.LAST_DRILLED, Stratum.SIZE))
+    listed = ballot(promises, sample, catalog, NOW, stored)
+    assert sorted(asked) == ["many/d6", "many/d7"], "only those that the catalog does not know"
     assert dict(listed.excluded) == {"many/d7": "no complete snapshot"}
     assert {lot.source: lot.stratum.partition(",")[0] for lot in listed.lots}["many/d1"] == "lately"
     drawn = listed.drawn_by(bytes(32))
