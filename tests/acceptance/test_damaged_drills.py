@@ -186,6 +186,13 @@ def test_a_check_that_lacks_its_tool_proves_nothing(office: Office) -> None:
     assert "pg_dump" in str(drill.only["report"]["checks"])
 
 
+def test_without_room_nothing_is_begun_and_nothing_is_proven(office: Office) -> None:
+    drill = office.drill("civil", fault="no-room", expect=INCONCLUSIVE)
+    assert "room for about" in drill.said("restore")
+    assert "1 MB are free" in drill.only["summary"]
+    assert (drill.bad(), drill.only["report"]["sandbox"]) == (set(), None)
+
+
 def test_tables_without_rows_prove_nothing_by_being_equal(office: Office, tmp_path: Path) -> None:
     copy = office.installation.copy(tmp_path / "etc")  # no other test may find this backup as the latest
     civil = copy.base / "civil.db"

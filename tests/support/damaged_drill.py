@@ -2,7 +2,7 @@
 
 ``sql`` runs statements in the database right after it was restored; ``rolled-back`` writes nothing and says that all was restored;
 ``swapped`` restores another snapshot than the one that was asked for; ``left-over`` deletes nothing at the end; ``no-tools``
-finds no pg_dump.
+finds no pg_dump; ``no-room`` sees a disk that is nearly full.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ sys.path.pop(0)  # this folder's names are not for drorch to find
 
 import psycopg
 
+from drorch.cli.drill import one_drill
 from drorch.cli.main import main
 from drorch.operations.choose import choose
 from drorch.operations.content import SnapshotContent
 from drorch.operations.drills.restoring import Restoring
+from drorch.operations.room import Disk
 from drorch.repository.reader import SnapshotReader
 from drorch.sources.interface import RestoreOutcome, StreamKind
 from drorch.sources.postgresql.target import PostgresqlTarget
@@ -84,6 +86,10 @@ def take_tools_away() -> None:
     PostgresqlTools.candidates = lambda self: iter(())  # type: ignore[method-assign]
 
 
+def fill_the_disk() -> None:
+    vars(one_drill)["disk_of"] = lambda _path: Disk(free_bytes=1_000_000, total_bytes=10**12)
+
+
 FAULTS = {
     "postgresql": damage_postgresql,
     "sqlite": damage_sqlite,
@@ -91,6 +97,7 @@ FAULTS = {
     "swapped": swap,
     "left-over": lambda _argument: leave_over(),
     "no-tools": lambda _argument: take_tools_away(),
+    "no-room": lambda _argument: fill_the_disk(),
     "none": lambda _argument: None,
 }
 

@@ -24,9 +24,10 @@ from drorch.operations.drills.scenarios.reached import Asked, Reached
 from drorch.operations.drills.staging import Stage, reach
 from drorch.operations.interruption import Interruption
 from drorch.operations.protect import digest_of_text
+from drorch.operations.room import disk_of
 from drorch.policy.explain import policy_text
 from drorch.policy.model import Policy, SourcePromise
-from drorch.policy.restore_tests.model import RestoreTest, Scenario
+from drorch.policy.restore_tests.model import AUTO, RestoreTest, Scenario
 from drorch.sandbox.interface import SandboxLimits
 from drorch.sources.interface import Json
 from drorch.wiring import Wiring
@@ -100,6 +101,7 @@ class OneDrill:
             tree=wiring.tree_proof(),
             opener=wiring.document_opener(),
             verify=partial(wiring.verify_by_command, cuts=stop.cuts),
+            room=lambda: disk_of(wiring.temporary()) if self.order.test.sandbox == AUTO else None,
             observer=Silent(),
             heard=told,
             stop=stop,

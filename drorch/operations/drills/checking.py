@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from drorch.clock import Clock
-from drorch.errors import Bug, DrorchError, IntegrityError, Interrupted, StoreError, TargetError, Terminated
+from drorch.errors import Bug, DrorchError, IntegrityError, Interrupted, StoreError, TargetError, TargetFull, Terminated
 from drorch.evidence.drill_checks import Check, CheckResult, Difference, Outcome
 
 ENDS_A_DRILL = (Interrupted, Terminated, Bug)  # no result of any check
@@ -41,7 +41,9 @@ def taking(clock: Clock, result: CheckResult, started: float) -> CheckResult:
 def failed_by(check: Check, title: str, error: DrorchError) -> CheckResult:
     """Return the result of a check that an error ended."""
     is_damage = isinstance(error, IntegrityError | TargetError)
-    is_damage = is_damage and not isinstance(error, StoreError)
+    is_damage = is_damage and not isinstance(
+        error, StoreError | TargetFull
+    )  # a disk that is full says nothing of the backup
     found = error.message + (f": {error.found}" if error.found else "")
     return CheckResult(
         check=check,

@@ -19,7 +19,7 @@ from drorch.operations.drills.checking import of_differences, worst
 from drorch.operations.drills.first_difference import TwoSides, first_difference
 from drorch.operations.drills.stored_tables import TABLES, Backup, StoredTable, row_set, stored_tables, table_name
 from drorch.operations.drills.traps import SAMPLED_BYTES, TrapsSeen
-from drorch.sources.interface import Bytes, Capture, DatabaseProof, StreamSpec
+from drorch.sources.interface import Bytes, Capture, DatabaseProof, StreamKind, StreamSpec
 
 TITLE = "content equals the snapshot"
 _OLDEST_ALIKE = 12  # servers before print floats inside of arrays and composites otherwise
@@ -56,7 +56,9 @@ def compare_content(restored: Restored) -> CheckResult:
 
 
 def _result(stored: Mapping[str, StoredTable], compared: Sequence[tuple[Compared, Difference | None]]) -> CheckResult:
-    good = sum(one.outcome is Outcome.OK for one, _ in compared)
+    tables = {name for name, one in stored.items() if one.whole.kind == StreamKind.TABLE.value}
+    large = len(stored) > len(tables)  # large objects are no table, though they are compared like one
+    good = {one.name for one, _ in compared if one.outcome is Outcome.OK}
     outcome = worst(one.outcome for one, _ in compared)
     differences = [difference for _, difference in compared if difference is not None]
     shown, told = of_differences(differences)
@@ -70,9 +72,9 @@ def _result(stored: Mapping[str, StoredTable], compared: Sequence[tuple[Compared
         check=Check.CONTENT,
         title=TITLE,
         outcome=outcome,
-        expected=f"{len(stored):,} tables with {rows:,} rows, {size:,} bytes, as at the backup",
-        found=f"{good:,} as at the backup",
-        note=f"{good:,} of {len(stored):,} table{'' if len(stored) == 1 else 's'}",
+        expected=f"{len(tables):,} tables{' and the large objects' if large else ''} with {rows:,} rows, {size:,} bytes, as at the backup",
+        found=f"{len(good & tables):,} as at the backup{', the large objects too' if good - tables else ''}",
+        note=f"{len(good & tables):,} of {len(tables):,} table{'' if len(tables) == 1 else 's'}{', large objects' if good - tables else ''}",
         differences=shown,
         compared=tuple(one for one, _ in compared),
         told=told,

@@ -13,6 +13,7 @@ from drorch.operations.content import SnapshotContent
 from drorch.operations.drills.checking import ENDS_A_DRILL, failed_by, taking
 from drorch.operations.drills.request import DrillRequest, Means
 from drorch.operations.drills.scenarios.reached import Reached
+from drorch.operations.drills.stored_tables import table_name
 from drorch.repository.reader import SnapshotReader
 
 TITLE = "locate and release key"
@@ -37,6 +38,17 @@ class Located:
     def size_bytes(self) -> int:
         """How much it is when it was restored, as far as the snapshot tells."""
         return sum(stream.size_bytes for stream in self.content.streams())
+
+    def chosen(self, tables: tuple[str, ...]) -> tuple[str, ...]:
+        """Return ``tables`` as streams call them: without a schema where the engine has none."""
+        names = {table_name(stream.spec.name) for stream in self.content.streams()}
+        return tuple(table if table in names else table.rpartition(".")[2] for table in tables)
+
+    def restored_bytes(self, tables: tuple[str, ...]) -> int:
+        """Return how much of it comes back; of ``tables`` alone when some are named."""
+        chosen = self.chosen(tables)
+        streams = self.content.streams()
+        return sum(one.size_bytes for one in streams if not chosen or table_name(one.spec.name) in chosen)
 
     def counted(self, tables: tuple[str, ...]) -> tuple[int, str]:
         """Return how many of what come back; ``tables`` are those that are restored alone."""

@@ -15,6 +15,7 @@ from drorch.format.keys import RecipientKey
 from drorch.operations.drills.place import DrillPlace
 from drorch.operations.drills.scenarios.reached import Reached
 from drorch.operations.interruption import Interruption
+from drorch.operations.room import Disk
 from drorch.policy.model import Policy, SourcePromise
 from drorch.policy.restore_tests.model import RestoreTest
 from drorch.sandbox.interface import SandboxLimits
@@ -86,7 +87,8 @@ class Means:
     """With what a drill is done. ``recipient`` releases the key, and raises ``KeyMissing`` or ``KeyWrong`` before anything is started.
 
     ``reach`` finds the snapshot the way the scenario says. ``verify`` runs the policy's own ``verify`` at an address; ``None`` without one.
-    ``stop`` cuts the drill short, and no other.
+    ``room`` looks at the disk on which a throw-away place lies; ``None`` for a scratch server, whose disk is its own. ``stop`` cuts the drill short, and
+    no other.
     """
 
     clock: Clock
@@ -99,6 +101,7 @@ class Means:
     tree: TreeProof
     opener: OpensFiles
     verify: Callable[[str, SourcePromise], ProgramEnd | None]
+    room: Callable[[], Disk | None]
     observer: Observer
     heard: Heard
     stop: Interruption

@@ -108,14 +108,8 @@ class Restoring:
     # -- what it is asked
 
     def _proving(self) -> Proving:
-        return Proving(
-            self.request, self.means, self.located.reader, self.located.content, self.place, only=self._only()
-        )
-
-    def _only(self) -> tuple[str, ...]:
-        """Return the tables that were restored alone, as streams call them: without a schema where the engine has none."""
-        names = {stream.spec.name.removeprefix("table/").partition("#")[0] for stream in self.located.content.streams()}
-        return tuple(table if table in names else table.rpartition(".")[2] for table in self.request.test.tables)
+        only = self.located.chosen(self.request.test.tables)
+        return Proving(self.request, self.means, self.located.reader, self.located.content, self.place, only=only)
 
     def _controls(self) -> CheckResult:
         reason = self.request.test.skip.get(Check.CONTROLS.value)

@@ -11,6 +11,7 @@ from drorch.evidence.drill_report import DrillReport, Moment
 from drorch.format.keys import RecipientKey
 from drorch.operations.drills import restoring, wiping
 from drorch.operations.drills.checking import ENDS_A_DRILL, failed_by
+from drorch.operations.drills.enough_room import lacking_room
 from drorch.operations.drills.located import Located, locate
 from drorch.operations.drills.place import DrillPlace
 from drorch.operations.drills.proving import NewestRecord
@@ -66,7 +67,7 @@ class _Drill:
     def _sandboxed(self, located: Located) -> None:
         """The sandbox is opened and wiped by this thread, which stays; what happens in it is done by one that may be left behind."""
         limits = SandboxLimits(seconds=self.work.seconds_left)
-        if self.work.is_out_of_time:
+        if self.work.is_out_of_time or not self._has_room(located):
             return
         try:
             with self.means.place(located.content.facts, limits, self.request.promise) as place:
@@ -77,6 +78,15 @@ class _Drill:
             raise
         except DrorchError as error:
             self._without_sandbox(error)
+
+    def _has_room(self, located: Located) -> bool:
+        disk = self.means.room()
+        if disk is None:
+            return True
+        lacks = lacking_room(located.engine, located.restored_bytes(self.request.test.tables), disk)
+        if lacks is not None:
+            self._take(restoring.lacking((lacks,)))
+        return lacks is None
 
     def _in_sandbox(self, located: Located, place: DrillPlace) -> None:
         with self.means.stop.cuts(place.sandbox.stop):

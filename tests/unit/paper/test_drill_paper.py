@@ -16,7 +16,8 @@ from drorch.evidence.drill_report import DrillReport, Scenario
 from drorch.ids import Digest
 from drorch.operations.proof import reporting
 from drorch.operations.proof.drill_paper import DrillPaper, drill_page
-from drorch.operations.proof.finding_words import FORMS, in_vietnamese
+from drorch.operations.proof.finding_forms import FORMS
+from drorch.operations.proof.finding_words import in_vietnamese
 from drorch.operations.proof.paper_words import VIETNAMESE, Language
 from drorch.paper.typesetting import typeset
 from tests.support.drill_reports import drill_report

@@ -11,6 +11,7 @@ from drorch.evidence.drill_checks import CheckResult, Outcome
 from drorch.operations.drills.asking import find_orphans
 from drorch.operations.drills.content import compare_content
 from drorch.operations.drills.definitions import compare_definitions
+from drorch.sources.interface import StreamKind
 from tests.support.compared import back_up, damaged, run_sql
 
 MADE = """
@@ -185,3 +186,13 @@ def test_a_backup_in_memory_is_what_a_backup_is(tmp_path: Path) -> None:
         again = back_up(restored.capture)
     assert list(again.entries()) == list(restored.backup.entries())
     run_sql(tmp_path / "x.db", "delete from parcel where id = 1")
+
+
+def test_large_objects_are_compared_and_are_no_table(tmp_path: Path) -> None:
+    with damaged(tmp_path / "x.db", MADE, "") as restored:
+        large = StreamKind.LARGE_OBJECTS.value
+        found = (replace(one, kind=large) if one.name == "table/log" else one for one in restored.backup.entries())
+        result = compare_content(replace(restored, backup=replace(restored.backup, found=tuple(found))))  # type: ignore[type-var]
+    assert (result.outcome, result.note) == (Outcome.OK, "2 of 2 tables, large objects")
+    assert result.expected.startswith("2 tables and the large objects with 2,004 rows")
+    assert result.found == "2 as at the backup, the large objects too"
