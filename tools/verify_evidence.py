@@ -611,8 +611,8 @@ class Verifier:
             "note",
             "time-stamp",
             f"{entry.facts['time']} by {entry.facts['authority']}, over the digest of this statement; NOT CHECKED here: the authority's"
-            f" signature and the time in it: openssl ts -verify -data {drill.documents[0]['name']} -in {entry.documents[0]['name']}"
-            " -CAfile AUTHORITY.pem",
+            " signature and the time in it: unzip the bundle, and in its folder openssl ts -verify"
+            f" -data objects/{drill.documents[0]['name']} -in objects/{entry.documents[0]['name']} -CAfile AUTHORITY.pem",
         )
 
     def draw(self, subject: str) -> None:

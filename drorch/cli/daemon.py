@@ -11,7 +11,7 @@ from drorch.daemon.configuration import InForce
 from drorch.daemon.journal import Journal
 from drorch.daemon.observing import Observer
 from drorch.daemon.service import DRAIN_SECONDS
-from drorch.daemon.starting import keep_schedules, ledger_keepers
+from drorch.daemon.starting import keep_schedules, ledger_keepers, stamp_keepers
 from drorch.daemon.watcher import Watcher
 from drorch.settings import load_settings, process_environment
 from drorch.wiring import Wiring
@@ -40,7 +40,7 @@ def command(drain_seconds: float, invocation: Invocation) -> int:
     def observers(_in_force: InForce, wiring: Wiring) -> list[Observer]:
         journal = Journal(sys.stderr, wiring.clock)
         watcher = Watcher(wiring, lambda: load_settings(invocation.config, environment), journal.troubled)
-        return [journal, watcher, *ledger_keepers(wiring)]
+        return [journal, watcher, *ledger_keepers(wiring), *stamp_keepers(wiring)]
 
     keep_schedules(invocation.config, environment, drain_seconds=drain_seconds, observers=observers)
     return 0

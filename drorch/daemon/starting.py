@@ -13,8 +13,11 @@ from drorch.daemon.configuration import Configuration, InForce
 from drorch.daemon.ledger_keeper import LedgerKeeper
 from drorch.daemon.observing import Observer
 from drorch.daemon.service import Service
+from drorch.daemon.stamp_keeper import StampKeeper
 from drorch.daemon.wishes import Wishes
 from drorch.errors import NothingDone
+from drorch.operations.proof import stamping
+from drorch.operations.proof.printed import FOLDER, print_again
 from drorch.operations.room import private_directory
 from drorch.wiring import Wiring, liveness, this_machine
 
@@ -53,6 +56,22 @@ def ledger_keepers(wiring: Wiring) -> tuple[Observer, ...]:
     if settings.keys.host_key is None or not settings.stores:
         return ()
     return (LedgerKeeper(wiring.catalog(), this_machine().host, wiring.ledger_writer),)
+
+
+def stamp_keepers(wiring: Wiring) -> tuple[Observer, ...]:
+    """Return what asks again for owed time-stamps: nothing where no authority is configured or this machine has no key."""
+    settings, owed = wiring.settings, wiring.owed_stamps
+    authority = settings.timestamp_authority
+    if authority is None or settings.keys.host_key is None or not settings.stores:
+        return ()
+
+    def ask_again() -> None:
+        report = stamping.ask_again(wiring.ledger_writer(), authority, wiring.authority_asker(), owed)
+        print_again(settings.state_directory / FOLDER, report.stamps, wiring.repository(), settings.time_zone)
+        for problem in report.problems.values():
+            raise problem  # the daemon shows what its listeners could not do
+
+    return (StampKeeper(owed, ask_again),)
 
 
 @contextmanager

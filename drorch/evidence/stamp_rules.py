@@ -7,10 +7,15 @@ from datetime import datetime
 
 from drorch.errors import EvidenceError
 from drorch.evidence.dossier import OpenedDossier
-from drorch.evidence.ledger_entry import EntryKind
+from drorch.evidence.ledger_entry import Entry, EntryKind
 from drorch.evidence.steps import Step, StepOutcome
 
 ChecksStamp = Callable[[bytes, bytes], datetime]  # stamp, content -> time; raises ``TimestampInvalid``
+
+
+def stamp_words(stamp: Entry) -> str:
+    """Return what a paper says of a time-stamp."""
+    return f"{stamp.facts['time']}, {stamp.facts['authority']}"
 
 
 def stamp_steps(opened: OpenedDossier, drill: str, statement: bytes, checks: ChecksStamp | None) -> Iterator[Step]:

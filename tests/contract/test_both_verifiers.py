@@ -7,8 +7,10 @@ import hashlib
 import importlib.util
 import json
 import random
+import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,6 +27,8 @@ from drorch.operations.proof import exporting, recording, signing, stamping, ver
 from drorch.operations.proof.appending import LedgerWriter
 from drorch.operations.proof.gathering import gather
 from drorch.storage.memory import MemoryStore
+from drorch.timestamping.authority import request_stamp
+from tests.support.authority import authority
 from tests.support.drill_reports import drill_report
 from tests.support.evidence import TRUSTED, Bench, bench, drawn_bench, reported, undrawn
 from tests.support.ledgers import WRITER, filled, objects
@@ -161,6 +165,26 @@ def test_the_verifier_alone_says_what_it_does_not_check_of_a_time_stamp(tmp_path
     assert "openssl ts -verify -data" in told
     code, told = alone(exported(stamped(is_of_another=True)), TRUSTED, tmp_path)
     assert (code, "time-stamp is of something else" in told) == (60, True)
+
+
+def test_the_command_that_it_names_verifies_the_authority_in_the_unpacked_bundle(tmp_path: Path) -> None:
+    made = signed()
+    with authority(tmp_path) as one, authority(tmp_path, "other") as other:
+        assert stamping.run(made.writer, one.address, request_stamp).stamped == (DRILL,)
+        trusted, strange = one.certificate, other.certificate
+    code, told = alone(exported(made), TRUSTED, tmp_path)
+    named = re.search(r"openssl ts -verify -data \S+ -in \S+ -CAfile AUTHORITY.pem", " ".join(told.split()))
+    assert (code, named is None) == (0, False), told
+    assert named is not None
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
+        archive.extractall(tmp_path / "unpacked")
+
+    def end(certificate: Path) -> int:
+        words = named[0].replace("AUTHORITY.pem", str(certificate)).split()
+        return subprocess.run(words, cwd=tmp_path / "unpacked", capture_output=True, check=False).returncode
+
+    assert end(trusted) == 0
+    assert end(strange) != 0
 
 
 def _without(raw: bytes, part: str) -> bytes:

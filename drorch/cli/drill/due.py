@@ -76,6 +76,7 @@ def _due(
                 output.lines(lines or ["Nothing is due."])
             return 0
         if not due and not output.as_json:
+            stamp_drills(wiring, output, (), {})
             if not output.quiet:
                 output.message("Nothing is due.")
             return 0
@@ -90,7 +91,7 @@ def _due(
             except DrorchError as error:  # the others are due all the same
                 failure = failure or error
                 output.message(f"{one.test.name}: {error.message}")
-        stamp_drills(wiring, output, drilled)
+        stamp_drills(wiring, output, drilled, desk.papers)
         if failure is not None:
             raise failure
         return answer(output, "drorch.drill-due/1", drilled, desk.papers, due=listed)

@@ -93,7 +93,7 @@ def command(
             for line in names_of_killed(desk.tell_killed()):
                 invocation.output.message(line)
             drilled = desk.carry_out(order)
-            stamp_drills(wiring, invocation.output, drilled)
+            stamp_drills(wiring, invocation.output, drilled, desk.papers)
             ended.code = answer(invocation.output, "drorch.drill-run/1", drilled, desk.papers)
     return ended.code
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from drorch.cli.drill.printing import print_stamped
 from drorch.cli.output import Output
 from drorch.errors import Bug, DrorchError
 from drorch.operations.drills.session import Drilled
 from drorch.operations.proof import stamping
 from drorch.wiring import Wiring
 
-_AGAIN = "the next drill, or `drorch evidence stamp`, asks again"
+_AGAIN = "the daemon, the next drill or `drorch evidence stamp` asks again"
 
 
-def stamp_drills(wiring: Wiring, output: Output, drilled: Sequence[Drilled]) -> None:
-    """Stamp those that were recorded where an authority is configured; what keeps it from that is told and changes no exit code."""
+def stamp_drills(
+    wiring: Wiring, output: Output, drilled: Sequence[Drilled], papers: Mapping[str, Sequence[str]]
+) -> None:
+    """Stamp those that were recorded, and whatever is owed from before, where an authority is configured; print their ``papers`` again.
+
+    What keeps it from that is told and changes no exit code.
+    """
     authority = wiring.settings.timestamp_authority
     drills = {one.report.drill: one.recorded.name for one in drilled if one.recorded is not None}
-    if authority is None or not drills:
+    if authority is None or not (drills or wiring.owed_stamps.exists()):
         return
     try:
         ask = wiring.authority_asker()
@@ -29,3 +35,6 @@ def stamp_drills(wiring: Wiring, output: Output, drilled: Sequence[Drilled]) -> 
         return
     for problem in report.problems.values():
         output.message(f"note  {len(report.waiting)} drills without a time-stamp: {problem.message}; {_AGAIN}")
+    trouble = print_stamped(wiring, report.stamps, [one for one in drilled if papers.get(one.report.drill)])
+    if trouble is not None:
+        output.message(f"note  a report on paper says that its time-stamp is pending: {trouble.message}")

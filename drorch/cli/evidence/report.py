@@ -9,8 +9,8 @@ import click
 from drorch.cli.evidence.places import dossier_of
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import wrapped
-from drorch.errors import TargetRefused
 from drorch.operations.proof import reporting
+from drorch.operations.proof.printed import write_file
 
 
 @click.command(epilog="Example: drorch evidence report 01KB3W0T --to reports", short_help="Print a drill as PDF.")
@@ -40,13 +40,3 @@ def command(wanted: str, directory: Path, store: str | None, invocation: Invocat
     elif not invocation.output.quiet:
         invocation.output.lines(line for path in written for line in wrapped(f"OK  {path}", 4))
     return 0
-
-
-def write_file(path: Path, content: bytes) -> Path:
-    """Write a file and the directories above it; return its path, or raise ``TargetRefused``."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as error:
-        raise TargetRefused(f"{path} cannot be written", found=error.strerror or "") from error
-    return path

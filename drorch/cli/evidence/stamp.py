@@ -6,8 +6,11 @@ import click
 
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import printable, wrapped
-from drorch.errors import TimestampPending, UsageInvalid
+from drorch.errors import DrorchError, TimestampPending, UsageInvalid
 from drorch.operations.proof import stamping
+from drorch.operations.proof.printed import FOLDER, print_again
+from drorch.operations.proof.stamping import StampReport
+from drorch.wiring import Wiring
 
 
 @click.command(epilog="Example: drorch evidence stamp", short_help="Get time-stamps for drills without one.")
@@ -26,7 +29,8 @@ def command(invocation: Invocation) -> int:
             found="timestamp: none",
         )
     with invocation.wiring(settings) as wiring:
-        report = stamping.run(wiring.ledger_writer(), authority, wiring.authority_asker())
+        report = stamping.ask_again(wiring.ledger_writer(), authority, wiring.authority_asker(), wiring.owed_stamps)
+        _print_again(wiring, report, invocation)
     if invocation.output.as_json:
         content = {"ok": not report.waiting, "stamped": list(report.stamped), "waiting": list(report.waiting)}
         invocation.output.document("drorch.evidence-stamp/1", content)
@@ -40,3 +44,12 @@ def command(invocation: Invocation) -> int:
         ]
         invocation.output.lines(lines)
     return TimestampPending.exit_code if report.waiting else 0
+
+
+def _print_again(wiring: Wiring, report: StampReport, invocation: Invocation) -> None:
+    """Print again what lies here and says that its stamp is pending; what keeps it from that is a note: the stamps are there."""
+    settings = wiring.settings
+    try:
+        print_again(settings.state_directory / FOLDER, report.stamps, wiring.repository(), settings.time_zone)
+    except DrorchError as error:
+        invocation.output.message(f"note  a report on paper says that its time-stamp is pending: {error.message}")

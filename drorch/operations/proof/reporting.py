@@ -12,6 +12,7 @@ from drorch.evidence.ledger import NumberedEntry
 from drorch.evidence.ledger_entry import EntryKind
 from drorch.evidence.people_rules import read_signed
 from drorch.evidence.signers import machine_keys
+from drorch.evidence.stamp_rules import stamp_words
 from drorch.evidence.statement import read_statement
 from drorch.operations.proof.drill_paper import DrillPaper, drill_page
 from drorch.operations.proof.paper_words import Language
@@ -57,5 +58,5 @@ def paper_of(opened: OpenedDossier, entry: NumberedEntry) -> DrillPaper:
         entry=entry.number,
         head=entry.segment.digest,
         signed=tuple(read_signed(opened, one).word for one in opened.about(drill, EntryKind.SIGNED)),
-        timestamp=f"{stamps[0].entry.facts['time']}, {stamps[0].entry.facts['authority']}" if stamps else "none",
+        timestamp=stamp_words(stamps[0].entry) if stamps else "none",
     )

@@ -1,7 +1,7 @@
 """Get time-stamps for drills that have none. The ledger is the queue: what is not stamped is asked for again.
 
 After a drill only that one is asked for, without reading the ledger; a file in the machine's state remembers that some are owed, and the
-next drill that gets its stamp asks for those, too.
+next drill that gets its stamp asks for those, too, as do ``drill due`` and the daemon.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from drorch.errors import EvidenceError
 from drorch.evidence.dossier import open_dossier
 from drorch.evidence.ledger_entry import Document, Entry, EntryKind
+from drorch.evidence.stamp_rules import stamp_words
 from drorch.format import names
 from drorch.format.objects import digest_of
 from drorch.operations.proof.appending import LedgerWriter
@@ -25,18 +26,26 @@ AsksAuthority = Callable[[str, bytes], tuple[bytes, datetime]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StampReport:
-    """The drills that got a time-stamp, and why others still have none; after the first that is not answered nobody else is asked for."""
+    """The drills that got a time-stamp, with what people are told of it, and why others still have none.
 
-    stamped: tuple[str, ...]
+    After the first that is not answered nobody else is asked for.
+    """
+
+    stamps: Mapping[str, str]
     waiting: tuple[str, ...]
     problems: Mapping[str, EvidenceError] = field(default_factory=dict)
+
+    @property
+    def stamped(self) -> tuple[str, ...]:
+        """The drills that got one."""
+        return tuple(self.stamps)
 
 
 def run(writer: LedgerWriter, authority: str, ask: AsksAuthority) -> StampReport:
     """Stamp every drill's signed statement that has no stamp; raises what reading and adding to the ledger raise."""
     opened = open_dossier(gather(writer.repository), None)
     waiting = [one for one in opened.drills() if not opened.about(one.entry.subject, EntryKind.TIME_STAMPED)]
-    stamped: list[str] = []
+    stamps: dict[str, str] = {}
     problems: dict[str, EvidenceError] = {}
     for entry in waiting:
         content = opened.content(entry.entry.documents[0])
@@ -47,10 +56,9 @@ def run(writer: LedgerWriter, authority: str, ask: AsksAuthority) -> StampReport
         except EvidenceError as error:
             problems[entry.entry.subject] = error
             break
-        _keep(entry.entry.subject, answer, moment, authority, writer)
-        stamped.append(entry.entry.subject)
-    left = tuple(one.entry.subject for one in waiting if one.entry.subject not in stamped)
-    return StampReport(stamped=tuple(stamped), waiting=left, problems=problems)
+        stamps[entry.entry.subject] = _keep(entry.entry.subject, answer, moment, authority, writer)
+    left = tuple(one.entry.subject for one in waiting if one.entry.subject not in stamps)
+    return StampReport(stamps=stamps, waiting=left, problems=problems)
 
 
 def after_drills(
@@ -66,14 +74,30 @@ def after_drills(
     report = _stamp_new(writer, authority, ask, drills)
     if was_owed and not report.waiting:
         older = run(writer, authority, ask)
-        report = replace(older, stamped=(*report.stamped, *older.stamped))
+        report = replace(older, stamps={**report.stamps, **older.stamps})
     if not report.waiting:
         owed.unlink(missing_ok=True)
     return report
 
 
+def ask_again(writer: LedgerWriter, authority: str, ask: AsksAuthority, owed: Path) -> StampReport:
+    """Stamp as ``run``, and take ``owed`` away when nothing waits any more; a drill that asks meanwhile keeps it there."""
+    before = _changed_at(owed)
+    report = run(writer, authority, ask)
+    if not report.waiting and before is not None and _changed_at(owed) == before:
+        owed.unlink(missing_ok=True)
+    return report
+
+
+def _changed_at(owed: Path) -> int | None:
+    try:
+        return owed.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
 def _stamp_new(writer: LedgerWriter, authority: str, ask: AsksAuthority, drills: Mapping[str, str]) -> StampReport:
-    stamped: list[str] = []
+    stamps: dict[str, str] = {}
     problems: dict[str, EvidenceError] = {}
     for drill, name in drills.items():
         copies = copies_of(writer.repository, name)
@@ -84,13 +108,13 @@ def _stamp_new(writer: LedgerWriter, authority: str, ask: AsksAuthority, drills:
         except EvidenceError as error:
             problems[drill] = error
             break
-        _keep(drill, answer, moment, authority, writer)
-        stamped.append(drill)
-    waiting = tuple(drill for drill in drills if drill not in stamped)
-    return StampReport(stamped=tuple(stamped), waiting=waiting, problems=problems)
+        stamps[drill] = _keep(drill, answer, moment, authority, writer)
+    waiting = tuple(drill for drill in drills if drill not in stamps)
+    return StampReport(stamps=stamps, waiting=waiting, problems=problems)
 
 
-def _keep(drill: str, answer: bytes, moment: datetime, authority: str, writer: LedgerWriter) -> None:
+def _keep(drill: str, answer: bytes, moment: datetime, authority: str, writer: LedgerWriter) -> str:
+    """Enter a stamp into the ledger; return what people are told of it."""
     now = writer.clock.now()
     name = names.evidence_document(now.year, f"{drill}.{str(digest_of(answer))[:8]}.tsr")
     told = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -102,3 +126,4 @@ def _keep(drill: str, answer: bytes, moment: datetime, authority: str, writer: L
         documents=(Document(name, digest_of(answer)),),
     )
     writer.append([stamp], {name: answer})
+    return stamp_words(stamp)

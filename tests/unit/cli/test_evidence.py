@@ -10,6 +10,7 @@ from drorch.format.keyfile import KeyKind, ScryptCost, encode_public, public_of,
 from drorch.operations.proof import recording
 from drorch.settings import load_settings
 from drorch.wiring import Wiring
+from tests.support.authority import authority
 from tests.support.desk import Desk
 from tests.support.evidence import undrawn
 from tests.support.repositories import counting_random, seed
@@ -18,8 +19,8 @@ from tests.support.statements import passing_report
 DRILL = passing_report().drill
 
 
-def give_key(desk: Desk, name: str, kind: KeyKind) -> None:
-    own = seed(name)
+def give_key(desk: Desk, name: str, kind: KeyKind, *, of: str = "") -> None:
+    own = seed(of or name)
     text = seal_key_file(
         kind=kind,
         seed=own,
@@ -119,6 +120,58 @@ def test_a_superseded_drill_stays(drilled: Desk) -> None:
     words = ("drill", "supersede", "01KB3W0T", "--reason", "wrong server", "--as", "operator1")
     drilled.drorch(*words).says("is superseded: ledger entry 2 in disk, vault")
     drilled.drorch("evidence", "verify", DRILL).says("superseded", "wrong server", "OK")
+
+
+def test_a_stamp_that_is_owed_comes_with_the_schedule_and_onto_the_paper(drilled: Desk, tmp_path: Path) -> None:
+    file = drilled.base / "drorch.yaml"
+    state = load_settings(file, {}).state_directory
+    owed, papers = state / "time-stamps-owed", state / "reports"
+    drilled.drorch("evidence", "report", DRILL, "--to", str(papers))
+    before = sorted(path.read_bytes() for path in papers.iterdir())
+    owed.touch()
+    with authority(tmp_path) as one:
+        file.write_text(f"{file.read_text()}\nevidence: {{timestamp: {one.address}}}\n", encoding="utf-8")
+        drilled.drorch("drill", "due").says("Nothing is due.")
+        drilled.drorch("evidence", "stamp").says("OK 0 drills stamped, 0 waiting")
+    assert not owed.exists()
+    drilled.drorch("evidence", "verify", DRILL).says("time-stamp", one.address)
+    drilled.drorch("evidence", "report", DRILL, "--to", str(tmp_path / "now"))
+    printed = sorted(path.read_bytes() for path in papers.iterdir())
+    assert printed == sorted(path.read_bytes() for path in (tmp_path / "now").iterdir())
+    assert not set(printed) & set(before)
+
+
+def test_a_catalog_made_anew_knows_the_drills_and_who_signed(drilled: Desk) -> None:
+    sign(drilled, "operator1")
+    for path in drilled.base.rglob("catalog.sqlite*"):
+        path.unlink()
+    assert drilled.drorch("drill", "list", "--json").json()["drills"] == []
+    drilled.drorch("catalog", "rebuild").says("OK 0 snapshots are listed, 1 drills")
+    (known,) = drilled.drorch("drill", "list", "--json").json()["drills"]
+    assert (known["drill"], known["verdict"]) == (DRILL, "pass")
+    assert [one["person"] for one in known["signatures"]] == ["operator1"]
+    drilled.drorch("drill", "show", DRILL).says("PASS", "operator1")
+    (drilled.base / "operator1.pub").unlink()
+    drilled.drorch("catalog", "rebuild", expect=3).says("who signed drills is not known")
+
+
+def test_a_catalog_made_anew_takes_the_word_of_people_that_it_knows(drilled: Desk) -> None:
+    sign(drilled, "operator1")
+    give_key(drilled, "operator1", KeyKind.OPERATOR, of="somebody else")
+    for path in drilled.base.rglob("catalog.sqlite*"):
+        path.unlink()
+    drilled.drorch("catalog", "rebuild")
+    (known,) = drilled.drorch("drill", "list", "--json").json()["drills"]
+    assert known["signatures"] == []
+
+
+def test_a_statement_that_was_altered_everywhere_is_not_believed(drilled: Desk) -> None:
+    for path in drilled.base.rglob(f"{DRILL.lower()}.dsse"):
+        path.chmod(0o600)
+        path.write_bytes(path.read_bytes().replace(b"a", b"b", 1))
+    answer = drilled.drorch("catalog", "rebuild", "--json", expect=3).json()
+    assert (answer["drills"], [one["lane"] for one in answer["problems"]]) == (0, ["ledger"])
+    assert drilled.drorch("drill", "list", "--json").json()["drills"] == []
 
 
 def test_a_head_that_was_written_down_is_found_again_until_it_is_cut(drilled: Desk) -> None:

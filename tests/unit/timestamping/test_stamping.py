@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import threading
@@ -94,6 +95,30 @@ def test_a_drill_that_got_no_stamp_gets_it_with_the_next_one(tmp_path: Path) -> 
     assert (sorted(both.stamped), both.waiting, owed.exists()) == (sorted([first.drill, second.drill]), (), False)
     third = undrawn(passing_report("01KD0000"))
     assert stamped(third, answers=True).stamped == (third.drill,)
+
+
+def test_what_is_owed_is_asked_for_without_a_drill_and_a_drill_meanwhile_stays_owed(tmp_path: Path) -> None:
+    made, owed = bench(), tmp_path / "owed"
+    drilled = made.drill()
+
+    def silent(_authority: str, _content: bytes) -> tuple[bytes, datetime]:
+        raise TimestampPending("silent")
+
+    def answers(_authority: str, content: bytes) -> tuple[bytes, datetime]:
+        return b"token of " + content[:20], datetime(2026, 11, 22, tzinfo=UTC)
+
+    def meanwhile(address: str, content: bytes) -> tuple[bytes, datetime]:
+        os.utime(owed, (1, 1))  # as a drill that begins to ask leaves it
+        return answers(address, content)
+
+    owed.touch()
+    assert stamping.after_drills(made.writer, "http://tsa/", silent, {}, owed).waiting == (drilled.drill,)
+    assert stamping.ask_again(made.writer, "http://tsa/", meanwhile, owed).stamps == {
+        drilled.drill: "2026-11-22T00:00:00Z, http://tsa/"
+    }
+    assert owed.exists()
+    assert stamping.ask_again(made.writer, "http://tsa/", answers, owed).waiting == ()
+    assert not owed.exists()
 
 
 def test_every_drill_without_a_stamp_gets_one_and_verifies(tmp_path: Path) -> None:
