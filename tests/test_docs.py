@@ -116,7 +116,7 @@ def misused(line: str) -> str:
 
 def test_the_search_for_commands_finds_what_it_is_for() -> None:
     assert "no such command" in misused("drorch snapshots-show ID")
-    assert "no such command" in misused("drorch keys add NAME")
+    assert "no such command" in misused("drorch keys forge NAME")
     assert "--key" in misused("drorch snapshots --store URL --key FILE")
     assert misused("drorch restore latest:X --to URL \\\n  --plan | cat --no-such") == ""
 

@@ -1,4 +1,4 @@
-"""``drorch keys``: make recipients' keys on a custodian's machine, and share them out among several people."""
+"""``drorch keys``: make keys, share them out among several people, and say who may read and write."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from pathlib import Path
 
 import click
 
-from drorch.cli import keys_trust
+from drorch.cli import keys_change, keys_reseal, keys_show, keys_trust
 from drorch.cli.invocation import Invocation, common_options
+from drorch.cli.key_pairs import tell_key, write_new
+from drorch.cli.keys_host import generate_host_key
 from drorch.cli.output import wrapped
 from drorch.cli.private_keys import key_options, new_passphrase, open_seed, text_of
-from drorch.errors import TargetRefused, UsageInvalid
+from drorch.errors import UsageInvalid
 from drorch.format.custody import ShareSheet, combine_shares, split_seed
-from drorch.format.keyfile import KeyKind, encode_public, public_of, seal_key_file
-from drorch.ids import KeyId, grouped
+from drorch.format.keyfile import ROLE_OF_KIND, KeyKind, encode_public, public_of, seal_key_file
+from drorch.ids import grouped
 from drorch.wiring import random_bytes
 
 SEED_BYTES = 32
@@ -22,10 +24,10 @@ SEED_BYTES = 32
 
 @click.group(epilog="Example: drorch keys generate custodians")
 def command() -> None:
-    """Make recipients' keys, and share them out among several people.
+    """Make keys, share them out among several people, and say who may read and write.
 
     A recipient's key reads backups. It is made on the custodian's own machine, never on a host that makes backups; only the file NAME.pub
-    is brought there. Example: drorch keys generate custodians
+    is brought there. `show`, `add`, `remove` and `revoke` are about the keys of a repository, `trust` about whose evidence counts.
     """
 
 
@@ -49,17 +51,25 @@ _passphrase_file = click.option(
 @click.argument("name")
 @click.option(
     "--role",
-    type=click.Choice(["recipient", "operator", "verifier"]),
+    type=click.Choice([kind.value for kind in KeyKind]),
     default="recipient",
     show_default=True,
-    help="A recipient reads backups; an operator or verifier signs drills.",
+    help="A recipient reads backups; an operator or verifier signs drills; a root key says who may read and write; the"
+    " others are for this machine.",
 )
 @_directory
 @_passphrase_file
 @common_options
 def generate(name: str, role: str, directory: Path, passphrase_file: Path | None, invocation: Invocation) -> int:
-    """Make the files NAME.key (private, under a passphrase) and NAME.pub."""
-    seed, kind = random_bytes(SEED_BYTES), KeyKind(role)
+    """Make the files NAME.key (private, under a passphrase) and NAME.pub.
+
+    With --role writer, maintainer or drill-host it makes this machine's own key for the repository of drorch.yaml: that one has no
+    passphrase, and `drorch keys add NAME.pub` makes it count.
+    """
+    kind = KeyKind(role)
+    if kind in ROLE_OF_KIND:
+        return generate_host_key(name, kind, directory, invocation)
+    seed = random_bytes(SEED_BYTES)
     public = public_of(kind, seed, name)
     text = seal_key_file(
         kind=kind,
@@ -68,22 +78,25 @@ def generate(name: str, role: str, directory: Path, passphrase_file: Path | None
         passphrase=new_passphrase(passphrase_file),
         random_bytes=random_bytes,
     )
-    private = _write_new(directory / f"{name}.key", text, secret=True)
-    _write_new(directory / f"{name}.pub", encode_public(public), secret=False)
-    if invocation.output.as_json:
-        invocation.output.document("drorch.key/1", {"ok": True, "label": name, "id": str(public.key_id)})
-    elif not invocation.output.quiet:
-        lines = [f"OK  key {name} {grouped(public.key_id.raw[:8])}"]
-        told = _told_of_person if kind is not KeyKind.RECIPIENT else _told_of_recipient
-        invocation.output.lines([*lines, *told(private, f"{directory / name}.pub", name, role)])
+    private = write_new(directory / f"{name}.key", text, secret=True)
+    write_new(directory / f"{name}.pub", encode_public(public), secret=False)
+    told = _TOLD.get(kind, _told_of_person)
+    tell_key(name, public.key_id, told(private, f"{directory / name}.pub", name, role), invocation)
     return 0
 
 
 def _told_of_recipient(private: Path, public: str, _name: str, _role: str) -> list[str]:
     return [
         *wrapped(f"  {private}   private: to the safe, never to a host that makes backups", 4),
-        *wrapped(f"  {public}   public: bring it to `drorch init --recipient`", 4),
+        *wrapped(f"  {public}   public: bring it to `drorch init` or `drorch keys add`", 4),
         "  several custodians: drorch keys split",
+    ]
+
+
+def _told_of_root(private: Path, public: str, _name: str, _role: str) -> list[str]:
+    return [
+        *wrapped(f"  {private}   private: to a safe of its own", 4),
+        *wrapped(f"  {public}   public: bring it to who holds a root key now, for `drorch keys add`", 4),
     ]
 
 
@@ -93,6 +106,9 @@ def _told_of_person(private: Path, public: str, name: str, role: str) -> list[st
         *wrapped(f"  {public}   public: bring it to drorch.yaml and to the auditor:", 4),
         f"    people: {{{name}: {{name: ..., role: {role}, key: keys/{name}.pub}}}}",
     ]
+
+
+_TOLD = {KeyKind.RECIPIENT: _told_of_recipient, KeyKind.ROOT: _told_of_root}
 
 
 @command.command(
@@ -129,7 +145,7 @@ def split(
             origin=key_file.origin,
         )
         name = directory / f"{key_file.label}.share-{number}-of-{count}.txt"
-        written.append(_write_new(name, sheet.text(), secret=True))
+        written.append(write_new(name, sheet.text(), secret=True))
     if invocation.output.as_json:
         invocation.output.document(
             "drorch.key-shares/1", {"ok": True, "threshold": threshold, "files": [str(path) for path in written]}
@@ -171,19 +187,15 @@ def combine(
         passphrase=new_passphrase(passphrase_file),
         random_bytes=random_bytes,
     )
-    path = _write_new(directory / f"{name}.key", text, secret=True)
+    path = write_new(directory / f"{name}.key", text, secret=True)
     identity = public_of(KeyKind.RECIPIENT, seed, name).key_id
-    _tell_combined(path, name, identity, invocation)
-    return 0
-
-
-def _tell_combined(path: Path, name: str, identity: KeyId, invocation: Invocation) -> None:
     if invocation.output.as_json:
         invocation.output.document("drorch.key/1", {"ok": True, "label": name, "id": str(identity)})
     elif not invocation.output.quiet:
         invocation.output.lines(
             [f"OK  {path} is key {grouped(identity.raw[:8])}", "  compare that with the sheets; delete it after use"]
         )
+    return 0
 
 
 def words_of_share(path: Path) -> str:
@@ -202,17 +214,9 @@ def _asked_shares() -> list[str]:
     return shares
 
 
-def _write_new(path: Path, text: str, *, secret: bool) -> Path:
-    try:
-        path.touch(mode=0o600 if secret else 0o644, exist_ok=False)
-        path.write_text(text, encoding="utf-8")
-    except FileExistsError as error:
-        raise TargetRefused(
-            f"{path} is there already", expected="a new file", hint="name another, or move the old one away"
-        ) from error
-    except OSError as error:
-        raise TargetRefused(f"{path} cannot be written", found=error.strerror or "") from error
-    return path
-
-
+command.add_command(keys_show.command, "show")
+command.add_command(keys_change.add, "add")
+command.add_command(keys_change.remove, "remove")
+command.add_command(keys_change.revoke, "revoke")
+command.add_command(keys_reseal.command, "reseal")
 command.add_command(keys_trust.command, "trust")

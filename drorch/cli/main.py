@@ -54,7 +54,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "courier": ("courier", "Carry snapshots on a disk to where no line goes."),
     "lock": ("lock", "Extend the locks of what must stay."),
     "store": ("store", "Try a store, and print the policies of its bucket."),
-    "keys": ("keys", "Make and share out recipient keys."),
+    "keys": ("keys", "Make keys, and say who may read and write."),
     "recovery-sheet": ("recovery_sheet", "Print the page that goes into the safe."),
     "daemon": ("daemon", "Keep the schedules of all policies."),
     "service": ("service", "Have systemd run the daemon."),

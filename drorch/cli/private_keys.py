@@ -14,7 +14,7 @@ from drorch.errors import KeyMissing, KeyWrong, SecretUnavailable
 from drorch.format.keyfile import KeyFile, KeyKind, read_key_file
 from drorch.format.keys import RecipientKey
 from drorch.format.signing import SigningKey
-from drorch.ids import grouped
+from drorch.ids import KeyId, grouped
 from drorch.wiring import is_terminal
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -96,6 +96,19 @@ def read_signer(path: Path | None, passphrase_file: Path | None, role: str) -> S
             expected=f"a key of kind {role}",
             found=f"one of kind {key_file.kind.value}",
         )
+    return SigningKey.from_seed(key_file.open(_passphrase(path, key_file, passphrase_file)))
+
+
+def read_root(path: Path, passphrase_file: Path | None, require: Callable[[KeyId], None]) -> SigningKey:
+    """Return the root key of a key file; ``require`` raises for one that may not sign, before anybody is asked for a passphrase."""
+    key_file = _closed(path)
+    if key_file.kind is not KeyKind.ROOT:
+        raise KeyWrong(
+            f"{path} does not say who may read and write",
+            expected="a root key",
+            found=f"one of kind {key_file.kind.value}",
+        )
+    require(key_file.key_id)
     return SigningKey.from_seed(key_file.open(_passphrase(path, key_file, passphrase_file)))
 
 

@@ -1,30 +1,29 @@
-"""``drorch source``: whose a source is and where it stands in its life; take over, retire, close, reopen."""
+"""``drorch source``: whose a source is and where it stands in its life; take over, begin anew, retire, close, reopen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 
-from drorch.catalog.interface import Catalog, SourceState
+from drorch.catalog.interface import SourceState
 from drorch.cli.addresses import complete_source
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, local_time, printable, table, utc_time, wrapped
 from drorch.cli.private_keys import key_options, read_recipient
 from drorch.cli.progress import Silent
 from drorch.cli.runner import Runner
-from drorch.errors import CaptureFailed, NothingDone, UsageInvalid
+from drorch.cli.source_subjects import every_subject, life_of, of_promises, one_promise, prepared, subject_of
+from drorch.errors import CaptureFailed, NothingDone
 from drorch.operations.back_up import BackupReport
 from drorch.operations.estate.closing import hold, prove
 from drorch.operations.estate.life import Change, SourceLife, Subject, unknown
-from drorch.operations.estate.ownership import Ownership
-from drorch.operations.estate.seen import known_promises, known_sources
+from drorch.operations.estate.seen import known_sources
 from drorch.operations.interruption import Interruption
-from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.model import Policy, SourcePromise
 from drorch.sandbox.interface import SandboxLimits
-from drorch.settings import Settings, load_policies
+from drorch.settings import load_policies
 from drorch.sources.interface import Json
 from drorch.wiring import Wiring, machine_id
 
@@ -51,7 +50,7 @@ def list_sources(source: str | None, show_all: bool, invocation: Invocation) -> 
     settings = invocation.settings()
     loaded = load_policies(settings)
     with invocation.wiring(settings) as wiring:
-        found = [one for one in _subjects(loaded, wiring.catalog()) if source in (None, one.address, one.policy)]
+        found = [one for one in every_subject(loaded, wiring.catalog()) if source in (None, one.address, one.policy)]
     if source is not None and not found:
         raise unknown(source)
     if invocation.output.as_json:
@@ -88,21 +87,44 @@ def adopt(source: str, reason: str, invocation: Invocation) -> int:
     Its next backup is the first of a new lane: what was stored before stays restorable, and nothing is shared with it. The
     other machine must stop feeding the source.
     """
-    settings, loaded = _prepared(invocation, source)
-    with invocation.wiring(settings) as wiring:
-        life = _life(wiring)
-        _policy, promises = loaded.find(source)
-        subjects = _of_promises(loaded, wiring.catalog(), known_sources(wiring.catalog(), promises, source))
-        changes, last = [], None
-        for subject in subjects:
-            try:
-                changes.append(life.adopt(subject, reason=reason))
-            except NothingDone as nothing:
-                last = nothing
-        if not changes:
-            raise last or unknown(source)
+    changes = _each(source, invocation, lambda life, subject: life.adopt(subject, reason=reason))
     _tell(changes, invocation.output, "is this machine's from its next backup on; the other one must not go on")
     return 0
+
+
+@command.command(
+    epilog='Example: drorch source reseed lamdong-land --reason "a custodian left"',
+    short_help="Begin a source anew, under new keys.",
+)
+@_source
+@_reason
+@common_options
+def reseed(source: str, reason: str, invocation: Invocation) -> int:
+    """Have the next backup of a source, or of all of a policy's, begin a lane that shares nothing with the one before: a full one.
+
+    For when a recipient was removed: data that did not change would else stay where that key opens them. What was stored before stays as long as retention says.
+    """
+    changes = _each(source, invocation, lambda life, subject: life.reseed(subject, reason=reason))
+    _tell(changes, invocation.output, "begins anew with its next backup, which stores everything")
+    return 0
+
+
+def _each(source: str, invocation: Invocation, change: Callable[[SourceLife, Subject], Change]) -> list[Change]:
+    """Change every source that is meant and can be; raise why none could."""
+    settings, loaded = prepared(invocation, source)
+    with invocation.wiring(settings) as wiring:
+        life = life_of(wiring)
+        _policy, promises = loaded.find(source)
+        changes: list[Change] = []
+        last = None
+        for subject in of_promises(loaded, wiring.catalog(), known_sources(wiring.catalog(), promises, source)):
+            try:
+                changes.append(change(life, subject))
+            except NothingDone as nothing:
+                last = nothing
+    if not changes:
+        raise last or unknown(source)
+    return changes
 
 
 @command.command(
@@ -117,9 +139,9 @@ def retire(source: str, reason: str, invocation: Invocation) -> int:
 
     Until then it stays in `drorch status` and its snapshots are exempt from retention. They stay; retention counts them again.
     """
-    settings, loaded = _prepared(invocation, source)
+    settings, loaded = prepared(invocation, source)
     with invocation.wiring(settings) as wiring:
-        change = _life(wiring).retire(_subject(loaded, wiring.catalog(), source), reason=reason)
+        change = life_of(wiring).retire(subject_of(loaded, wiring.catalog(), source), reason=reason)
     _tell([change], invocation.output, "is retired; its snapshots stay as long as retention says")
     return 0
 
@@ -133,9 +155,9 @@ def retire(source: str, reason: str, invocation: Invocation) -> int:
 @common_options
 def reopen(source: str, reason: str, invocation: Invocation) -> int:
     """Have a closed or retired source backed up again."""
-    settings, loaded = _prepared(invocation, source)
+    settings, loaded = prepared(invocation, source)
     with invocation.wiring(settings) as wiring:
-        change = _life(wiring).reopen(_subject(loaded, wiring.catalog(), source), reason=reason)
+        change = life_of(wiring).reopen(subject_of(loaded, wiring.catalog(), source), reason=reason)
     _tell([change], invocation.output, "is open: its schedule and RPO count again")
     return 0
 
@@ -162,12 +184,12 @@ def close(
     In this order; if any step fails the source stays open. The restore goes into a throw-away server of this machine and is
     compared with what was captured. A closed source has no schedule and no RPO; its snapshots can be verified and restored.
     """
-    settings, loaded = _prepared(invocation, source)
+    settings, loaded = prepared(invocation, source)
     settings.require_role("maintenance", "hold a snapshot")
     with invocation.wiring(settings) as wiring:
-        life, catalog = _life(wiring), wiring.catalog()
-        life.require_open(_subject(loaded, catalog, source))
-        policy, promise = _one_promise(loaded, catalog, source)
+        life, catalog = life_of(wiring), wiring.catalog()
+        life.require_open(subject_of(loaded, catalog, source))
+        policy, promise = one_promise(loaded, catalog, source)
         maintainer = wiring.maintenance_key()
         recipient = read_recipient(key_path, passphrase_file)
         engine: dict[str, Json] = {"engine": promise.source.engine}
@@ -185,7 +207,7 @@ def close(
             clock=wiring.clock,
         )
         evidence = {"snapshot": str(run), "held_in": ", ".join(held), **proof}
-        subject = _subject(loaded, catalog, source)
+        subject = subject_of(loaded, catalog, source)
         change = life.close(subject, reason=reason, legal_basis=legal_basis, proof=evidence)
     told = f"is closed; its final snapshot {run.short} was restored whole and is held in {' and '.join(held)}"
     _tell([change], invocation.output, told)
@@ -203,75 +225,6 @@ def _final_snapshot(wiring: Wiring, policy: Policy, promise: SourcePromise, outp
     )
     error.still_good = f"The source stays open; the snapshot {report.snapshot.run.short} is stored in {where}."
     raise error
-
-
-def _prepared(invocation: Invocation, address: str) -> tuple[Settings, LoadedPolicies]:
-    settings = invocation.settings()
-    settings.require_role("backup", "change whose sources are")
-    loaded = load_policies(settings)
-    loaded.require_those([address])
-    return settings, loaded
-
-
-def _life(wiring: Wiring) -> SourceLife:
-    here, catalog = machine_id(), wiring.catalog()
-    ownership = Ownership(
-        repository=wiring.repository(), host_key=wiring.writing_key(), catalog=catalog, machine_id=here
-    )
-    return SourceLife(catalog=catalog, ownership=ownership, machine_id=here, now=wiring.clock.now)
-
-
-def _one_promise(loaded: LoadedPolicies, catalog: Catalog, address: str) -> tuple[Policy, SourcePromise]:
-    policy, promises = loaded.find(address)
-    found = known_sources(catalog, promises, address)
-    if len(found) != 1:
-        raise UsageInvalid(
-            f"{address} has {len(found)} sources",
-            expected=f"one of them: {address}/NAME",
-            hint="sources are closed one by one",
-        )
-    return policy, found[0]
-
-
-def _subject(loaded: LoadedPolicies, catalog: Catalog, address: str) -> Subject:
-    """Return the one source of that address; raise ``PolicyUnknown``."""
-    found = next((one for one in _subjects(loaded, catalog) if one.address == address), None)
-    if found is None:
-        raise unknown(address)
-    return found
-
-
-def _subjects(loaded: LoadedPolicies, catalog: Catalog) -> Iterator[Subject]:
-    """Yield every source that a policy names, a server was seen to have or the catalog knows, by address."""
-    records = {record.address: record for record in catalog.sources()}
-    seen = catalog.seen_databases()
-    found: dict[str, Subject] = {}
-    for policy in loaded.policies:
-        for promise in policy.promises:
-            asked = (
-                {promise.discovered(one.name).address: one for one in seen if one.asked_by == promise.address}
-                if promise.needs_discovery
-                else {}
-            )
-            named = known_promises(promise, seen) if promise.needs_discovery else (promise,)
-            for one in named:
-                found[one.address] = Subject(
-                    address=one.address,
-                    policy=policy.name,
-                    is_named=True,
-                    record=records.get(one.address),
-                    seen=asked.get(one.address),
-                )
-    for address, record in records.items():
-        found.setdefault(
-            address, Subject(address=address, policy=record.policy, is_named=False, record=record, seen=None)
-        )
-    yield from (found[address] for address in sorted(found))
-
-
-def _of_promises(loaded: LoadedPolicies, catalog: Catalog, promises: Iterable[SourcePromise]) -> list[Subject]:
-    wanted = {promise.address for promise in promises}
-    return [one for one in _subjects(loaded, catalog) if one.address in wanted]
 
 
 def _state(one: Subject) -> str:

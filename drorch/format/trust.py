@@ -124,6 +124,14 @@ class TrustChain:
             and (not self.is_revoked(signer.public.key_id) or self._counts_on(signer, lane))
         }
 
+    def revoked_signers(self, role: Role) -> Mapping[KeyId, SigningPublic]:
+        """Return the key pairs of that role that were revoked: to tell what they signed from what is damaged."""
+        return {
+            signer.public.key_id: signer.public
+            for signer in self._listed()
+            if signer.role is role and self.is_revoked(signer.public.key_id)
+        }
+
     def is_revoked(self, key_id: KeyId) -> bool:
         """Say whether the key was revoked."""
         return any(revocation.key_id == key_id for revocation in self.last.revocations)

@@ -191,7 +191,7 @@ def examine_membership(repositories: Sequence[tuple[str, Repository]], key: Host
         if repository.trust.number < newest.trust.number:
             yield note(
                 f"{other} has trust record {repository.trust.number}, {name} has {newest.trust.number}",
-                "`drorch verify` tells whether it catches up",
+                f"drorch copy --to {other}, which brings it up",
             )
     readers = ", ".join(recipient.label or "without a name" for recipient in newest.trust.recipients)
     yield ok(f"can read what is written from now on: {readers}")
@@ -204,7 +204,7 @@ def examine_membership(repositories: Sequence[tuple[str, Repository]], key: Host
     else:
         yield failed(
             f"this host's key {key.label} may not write here",
-            "the root key must sign it in, or use the host's own key",
+            "drorch keys add NAME.pub, by who holds a root key, or use the host's own key",
             KeyWrong,
         )
 

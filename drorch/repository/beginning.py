@@ -15,6 +15,7 @@ from drorch.errors import (
     FormatUnsupported,
     IntegrityError,
     KeyMissing,
+    KeyWrong,
     ObjectMissing,
     SettingsInvalid,
     StoreError,
@@ -28,7 +29,7 @@ from drorch.format.pack import ListedPack, PackList
 from drorch.format.record import RecordContext
 from drorch.format.signing import SigningKey
 from drorch.format.trust_record import Role
-from drorch.ids import Digest, LaneId, RunId
+from drorch.ids import Digest, LaneId, RunId, grouped
 from drorch.repository.index import LaneIndex
 from drorch.repository.lane import Head, LaneWriter
 from drorch.repository.locking import relied_on_since
@@ -162,12 +163,20 @@ def _check_may_write(repository: Repository, key: SigningKey) -> None:
             found=f"format {MAJOR}",
             hint="upgrade drorch on this host",
         )
+    if trust.is_revoked(key.key_id):
+        raise KeyWrong(
+            "this host's key was revoked: nothing that it signs counts any more",
+            expected="the key of a writer in force",
+            found=f"key {grouped(key.key_id.raw[:8])}, which a trust record revokes",
+            hint="make a new one here: `drorch keys generate NAME --role writer`; a holder of a root key adds it",
+            still_good="Every snapshot up to the last good one that the revocation names.",
+        )
     if not any(signer.public.key_id == key.key_id and signer.role is Role.WRITER for signer in trust.signers):
         raise KeyMissing(
             "this host's key may not write to the repository",
             expected="a writer's key that the trust record names",
-            found=f"key {str(key.key_id)[:16]}",
-            hint="a holder of the root keys adds this host to the trust record",
+            found=f"key {grouped(key.key_id.raw[:8])}",
+            hint="a holder of a root key adds its public half: `drorch keys add NAME.pub --root-key FILE`",
         )
     if not trust.recipients:
         raise KeyMissing("the repository names nobody who could read a backup", expected="at least one recipient")

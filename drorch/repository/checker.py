@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 
 from drorch.errors import DrorchError, IntegrityError, ObjectMissing, StoreDenied, StoreError
 from drorch.format import names
 from drorch.format.keys import read_key_bundle
 from drorch.format.manifest import Manifest
 from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType
+from drorch.format.trust_record import Role
 from drorch.ids import LaneId, RunId
 from drorch.repository.chain import lanes_of
 from drorch.repository.chain_checker import LanePlace
@@ -124,19 +126,33 @@ class _Checker:
         self._check_gap(replica, "trust/", count, Kind.TRUST)
 
     def _check_bundles(self, replica: Replica) -> None:
-        number, trust = 0, self._repository.trust
+        number = 0
         while True:
             name = names.bundle(number)
             try:
                 raw = replica.store.read(name, limit_bytes=OBJECT_LIMIT_BYTES)
-                allowed = trust.allowed(ObjectType.KEY_BUNDLE, None)
-                read_key_bundle(raw, repository=trust.repository, number=number, allowed=allowed)
             except ObjectMissing:
                 break
             except IntegrityError as error:
                 self._report_error(replica, name, "the key bundle is no good: some keys may not open older runs", error)
+            else:
+                self._check_bundle(replica, number, raw)
             number += 1
         self._check_gap(replica, "keys/", number, Kind.MISSING)
+
+    def _check_bundle(self, replica: Replica, number: int, raw: bytes) -> None:
+        name, trust = names.bundle(number), self._repository.trust
+        read = partial(read_key_bundle, raw, repository=trust.repository, number=number)
+        try:
+            read(allowed=trust.allowed(ObjectType.KEY_BUNDLE, None))
+        except IntegrityError as error:
+            try:
+                read(allowed=trust.revoked_signers(Role.MAINTAINER))
+            except IntegrityError:
+                self._report_error(replica, name, "the key bundle is no good: some keys may not open older runs", error)
+            else:
+                text = "the key bundle is a revoked maintainer's and counts no more; drorch keys reseal replaces it"
+                self._add(Kind.SIGNATURE, replica.name, name, text, level=Level.NOTE)
 
     def _check_gap(self, replica: Replica, prefix: str, count: int, kind: Kind) -> None:
         """Report records that are listed behind the last one that consecutive names lead to."""

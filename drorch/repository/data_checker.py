@@ -34,9 +34,10 @@ from drorch.repository.chain import ChainLink, read_link
 from drorch.repository.chain_checker import LanePlace
 from drorch.repository.copies import ALTERNATES, Copies
 from drorch.repository.findings import Counts, Kind, Level, Progress
+from drorch.repository.key_bundles import further_keys
 from drorch.repository.needs import NeedsCollector
 from drorch.repository.opening import Repository
-from drorch.repository.reader import SnapshotReader, further_keys
+from drorch.repository.reader import SnapshotReader
 from drorch.repository.runs import RunDirectory, SecondCopies
 from drorch.repository.scratch import RememberedLink
 

@@ -5,28 +5,23 @@ from __future__ import annotations
 import bisect
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
-from drorch.errors import IntegrityError, ObjectCorrupt, StoreError
-from drorch.format import names
+from drorch.errors import ObjectCorrupt
 from drorch.format.entries import Entry, parse_entries
-from drorch.format.keys import LaneKeys, RecipientKey, SealedAgain, read_key_bundle
+from drorch.format.keys import LaneKeys, RecipientKey
 from drorch.format.manifest import SealedBody
-from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType
 from drorch.format.record import RecordContext
-from drorch.format.signing import SigningPublic
 from drorch.format.tree import LeafEntry, Reference
-from drorch.ids import KeyId, LaneId, RepositoryId, RunId
 from drorch.repository.chain import ChainLink
 from drorch.repository.copies import Copies, Fault
 from drorch.repository.fetching import LaneFetcher
+from drorch.repository.key_bundles import further_keys
 from drorch.repository.opening import Repository
 from drorch.repository.runs import RunDirectory
 from drorch.repository.spares import LaneSpares
 from drorch.repository.walking import leaf_entries, plain_chunks, plain_range
-from drorch.storage.interface import ObjectStore
 
 CHUNKS_KEPT = 4
 
@@ -144,31 +139,3 @@ class SnapshotReader:
                     raise ObjectCorrupt("an entry names a container that the manifest does not list", found=str(index))
                 found = self._containers[index] = ContainerReader(self.fetcher, self.body.containers[index])
             return found
-
-
-def further_keys(repository: Repository, copies: Copies, lane: LaneId) -> Mapping[RunId, Mapping[KeyId, bytes]]:
-    """Return what the key bundles seal to further recipients, for the runs of ``lane``."""
-    trust = repository.trust
-    allowed = trust.allowed(ObjectType.KEY_BUNDLE, None)
-    found: dict[RunId, dict[KeyId, bytes]] = {}
-    number = 0
-    while allowed:
-        read = partial(_read_bundle, repository=trust.repository, number=number, allowed=allowed)
-        try:
-            bundle = copies.first_good(names.bundle(number), read)
-        except StoreError:  # there is no further one, or the only store that could say so does not answer
-            break
-        except IntegrityError:
-            bundle = ()  # it is among the faults; whether it matters shows when a run record is opened
-        for one in bundle:
-            if one.lane == lane:
-                found.setdefault(one.run, {})[one.recipient_id] = one.sealed
-        number += 1
-    return found
-
-
-def _read_bundle(
-    store: ObjectStore, copy: str, *, repository: RepositoryId, number: int, allowed: Mapping[KeyId, SigningPublic]
-) -> tuple[SealedAgain, ...]:
-    raw = store.read(copy, limit_bytes=OBJECT_LIMIT_BYTES)
-    return read_key_bundle(raw, repository=repository, number=number, allowed=allowed)

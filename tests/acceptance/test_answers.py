@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from drorch.cli.main import COMMANDS, root
+from drorch.format.keyfile import KeyKind, encode_public, public_of
 from drorch.operations.proof import recording
 from drorch.settings import load_settings
 from drorch.wiring import Wiring
@@ -323,6 +324,31 @@ def listed_drills(installation: Installation, town: Town, place: Path) -> Answer
     return installation.drorch("drill", "list", "--json")
 
 
+def second_recipient(installation: Installation, _town: Town, place: Path) -> Answer:
+    """Add a recipient whose key is made here: to stretch a passphrase takes half a second."""
+    public = public_of(KeyKind.RECIPIENT, bytes(range(32)), "second")
+    (place / "second.pub").write_text(encode_public(public))
+    root = ["--root-key", str(installation.base / "keys/root.key")]
+    root += ["--root-passphrase-file", str(installation.custodian.directory / "root-passphrase")]
+    return installation.drorch("keys", "add", str(place / "second.pub"), *root, "--json")
+
+
+def removed(installation: Installation, town: Town, place: Path) -> Answer:
+    second_recipient(installation, town, place)
+    answer = installation.drorch("keys", "remove", "custodian", "--plan", "--json")
+    assert answer.json()["stays_open"]
+    return answer
+
+
+def revoked(installation: Installation, _town: Town, _place: Path) -> Answer:
+    writer = next(
+        one for one in installation.drorch("keys", "show", "--json").json()["keys"] if one["kind"] == "writer"
+    )
+    answer = installation.drorch("keys", "revoke", writer["key"], "--plan", "--json")
+    assert answer.json()["ends"]
+    return answer
+
+
 # name of the case -> command, schema, how to ask
 CASES: dict[str, tuple[str, str, Ask]] = {
     "init": ("init", "init", init),
@@ -398,6 +424,12 @@ CASES: dict[str, tuple[str, str, Ask]] = {
     "evidence report": ("evidence report", "evidence-report", printed),
     "drill sign": ("drill sign", "drill-sign", signed_drill),
     "drill supersede": ("drill supersede", "drill-supersede", superseded),
+    "keys show": ("keys show", "keys-show", asked("keys", "show")),
+    "keys add": ("keys add", "keys-change", second_recipient),
+    "keys remove": ("keys remove", "keys-change", removed),
+    "keys revoke": ("keys revoke", "keys-change", revoked),
+    "keys reseal": ("keys reseal", "keys-reseal", asked("keys", "reseal", "--plan")),
+    "source reseed": ("source reseed", "source", asked("source", "reseed", "civil", "--reason", "a custodian left")),
     "keys trust": ("keys trust", "keys-trust", asked("keys", "trust", "list")),
     "an error": ("backup", "error", asked("backup", "nobody", expect=14)),
     "wrong usage": ("backup", "error", asked("backup", "--no-such-option", expect=2)),

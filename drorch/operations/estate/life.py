@@ -103,6 +103,25 @@ class SourceLife:
         self._tell(address, "source-adopted", reason, details)
         return Change(address=address, before=was, after="this machine", details=details)
 
+    def reseed(self, subject: Subject, *, reason: str) -> Change:
+        """Have the source's next run begin a lane that nobody has used: it shares no chunk and no secret with the one before.
+
+        Raises ``NothingDone`` for a source that this machine does not back up.
+        """
+        known = subject.record
+        if known is None or known.machine_id != self._machine_id or known.state is not SourceState.ACTIVE:
+            raise NothingDone(
+                f"{subject.address} is nothing that this machine backs up",
+                expected="a source that it has backed up, and that is open",
+                found="nothing yet" if known is None else f"{known.state.value}, machine {known.machine_id[:8]}",
+            )
+        place = self._ownership.next_place(subject.address)
+        lane = str(self._ownership.lane(place))
+        self._catalog.put_source(replace(known, lane=lane, generation=place.generation))
+        details = {"generation": str(place.generation)}
+        self._tell(subject.address, "source-reseeded", reason, details)
+        return Change(address=subject.address, before="its lane", after="a new lane", details=details)
+
     def close(self, subject: Subject, *, reason: str, legal_basis: str, proof: Mapping[str, str]) -> Change:
         """State that a source is closed; ``proof`` says which snapshot is its last and how it was restored to prove it."""
         return self._put(subject, SourceState.CLOSED, "source-closed", reason, {"legal_basis": legal_basis, **proof})

@@ -84,7 +84,8 @@ class LedgerWriter:
 
     def _chain(self) -> LaneId:
         chain = chain_of(self.key.key_id)
-        if self.key.key_id not in self.repository.trust.allowed(ObjectType.LEDGER_SEGMENT, chain):
+        trust, own = self.repository.trust, self.key.key_id
+        if trust.is_revoked(own) or own not in trust.allowed(ObjectType.LEDGER_SEGMENT, chain):
             raise LedgerBroken(
                 "this machine's key may not add to the ledger",
                 expected="the key of a signer in the trust record in force",
