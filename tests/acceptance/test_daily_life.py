@@ -225,7 +225,7 @@ def test_twenty_policies_are_checked_in_a_moment(office: Installation) -> None:
         office.drorch("policy", "validate").told("OK 21 policies, no problem")
         after = os.times()
         spent.append(after.children_user + after.children_system - before.children_user - before.children_system)
-    assert min(spent) < 0.9, "0.3 s on an idle machine; this is three times that"
+    assert min(spent) < 1.5, "0.3 s on an idle machine; two programs on one core take the processor from each other"
 
 
 def land_policy_of(number: int) -> str:

@@ -55,7 +55,7 @@ def test_an_outage_from_its_beginning_to_its_end(place: Installation, tmp_path: 
     ]
     shown = place.drorch("status")
     shown.told(
-        "waits in waiting only, which is no copy", "0 of 1 are in every store", "ago (away), hanoi 0 min ago (away)"
+        "waits in waiting only, which is no copy", "0 of 1 are in every store", "ago (away), hanoi ", "min ago (away)"
     )
     shown.fits()
 

@@ -193,7 +193,7 @@ def test_an_abort_ends_it_even_when_it_ignores_the_polite_signal(folder: Path) -
         with capture.open(capture.streams()[0]) as pieces, pytest.raises(CaptureFailed, match="stopped"):
             list(pieces)
         capture.abort()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30  # its sleep is twice that
 
 
 def test_a_capture_that_nobody_reads_leaves_nothing_running(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""An S3 server that keeps a request and says nothing: Ctrl-C ends the process within five seconds, and a run goes on in the other store.
+"""An S3 server that keeps a request and says nothing: Ctrl-C ends the process without waiting for it, and a run goes on in the other store.
 
 One that is merely slow is waited for.
 """
@@ -20,7 +20,7 @@ import pytest
 from tests.support.desk import Desk
 from tests.support.quirky_s3 import Answer, Next, Quirk, QuirkyS3, Request, Stored
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 30.0  # it takes 5 at most on a machine that is free; the server keeps a request twice as long as this
 SLOW_BYTES_PER_SECOND = 10_000
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -35,7 +35,7 @@ class Hang:
 
     def _act(self, request: Request, answer: Next) -> Answer:
         self.holds.set()
-        self.let_go.wait(60)
+        self.let_go.wait(2 * PATIENCE_SECONDS)
         return answer(request)
 
 
@@ -70,11 +70,11 @@ def stop_when(desk: Desk, hang: Hang, number: signal.Signals, *words: str) -> tu
     command = [sys.executable, "-m", "drorch", *words, "--config", str(desk.base / "drorch.yaml")]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         try:
-            assert hang.holds.wait(30), "the request did not come"
+            assert hang.holds.wait(120), "the request did not come"
             time.sleep(0.3)
             os.kill(process.pid, number)
             signalled_at = time.monotonic()
-            _, told = process.communicate(timeout=60)
+            _, told = process.communicate(timeout=120)
             return process.returncode, time.monotonic() - signalled_at, told
         finally:
             hang.let_go.set()
@@ -139,4 +139,4 @@ def test_a_run_goes_on_in_the_other_store(cloud: Desk, server: QuirkyS3, method:
         hang.let_go.set()
     assert hang.holds.is_set()
     told.says("PARTIAL", "copies=1/2")
-    assert took < 15, took
+    assert took < PATIENCE_SECONDS, took

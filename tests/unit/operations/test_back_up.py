@@ -83,7 +83,7 @@ def interrupt_when(hangs: threading.Event) -> Callable[[], float]:
     pressed_at: list[float] = []
 
     def interrupt() -> None:
-        if hangs.wait(30):
+        if hangs.wait(120):
             time.sleep(0.3)  # until everybody waits for the store
             pressed_at.append(time.monotonic())
             os.kill(os.getpid(), signal.SIGINT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import pytest
@@ -104,18 +104,26 @@ def test_a_failing_one_after_is_a_warning_for_the_snapshot_is_good(end: ProgramE
     assert hooks.frame.warnings[0] in hooks.log
 
 
+def wait_for(timers: Sequence[threading.Timer]) -> None:
+    """Let no signal of the test come after it: the whole session would take it for its own."""
+    for timer in timers:
+        timer.join()
+    time.sleep(0.1)  # the main thread sees a signal a little later
+
+
 def test_a_second_ctrl_c_does_not_keep_the_application_frozen() -> None:
     hooks = Hooks(seconds=0.6)
-    for delay in (0.2, 0.3):
-        threading.Timer(delay, signal.raise_signal, [signal.SIGINT]).start()
+    timers = [threading.Timer(delay, signal.raise_signal, [signal.SIGINT]) for delay in (0.2, 0.3)]
+    for timer in timers:
+        timer.start()
     interrupted = False
     try:
         hooks.around()
-        time.sleep(0.5)
+        wait_for(timers)
     except KeyboardInterrupt:
         interrupted = True
         with suppress(KeyboardInterrupt):
-            time.sleep(0.5)
+            wait_for(timers)
     assert interrupted
     assert hooks.run[-1] == ("after", "captured")
 
@@ -127,7 +135,7 @@ def test_whoever_ends_the_command_waits_for_the_one_after() -> None:
     def capture() -> None:
         with hooks.interruption.cuts(cut.set):
             captures.set()
-            assert cut.wait(5)
+            assert cut.wait(60)
         hooks.interruption.require_none()
 
     def run() -> None:
@@ -136,7 +144,7 @@ def test_whoever_ends_the_command_waits_for_the_one_after() -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert captures.wait(5)
+    assert captures.wait(60)
     hooks.interruption.end()
     hooks.interruption.wait()
     assert hooks.run[-1] == ("after", "failed")
@@ -148,4 +156,4 @@ def test_the_wait_is_bounded() -> None:
     started = time.monotonic()
     with interruption.delayed(0.1):
         interruption.wait()
-    assert 0.15 < time.monotonic() - started < 3
+    assert 0.15 < time.monotonic() - started < 30

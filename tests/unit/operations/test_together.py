@@ -82,7 +82,7 @@ class Run:
         for thread in self.threads.values():
             thread.start()
         for thread in self.threads.values():
-            thread.join(10)
+            thread.join(60)
             assert not thread.is_alive(), "it hangs"
         return self
 
@@ -104,7 +104,7 @@ def test_all_begin_before_any_is_committed_and_the_snapshots_share_an_id() -> No
             False,
             ["lis", "sde"],
         )
-        assert 0 <= told["skew_milliseconds"] < 1000
+        assert 0 <= told["skew_milliseconds"] < 30_000
         assert told["max_skew_seconds"] == 30
 
 

@@ -80,7 +80,7 @@ def test_a_worker_that_dies_ends_the_stream(workers: RowWorkers, moment: str) ->
     away = begin(workers)
     away.feed(LINES)
     workers._all[0]._process.kill()
-    workers._all[0]._process.wait(10)
+    workers._all[0]._process.wait(60)
     with pytest.raises(CaptureFailed, match="the process that digests rows is gone") as caught:
         away.feed(LINES) if moment == "sending" else away.finish()
     assert "memory" in caught.value.hint
@@ -103,7 +103,7 @@ def test_closing_frees_whoever_sends_to_a_worker_that_does_not_listen(workers: R
     sender.join(0.3)
     assert sender.is_alive(), "the pipe must be full"
     workers.close()
-    sender.join(10)
+    sender.join(60)
     assert len(raised) == 1
     with pytest.raises(CaptureFailed):
         begin(workers)

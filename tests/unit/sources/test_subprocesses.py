@@ -60,8 +60,8 @@ def test_leaving_the_context_ends_the_child_and_its_children() -> None:
     with running(python(code), environment=ENVIRONMENT) as child:
         assert child.read(10) == b"up\n"
         group = child.identifier
-    assert time.monotonic() - started < 10
-    deadline = time.monotonic() + 5
+    assert time.monotonic() - started < 30
+    deadline = time.monotonic() + 60
     while True:
         try:
             os.killpg(group, 0)
