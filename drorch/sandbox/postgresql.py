@@ -17,6 +17,7 @@ from drorch.sandbox.unprivileged import private_directory, run_script, run_unpri
 
 DEFAULT_PORT = 5432
 START_SECONDS = 60
+# Shared memory in files below the data directory: a server that is killed leaves nothing in /dev/shm.
 _SETTINGS = """
 listen_addresses = ''
 port = {port}
@@ -25,6 +26,7 @@ unix_socket_permissions = 0700
 fsync = off
 full_page_writes = off
 shared_buffers = 128MB
+dynamic_shared_memory_type = mmap
 max_wal_size = 2GB
 """
 

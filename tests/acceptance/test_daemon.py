@@ -228,6 +228,7 @@ def full_and_locked(daemon: Daemon, slot: datetime) -> None:
     assert daemon.process is not None
     nights = [slot + timedelta(days=days) for days in (1, 2)]
     _, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE)
+    daemon.log.write_text("")  # the limit is one of its log, too
     resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (4096, hard))
     daemon.travel(nights[0] + SOON)
     daemon.wait_for(lambda: bool(daemon.journal(event="trouble")), "it tells that the catalog cannot be written")

@@ -8,16 +8,18 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from drorch.catalog.interface import RunState
+from drorch.catalog.sqlite import open_sqlite
 from tests.support.installations import BARE, Custodian, Installation, end, new_installation
 
-LONGEST_SECONDS = 30
+LONGEST_SECONDS = 120
 
 # An application that keeps a number in a database and in a file, one after the other: never equal while it moves.
 APPLICATION = """
@@ -119,10 +121,23 @@ def is_frozen(office: Office) -> bool:
 
 
 def wait_for(path: Path) -> None:
+    wait_until(path.exists)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
     deadline = time.monotonic() + LONGEST_SECONDS
-    while not path.exists():
-        assert time.monotonic() < deadline, path
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not come"
         time.sleep(0.02)
+
+
+def running(office: Office) -> int:
+    """Return how many runs have begun and not ended."""
+    path = office.base / "var/state/catalog.sqlite"
+    if not path.exists():
+        return 0
+    with closing(open_sqlite(path)) as catalog:
+        return len(catalog.runs(states=[RunState.RUNNING]))
 
 
 # -- groups
@@ -184,11 +199,12 @@ def test_a_group_that_began_too_far_apart_is_partial(office: Office) -> None:
         connection.execute("begin exclusive")  # a rollback journal: whoever reads must wait
         office.installation.policy(
             "locked",
-            f"name: locked\nsource: {{sqlite: {{file: {office.base}/locked.db, lock_timeout: 20s}}}}\n"
+            f"name: locked\nsource: {{sqlite: {{file: {office.base}/locked.db, lock_timeout: 60s}}}}\n"
             'schedule: "0 1 * * *"\ngroup: {name: desk, max_skew: 1s}\n',
         )
         process = office.installation.start("backup", "books", "--json")
-        time.sleep(4)
+        wait_until(lambda: running(office) == 2)
+        time.sleep(3)
         connection.rollback()
     out, err = process.communicate(timeout=LONGEST_SECONDS)
     assert process.returncode == 3, err

@@ -23,7 +23,7 @@ from drorch.catalog.sqlite import open_sqlite
 from drorch.clock import SystemClock
 from tests.support.installations import BARE, ROOT, Installation
 
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 180.0
 
 
 class OtherClock(SystemClock):
