@@ -48,24 +48,6 @@ def open_sqlite(
     return SqlCatalog(engine, address)
 
 
-def set_sqlite_aside(path: Path) -> Path:
-    """Rename a catalog that cannot be used to ``NAME.aside-N``, with the files beside it; return its new name.
-
-    ``open_sqlite`` then makes an empty one. Nobody else may have it open. Raises ``CatalogError``.
-    """
-    with translated(str(path)), _locked_folder(path.parent):
-        number = 1
-        while path.with_name(f"{path.name}.aside-{number}").exists():
-            number += 1
-        aside = path.with_name(f"{path.name}.aside-{number}")
-        # the log first: a file without its log is whole as of the last checkpoint, a log without its file is nothing
-        for suffix in ("-shm", "-wal", ""):
-            part = Path(f"{path}{suffix}")
-            if not suffix or part.exists():
-                part.replace(f"{aside}{suffix}")
-    return aside
-
-
 def _configure(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def _make_durable_and_strict(connection: sqlite3.Connection, _record: object) -> None:

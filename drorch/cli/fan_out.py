@@ -25,7 +25,6 @@ from drorch.wiring import Wiring
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-_CAUSE_WIDTH = 33
 _MEMBER_COLUMN = 41
 _MOST_MEMBER_LINES = 3
 

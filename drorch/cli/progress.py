@@ -11,7 +11,6 @@ from drorch.cli.output import Output
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-SHOWN_PARTS = 1
 _LABEL_WIDTH = 22
 
 

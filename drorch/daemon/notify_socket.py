@@ -13,12 +13,6 @@ class NotifySocket:
     def __init__(self, environment: Mapping[str, str]) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
-        self._watchdog = environment.get("WATCHDOG_USEC", "")
-
-    @property
-    def is_watched(self) -> bool:
-        """Whether systemd wants to hear ``alive`` now and then."""
-        return bool(self._address and self._watchdog)
 
     def ready(self, status: str) -> None:
         """The service runs, or runs again after a reload."""

@@ -10,8 +10,6 @@ from drorch.monitoring.interface import Measure
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
-KIND = "text/plain; version=0.0.4; charset=utf-8"
-
 
 def prometheus_text(measures: Iterable[Measure]) -> bytes:
     """Return the page; the same measures give the same bytes."""

@@ -21,7 +21,6 @@ INDEX_BYTES_PER_CHUNK = 360  # 90,112 bytes for 252 chunks, part of it empty (SI
 ANCHOR_BYTES_PER_CHUNK = 2_200  # 532,480 bytes for 252 chunks (SIZING 2)
 MEMORY_BYTES_PER_FILE = 120  # 2,359,296 bytes for 20,000 files (SIZING 2)
 LISTING_BYTES_PER_FILE = 270  # 5,354,806 bytes for 20,000 names (SIZING 4)
-CATALOG_BYTES_PER_RUN = 1_900  # 45,056 bytes for 25 runs (SIZING 3)
 REQUESTS_PER_RUN = 26  # 8 to 9 puts without whole packs, 10 reads, 6 lists, 2 for the clock (SIZING 6)
 BACKUP_BYTES_PER_SECOND = 37_000_000  # 310 MB in 8.4 s on two busy cores (SIZING 7)
 RESTORE_BYTES_PER_SECOND = 30_000_000  # 310 MB in 10.4 s on two busy cores (SIZING 7)
@@ -111,11 +110,6 @@ def cache_bytes(whole_bytes: int, read_bytes: int, files: int, limit_bytes: int)
     chunks = read_bytes // CHUNK_BYTES + 1
     index = chunks * (INDEX_BYTES_PER_CHUNK + ANCHOR_BYTES_PER_CHUNK) + files * MEMORY_BYTES_PER_FILE
     return index + min(whole_bytes, limit_bytes)
-
-
-def catalog_bytes(runs_per_day: float, history_days: float) -> int:
-    """Return what the catalog takes for one source."""
-    return round(runs_per_day * history_days * CATALOG_BYTES_PER_RUN)
 
 
 def temporary_bytes(files: int) -> int:

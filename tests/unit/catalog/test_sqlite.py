@@ -20,7 +20,7 @@ from sqlalchemy import event
 
 from drorch.catalog.interface import Catalog
 from drorch.catalog.sql import SqlCatalog
-from drorch.catalog.sqlite import open_sqlite, set_sqlite_aside
+from drorch.catalog.sqlite import open_sqlite
 from drorch.catalog.tables import HEAD
 from drorch.errors import CatalogError, CatalogTooNew
 from tests.support.catalogs import START, a_copy, a_run, a_snapshot
@@ -178,34 +178,6 @@ def use(path: Path) -> None:
         catalog.record_snapshot(a_snapshot())
     finally:
         catalog.close()
-
-
-class TestSettingAside:
-    def test_a_catalog_that_cannot_be_used_makes_room_for_a_new_one(self, path: Path) -> None:
-        path.parent.mkdir()
-        for content in ("first", "second"):
-            for suffix in ("", "-wal"):
-                Path(f"{path}{suffix}").write_text(content + suffix)
-            set_sqlite_aside(path)
-        assert {entry.name: entry.read_text() for entry in path.parent.iterdir()} == {
-            "catalog.db.aside-1": "first",
-            "catalog.db.aside-1-wal": "first-wal",
-            "catalog.db.aside-2": "second",
-            "catalog.db.aside-2-wal": "second-wal",
-        }
-        use(path)
-
-    def test_what_was_recorded_is_still_there(self, path: Path, catalog: SqlCatalog) -> None:
-        run = a_run()
-        catalog.begin_run(run)  # it lies in the log until the last connection closes
-        aside = set_sqlite_aside(path)
-        kept = open_sqlite(aside)
-        assert kept.runs() == (run,)
-        kept.close()
-
-    def test_nothing_there(self, path: Path) -> None:
-        with pytest.raises(CatalogError):
-            set_sqlite_aside(path)
 
 
 class TestTheWorldsFaults:

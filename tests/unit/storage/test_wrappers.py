@@ -1,13 +1,12 @@
-"""Read-only refuses, recording counts, throttling waits; all else passes through unchanged."""
+"""Recording counts, throttling waits; all else passes through unchanged."""
 
 import threading
 
 import pytest
 
-from drorch.errors import ObjectMissing, StoreDenied
+from drorch.errors import ObjectMissing
 from drorch.storage.interface import ObjectStore
 from drorch.storage.memory import MemoryStore
-from drorch.storage.read_only import ReadOnlyStore
 from drorch.storage.recording import RecordingStore
 from drorch.storage.throttled import ThrottledStore
 from tests.support.crash_store import Crashed, CrashStore
@@ -20,22 +19,6 @@ def memory() -> MemoryStore:
     for number in range(3):
         store.put_if_absent(f"a/{number}", bytes(100))
     return store
-
-
-def test_read_only_refuses_every_change_and_nothing_changes(memory: MemoryStore) -> None:
-    store = ReadOnlyStore(memory)
-    with pytest.raises(StoreDenied, match="reading only"):
-        store.put_if_absent("b", b"")
-    with pytest.raises(StoreDenied):
-        store.delete(["a/0"])
-    assert [found.name for found in store.list_objects("")] == ["a/0", "a/1", "a/2"]
-    assert store.read("a/0", limit_bytes=100) == bytes(100)
-    assert store.read_range("a/0", 1, 2) == bytes(2)
-    assert store.stat("a/0").size_bytes == 100
-    assert list(store.list_folders("")) == ["a/"]
-    assert store.server_time() == memory.server_time()
-    assert store.address == memory.address
-    store.close()
 
 
 def test_recording_counts_requests_and_bytes_each_way(memory: MemoryStore) -> None:

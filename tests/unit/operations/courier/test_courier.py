@@ -30,10 +30,9 @@ from drorch.repository.opening import Replica, Repository
 from drorch.storage.filesystem import FilesystemStore
 from drorch.storage.interface import ObjectStore
 from drorch.storage.memory import MemoryStore
-from drorch.storage.read_only import ReadOnlyStore
 from drorch.storage.recording import RecordingStore
 from tests.support.crash_store import Crashed, CrashStore
-from tests.support.hooked_store import HookedStore
+from tests.support.hooked_store import HookedStore, Result
 from tests.support.repositories import Household, ManualClock, back_up, counting_random, read_back, snapshots
 
 HOUSEHOLD = Household()
@@ -225,9 +224,18 @@ def test_a_store_of_another_repository_is_left_alone(strait: Strait) -> None:
     assert {stat.name for stat in other.list_objects("")} == before
 
 
+class Unwritable(HookedStore):
+    """A store of which only can be read."""
+
+    def around(self, verb: str, name: str, call: Callable[[], Result]) -> Result:
+        if verb in {"put", "delete", "extend_lock"}:
+            raise StoreDenied("the medium is read-only", expected="calls that read", found=f"{verb} {name}")
+        return call()
+
+
 def test_a_disk_that_cannot_be_written_to_brings_what_it_has(strait: Strait) -> None:
     strait.export()
-    report = strait.ingest(disk=ReadOnlyStore(strait.disk))
+    report = strait.ingest(disk=Unwritable(strait.disk))
     assert isinstance(report.not_returned, StoreDenied)
     strait.judge(ONE)
 
