@@ -29,7 +29,6 @@ from tests.support.installations import (
     Answer,
     Installation,
     Town,
-    at_noon,
     civil_policy,
     land_policy,
     new_name,
@@ -259,7 +258,6 @@ def held_snapshots(installation: Installation, _town: Town, _place: Path) -> Ans
 
 
 def prune(installation: Installation, _town: Town, _place: Path) -> Answer:
-    at_noon(installation)
     installation.drorch("backup", "civil")
     plan = installation.drorch("prune", "civil", "--plan", "--json").json()
     assert plan["doubts"]

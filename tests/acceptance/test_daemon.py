@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import jsonschema
 import pytest
@@ -26,6 +25,7 @@ from tests.support.installations import (
     CANARIES,
     LAND,
     ROOT,
+    ZONE,
     Custodian,
     Installation,
     civil_policy,
@@ -36,7 +36,6 @@ from tests.support.installations import (
 from tests.support.postgresql import SUPERUSER_PASSWORD, Server
 from tests.support.seaweedfs import ADMIN, SeaweedFS
 
-ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 LOG_SCHEMA = json.loads((ROOT / "docs/monitoring/log.schema.json").read_text())
 SECOND = timedelta(seconds=1)
 SOON = 20 * SECOND  # after the jitter

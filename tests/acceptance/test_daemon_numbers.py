@@ -28,7 +28,7 @@ def memory_mib(pid: int) -> float:
 
 
 def test_two_thousand_sources_cost_little_and_are_queued_at_once(office: Installation) -> None:
-    (office.base / "policies/civil.yaml").unlink()  # due at an hour of its own: between 18:00 and 19:00 UTC it would be counted
+    (office.base / "policies/civil.yaml").unlink()  # due at an hour of its own, it would be counted
     for policy in range(POLICIES):
         lines = "".join(f"s{line},/nowhere/{policy}-{line}.db\n" for line in range(LINES))
         (office.base / f"policies/list{policy}.csv").write_text(f"id,file\n{lines}")

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import drorch
-from tests.support.installations import LAND, ROOT, Answer, equal, socket_url
+from tests.support.installations import LAND, ROOT, ZONE, Answer, equal, socket_url
 from tests.support.pages import Command, commands, files, not_said
 from tests.support.postgresql import BACKUP_PASSWORD, Server, running_server
 
@@ -72,7 +72,7 @@ class Desk:
         for place in PLACES:
             text = text.replace(place, f"{self.base}{place}")
         if text.startswith("drorch init "):
-            text += " --state var/state --cache var/cache --temporary var/temporary"
+            text += f" --state var/state --cache var/cache --temporary var/temporary --time-zone {ZONE}"
         if self.settings.exists():
             digest = re.search(r"trust: ([0-9a-f-]+)", self.settings.read_text())
             assert digest

@@ -11,7 +11,7 @@ import pytest
 
 from drorch.catalog.sqlite import open_sqlite
 from tests.support.catalogs import a_drill
-from tests.support.installations import Installation, at_noon, equal
+from tests.support.installations import Installation, equal
 from tests.support.seaweedfs import ADMIN, SeaweedFS
 
 
@@ -24,7 +24,6 @@ def change(installation: Installation) -> None:
 def with_four(installation: Installation) -> list[str]:
     """Four snapshots of one day, of which the policy keeps the first and the newest; a copy of the first database beside."""
     shutil.copy(installation.base / "civil.db", installation.base / "first.db")
-    at_noon(installation)
     made = []
     for _ in range(4):
         made.append(installation.drorch("backup", "civil", "--json").json()["snapshots"][0]["snapshot"])

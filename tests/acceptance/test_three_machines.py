@@ -9,10 +9,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from botocore.exceptions import ClientError
@@ -27,18 +26,17 @@ from tests.support.installations import (
     BARE,
     COMMAND,
     PASSPHRASE,
+    ZONE,
     Custodian,
     Installation,
     civil_policy,
     equal,
     make_civil,
-    midday_zone,
     new_installation,
     run,
 )
 from tests.support.seaweedfs import ADMIN, MACHINES, Credential, SeaweedFS
 
-ZONE = ZoneInfo(midday_zone(datetime.now(UTC)))
 SOON = timedelta(seconds=20)  # after the jitter
 BY_HAND = 4  # and one at night, of which the first of the day and the newest three stay
 UPKEEP = 'upkeep: {verify: never, prune: "0 6 * * *", copy: never, lock: never}\n'
@@ -88,7 +86,7 @@ def three(custodian: Custodian, seaweedfs: SeaweedFS, tmp_path: Path) -> Three:
     run([*COMMAND, *words, "--passphrase-file", str(tmp_path / "passphrase")])
     with_credentials(tmp_path / "a", ADMIN.access_key, ADMIN.secret_key)
     options = ["--endpoint", seaweedfs.endpoint, "--recipient", str(tmp_path / "drill-host.pub")]
-    options += ["--drill-machine", "drill1", "--time-zone", str(ZONE)]
+    options += ["--drill-machine", "drill1"]
     a = new_installation(tmp_path / "a", custodian, f"hanoi=s3://{bucket}/main", options=options)
     make_civil(a.base / "civil.db")
     a.policy("civil", f"{civil_policy(a.base / 'civil.db')}retention: {{keep_last: 3}}\n")

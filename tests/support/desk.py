@@ -19,6 +19,7 @@ import pytest
 
 from drorch.cli.main import main
 from drorch.format.keyfile import KeyKind, ScryptCost, encode_public, public_of, seal_key_file
+from tests.support.installations import ZONE
 from tests.support.repositories import counting_random, seed
 
 CIVIL = """
@@ -114,6 +115,7 @@ def desk_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words += ["--store", "disk=disk", "--store", "vault=vault"]
     for folder in ("state", "cache", "temporary"):
         words += [f"--{folder}", f"var/{folder}"]
+    words += ["--time-zone", str(ZONE)]
     told = subprocess.run([sys.executable, "-m", "drorch", "init", str(base), *words], capture_output=True, check=False)
     assert told.returncode == 0, told.stderr
     (base / "passphrase").write_text("right\n", encoding="utf-8")

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -36,6 +37,7 @@ PASSPHRASE = "canary-passphrase-9c1d"
 ROOT_PASSPHRASE = "canary-root-passphrase-51aa"
 LONGEST_SECONDS = 120
 ACCOUNT = "drorch_backup"
+ZONE = ZoneInfo(f"Etc/GMT{datetime.now(UTC).hour - 12:+d}")  # where it is noon: no schedule of a night falls due while a test runs
 CANARIES = (PASSPHRASE, ROOT_PASSPHRASE, BACKUP_PASSWORD, SUPERUSER_PASSWORD)
 
 LAND = """
@@ -225,20 +227,8 @@ def new_installation(base: Path, custodian: Custodian, *stores: str, options: Se
         words += ["--store", store]
     for folder in ("state", "cache", "temporary"):
         words += [f"--{folder}", f"var/{folder}"]
-    run([*COMMAND, *words, *options])
+    run([*COMMAND, *words, "--time-zone", str(ZONE), *options])
     return Installation(base=base, custodian=custodian)
-
-
-def midday_zone(now: datetime) -> str:
-    """Return a time zone in which it is noon: what is made now and by a schedule of the night belongs to one day."""
-    return f"Etc/GMT{now.astimezone(UTC).hour - 12:+d}"
-
-
-def at_noon(installation: Installation) -> None:
-    """Give the installation a time zone in which it is noon."""
-    text = installation.settings.read_text()
-    assert "time_zone: Asia/Ho_Chi_Minh" in text
-    installation.settings.write_text(text.replace("Asia/Ho_Chi_Minh", midday_zone(datetime.now(UTC))))
 
 
 def make_civil(path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from drorch.errors import PolicyInvalid, PolicyUnknown
 from tests.support.desk import Desk
+from tests.support.installations import ZONE
 from tests.support.repositories import ManualClock
 
 
@@ -39,6 +40,8 @@ def test_notes_do_not_hide_problems(desk: Desk) -> None:
 def test_the_text_of_a_policy_as_it_was(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ManualClock(datetime(2026, 11, 20, 1, 0, tzinfo=UTC))
     monkeypatch.setattr("drorch.wiring.base.SystemClock", lambda: clock)
+    settings = desk.base / "drorch.yaml"
+    settings.write_text(settings.read_text().replace(str(ZONE), "Asia/Ho_Chi_Minh"))
     for day, description in ((20, "first"), (21, "second"), (22, "first")):  # it is changed, and changed back
         clock.seconds = datetime(2026, 11, day, 1, 0, tzinfo=UTC).timestamp()
         desk.policy("civil", f"description: {description}\n")
