@@ -14,13 +14,7 @@ from pathlib import Path
 
 from tests.support.installations import LONGEST_SECONDS, Installation, civil_policy, end
 from tests.support.listener import Listener
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+from tests.support.ports import free_port
 
 
 def minds_hangups(pid: int) -> bool:

@@ -20,7 +20,7 @@ from tests.support.installations import (
     new_name,
     run,
 )
-from tests.support.postgresql import free_port
+from tests.support.ports import free_port
 
 FORMAT_MAJOR_AT = 7  # behind the magic and the type (FORMAT.md)
 

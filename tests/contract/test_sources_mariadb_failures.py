@@ -19,7 +19,8 @@ from drorch.sources.mariadb.location import parse_location
 from drorch.sources.mariadb.server import MariadbServer as Asked
 from tests.support.mariadb import ADMIN_PASSWORD, BACKUP_PASSWORD, MariadbServer, grants_of, running_mariadb
 from tests.support.memory_content import SilentObserver, read_capture
-from tests.support.postgresql import free_port, make_certificates
+from tests.support.ports import free_port
+from tests.support.postgresql import make_certificates
 from tests.support.relay import Relay
 
 

@@ -25,7 +25,8 @@ from drorch.sources.mariadb.location import MariadbLocation
 from drorch.sources.mariadb.options import CaptureOptions, NonTransactional, RolesChoice
 from drorch.sources.mariadb.source import MariadbSource
 from drorch.sources.mariadb.target import MariadbTarget
-from tests.support.postgresql import account, free_port, give, make_certificates, private_directory, unprivileged
+from tests.support.ports import free_port
+from tests.support.postgresql import account, give, make_certificates, private_directory, unprivileged
 
 ADMIN = "drorch_admin"
 ADMIN_PASSWORD = "mariadb-canary-3fd1"

