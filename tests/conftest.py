@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Fixtures shared by several folders live in tests/support/; one line each.
 pytest_plugins: list[str] = [
@@ -53,7 +53,8 @@ for name in list(os.environ):
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
-settings.register_profile("drorch", deadline=None, print_blob=True)  # a busy machine is no failure
+# A busy machine is no failure: neither a slow example, nor slow drawing of one.
+settings.register_profile("drorch", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("drorch")
 
 
