@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, settings
 pytest_plugins: list[str] = [
     "tests.support.seaweedfs",
     "tests.support.catalogs",
-    "tests.support.desk",
     "tests.support.postgresql",
     "tests.support.mariadb",
     "tests.support.installations",
+    "tests.support.desk",
     "tests.support.listener",
     "tests.support.watched",
 ]

@@ -116,9 +116,7 @@ def nothing_leaked(installation: Installation, answer: Answer, watch: Watch, *mo
 
 def test_the_watch_sees_children_and_their_environment(town: Town) -> None:
     canary = CANARIES[0]
-    process = subprocess.Popen(
-        ["/bin/sh", "-c", f"sleep 1; : {canary}"], env={"LEAK": canary}, start_new_session=True
-    )
+    process = subprocess.Popen(["/bin/sh", "-c", f"sleep 1; : {canary}"], env={"LEAK": canary}, start_new_session=True)
     with Watch(process.pid) as watch:
         process.wait()
     assert "sleep" in watch.programs

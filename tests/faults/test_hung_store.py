@@ -20,7 +20,9 @@ import pytest
 from tests.support.desk import Desk
 from tests.support.quirky_s3 import Answer, Next, Quirk, QuirkyS3, Request, Stored
 
-PATIENCE_SECONDS = 30.0  # it takes 5 at most on a machine that is free; the server keeps a request twice as long as this
+PATIENCE_SECONDS = (
+    30.0  # it takes 5 at most on a machine that is free; the server keeps a request twice as long as this
+)
 SLOW_BYTES_PER_SECOND = 10_000
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 

@@ -37,7 +37,9 @@ PASSPHRASE = "canary-passphrase-9c1d"
 ROOT_PASSPHRASE = "canary-root-passphrase-51aa"
 LONGEST_SECONDS = 120
 ACCOUNT = "drorch_backup"
-ZONE = ZoneInfo(f"Etc/GMT{datetime.now(UTC).hour - 12:+d}")  # where it is noon: no schedule of a night falls due while a test runs
+ZONE = ZoneInfo(
+    f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"
+)  # where it is noon: no schedule of a night falls due while a test runs
 CANARIES = (PASSPHRASE, ROOT_PASSPHRASE, BACKUP_PASSWORD, SUPERUSER_PASSWORD)
 
 LAND = """
