@@ -10,6 +10,7 @@ import click
 
 from drorch.cli.addresses import complete_store
 from drorch.cli.invocation import Invocation, common_options
+from drorch.cli.named_files import bytes_of
 from drorch.cli.output import local_time, utc_time, wrapped
 from drorch.cli.progress import Silent, observer
 from drorch.errors import SettingsInvalid, UsageInvalid
@@ -23,6 +24,7 @@ from drorch.repository.copy_report import CopyReport
 from drorch.settings import Settings
 
 PARTIAL = 3
+_PAGE_LIMIT_BYTES = 2**30
 
 
 @click.group(epilog="Example: drorch courier export /media/disk1")
@@ -46,7 +48,7 @@ def export(directory: str, want: str | None, source: str | None, invocation: Inv
     settings = invocation.settings()
     settings.require_role("maintenance", "fill a medium")
     _require_store(settings, source)
-    page = None if want is None else _read(want)
+    page = None if want is None else bytes_of(Path(want), "what `drorch courier want` wrote", _PAGE_LIMIT_BYTES)
     with invocation.wiring(settings) as wiring, observer(invocation.output, "copied") or nullcontext(Silent()) as bar:
         report = exporting.run(
             wiring.repository([source] if source else ()),
@@ -127,15 +129,6 @@ def want(file: str, source: str, invocation: Invocation) -> int:
 def _require_store(settings: Settings, name: str | None) -> None:
     if name is not None and name not in settings.stores:
         raise UsageInvalid(f"no store is called {name}", expected=", ".join(settings.stores), found=name)
-
-
-def _read(file: str) -> bytes:
-    try:
-        return Path(file).read_bytes()
-    except OSError as error:
-        raise UsageInvalid(
-            f"{file} cannot be read", expected="what `drorch courier want` wrote", found=str(error.strerror)
-        ) from error
 
 
 def _write(file: str, page: bytes) -> None:

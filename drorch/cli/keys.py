@@ -144,7 +144,8 @@ def split(
             words=share,
             origin=key_file.origin,
         )
-        name = directory / f"{key_file.label}.share-{number}-of-{count}.txt"
+        label = key_file.label.replace("/", "_")  # whoever made the key file chose it, and not the place of the sheets
+        name = directory / f"{label}.share-{number}-of-{count}.txt"
         written.append(write_new(name, sheet.text(), secret=True))
     if invocation.output.as_json:
         invocation.output.document(

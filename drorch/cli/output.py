@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from zoneinfo import ZoneInfo
 
 from drorch.errors import DrorchError, OutputLost
+from drorch.policy.encoding import UNPRINTABLE
 
 if TYPE_CHECKING:
     from drorch.sources.interface import Finding
@@ -42,7 +43,7 @@ class Output:
 
     def lines(self, lines: Iterable[str]) -> None:
         """Write lines of a result."""
-        self._tell("".join(line.rstrip() + "\n" for line in lines))
+        self._tell(_inert("".join(line.rstrip() + "\n" for line in lines)))
 
     def go_on_unheard(self) -> None:
         """Write results nowhere from now on: their reader left, and what is being done is worth doing without."""
@@ -51,7 +52,7 @@ class Output:
     def message(self, text: str) -> None:
         """Write one line that is not a result."""
         if not self.quiet:
-            self._messages.write(text.rstrip() + "\n")
+            self._messages.write(_inert(text.rstrip()) + "\n")
             self._messages.flush()
 
     def unauthenticated(self, text: str) -> None:
@@ -86,7 +87,7 @@ class Output:
         if self.as_json and not isinstance(error, OutputLost):
             self.document("drorch.error/1", {"ok": False, "error": error_fields(error)})
             return
-        self._messages.write("\n".join(error_lines(error)) + "\n")
+        self._messages.write(_inert("\n".join(error_lines(error))) + "\n")
 
 
 def error_fields(error: DrorchError) -> dict[str, Any]:
@@ -189,6 +190,11 @@ def local_time(moment: datetime, zone: str) -> str:
 def utc_time(moment: datetime) -> str:
     """Return ``2026-11-22T01:02:11Z``: how ``--json`` shows a time."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _inert(text: str) -> str:
+    """Return what goes to a terminal without anything that could command it, whoever forgot ``printable``; lines stay lines."""
+    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def _plain(value: Any) -> Any:

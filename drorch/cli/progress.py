@@ -45,7 +45,7 @@ class Bars:
         )
 
         console = Console(stderr=True, width=80, highlight=False)
-        label = TextColumn("  {task.description}", table_column=None)
+        label = TextColumn("  {task.description}", markup=False, table_column=None)
         self._bytes = Progress(
             label, BarColumn(22), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(compact=True)
         )

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from drorch.cli.fan_out import cause_lines
 from drorch.cli.output import Output, error_fields, local_time, printable, table, utc_time
@@ -21,6 +20,7 @@ from drorch.operations.choose import LATEST, choose
 from drorch.operations.content import SnapshotContent
 from drorch.operations.interruption import Interruption
 from drorch.operations.restore_many import database_of, is_server, lanes_by_source, other_lanes, with_database
+from drorch.policy.url import split_url
 from drorch.quantities import format_duration
 from drorch.repository.listing import ListedSnapshot
 from drorch.repository.opening import Repository
@@ -138,7 +138,7 @@ class _Worker:
         self._by_source = by_source
         self._interruption = interruption
         self._password = None if request.password is None else functools.cache(request.password)
-        self.server = urlsplit(request.server_url).hostname or "this machine"
+        self.server = split_url(request.server_url).hostname or "this machine"
 
     def act(self, source: str, _place: Place) -> _One:
         one = _One(source)

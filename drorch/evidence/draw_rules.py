@@ -36,7 +36,7 @@ def verify_draw(opened: OpenedDossier, drawn: NumberedEntry) -> Iterator[Step]:
     subject, facts = drawn.entry.subject, drawn.entry.facts
     try:
         _require_drawn_as_committed(opened, drawn)
-    except (DrorchError, ValueError, TypeError) as error:
+    except (DrorchError, ValueError, TypeError, AttributeError) as error:
         words = error.message if isinstance(error, DrorchError) else "its list or seed cannot be read"
         yield Step("draw", StepOutcome.FAIL, f"{subject}: {words}")
         return

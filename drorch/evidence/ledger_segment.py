@@ -7,7 +7,6 @@ at the head of a chain covers everything below, and what others have added, too.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from drorch.errors import FormatUnsupported, LedgerBroken, ObjectCorrupt
 from drorch.evidence.ledger_entry import Entry, entry_of
 from drorch.format import names
 from drorch.format.fields import Bytes, Fields, u64
+from drorch.format.json_text import read_json
 from drorch.format.objects import MINOR, ObjectType, digest_of
 from drorch.format.signing import SigningKey, SigningPublic, sign_object, unverified_payload, verify_object
 from drorch.ids import Digest, KeyId, LaneId, RepositoryId
@@ -151,8 +151,8 @@ def _check_minor(raw: Bytes) -> None:
 
 def _json(raw: bytes) -> object:
     try:
-        return json.loads(raw.decode())
-    except (ValueError, RecursionError) as error:
+        return read_json(raw)
+    except ValueError as error:
         raise LedgerBroken("a ledger entry cannot be read", expected="a JSON object", found="other text") from error
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from drorch.errors import EvidenceBroken
 from drorch.format.fields import Bytes
+from drorch.format.json_text import read_json
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 STATEMENT_LIMIT_BYTES = 48 * 2**20
@@ -27,8 +28,8 @@ def decode_text(raw: Bytes, what: str) -> Mapping[str, Any]:
     if len(raw) > STATEMENT_LIMIT_BYTES:
         raise EvidenceBroken(f"{what} is too long", expected=f"{STATEMENT_LIMIT_BYTES} bytes", found=f"{len(raw)}")
     try:
-        value = json.loads(bytes(raw).decode())
-    except (ValueError, RecursionError) as error:
+        value = read_json(raw)
+    except ValueError as error:
         raise EvidenceBroken(f"{what} cannot be read", expected="a JSON object", found="other text") from error
     if not isinstance(value, dict):
         raise EvidenceBroken(f"{what} cannot be read", expected="a JSON object", found=type(value).__name__)

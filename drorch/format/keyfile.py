@@ -62,6 +62,11 @@ class ScryptCost:
     r: int = 8
     p: int = 1
 
+    @property
+    def memory_bytes(self) -> int:
+        """What it needs of the machine that opens the key."""
+        return 128 * self.r * max(self.n, self.p)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyOrigin:
@@ -294,7 +299,12 @@ def _scrypt(text: str) -> tuple[ScryptCost, bytes]:
     if len(words) != 4 or not all(numbers):
         raise KeyWrong("a key file is damaged", expected="scrypt: n r p salt", found=_shown(text))
     cost = ScryptCost(n=numbers[0], r=numbers[1], p=numbers[2])
-    if 128 * cost.n * cost.r > _MEMORY_LIMIT_BYTES or cost.p > 16 or cost.n < 2 or cost.n & (cost.n - 1):
+    if (
+        cost.memory_bytes > _MEMORY_LIMIT_BYTES
+        or cost.p > 16
+        or cost.n.bit_count() != 1
+        or not 1 < cost.n < 2 ** (16 * cost.r)
+    ):
         raise KeyWrong(
             "a key file asks for too much", expected="scrypt of at most 1 GiB, n a power of 2", found=_shown(text)
         )
@@ -304,7 +314,16 @@ def _scrypt(text: str) -> tuple[ScryptCost, bytes]:
 def _stretch(passphrase: str, salt: bytes, cost: ScryptCost) -> bytes:
     # NFC: keyboards differ in how they compose Vietnamese letters, the passphrase is the same.
     normal = unicodedata.normalize("NFC", passphrase)
-    return Scrypt(salt=salt, length=KEY_BYTES, n=cost.n, r=cost.r, p=cost.p).derive(normal.encode("utf-8", "replace"))
+    try:
+        return Scrypt(salt=salt, length=KEY_BYTES, n=cost.n, r=cost.r, p=cost.p).derive(
+            normal.encode("utf-8", "replace")
+        )
+    except MemoryError as error:
+        raise KeyWrong(
+            "this machine has too little memory to open the key",
+            expected=f"{cost.memory_bytes // 2**20 + 1} MiB that are free",
+            found="less",
+        ) from error
 
 
 def _origin_lines(origin: KeyOrigin | None) -> list[tuple[str, str]]:

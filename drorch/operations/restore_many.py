@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from drorch.errors import IntegrityError, SnapshotUnknown, StoreError
 from drorch.format import names
 from drorch.ids import LaneId
 from drorch.policy.model import source_name_of
+from drorch.policy.url import split_url
 from drorch.repository.chain import read_link
 from drorch.repository.listing import list_lanes
 from drorch.repository.opening import Repository
@@ -62,10 +63,10 @@ def database_of(source: str, facts: Mapping[str, object]) -> str:
 
 def is_server(url: str) -> bool:
     """Whether a target's URL names a server of databases and no database of it."""
-    parts = urlsplit(url)
+    parts = split_url(url)
     return parts.scheme in ("postgresql", "postgres", "mariadb", "mysql") and parts.path in ("", "/")
 
 
 def with_database(url: str, database: str) -> str:
     """Return the URL of one database of the server."""
-    return urlsplit(url)._replace(path=f"/{quote(database, safe='')}").geturl()
+    return split_url(url)._replace(path=f"/{quote(database, safe='')}").geturl()

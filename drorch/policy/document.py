@@ -27,7 +27,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from drorch.policy.assembly import LoadedPolicies, PolicyFile, SettingsFacts, assemble
-from drorch.policy.encoding import decoded
+from drorch.policy.encoding import UNPRINTABLE, decoded
 from drorch.policy.fan_out import ListLine, read_list
 from drorch.policy.kinds import nearest, shown
 from drorch.policy.nodes import Listing, Node, Scalar, Section
@@ -35,10 +35,6 @@ from drorch.policy.problems import Place, Problems
 
 _DEEPEST = 12
 _LONGEST_SCALAR = 20_000
-# Control characters, surrogates, and the marks that turn text around on a terminal.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
-)
 _TAB_INDENT = re.compile(r"^ *\t", re.MULTILINE)
 _MESSAGES = (
     ("found character '\\t'", "a tab stands where only spaces may; indent with spaces"),
@@ -235,7 +231,7 @@ class _Reader:
             raise self._refused(
                 self.last, f"the value has {len(text):,} characters; at most {_LONGEST_SCALAR:,} are read"
             )
-        unprintable = _UNPRINTABLE.search(text)
+        unprintable = UNPRINTABLE.search(text)
         if unprintable:
             raise self._refused(self.last, f"a character that does not print stands here: U+{ord(unprintable[0]):04X}")
         is_plain = bool(event.implicit[0])

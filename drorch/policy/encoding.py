@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import re
 
 from drorch.policy.problems import Place, Problems
 
 LONGEST_FILE_BYTES = 4 * 2**20
+# Control characters, surrogates, and the marks that turn text around on a terminal.
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
 
 def decoded(file: str, content: bytes, problems: Problems) -> str | None:
@@ -27,3 +30,16 @@ def decoded(file: str, content: bytes, problems: Problems) -> str | None:
         byte = body[error.start]
         problems.add(place, f"byte {byte:02x} is not UTF-8; save the file as UTF-8 (not TCVN3, VNI or Windows-1258)")
         return None
+
+
+def decoded_list(file: str, content: bytes, problems: Problems) -> str | None:
+    """Return the text of a list that is printed line by line; ``None`` also after telling which character of it does not print."""
+    text = decoded(file, content, problems)
+    lines = [] if text is None else re.split(r"\r\n|\r|\n", text)
+    for number, line in enumerate(lines, start=1):
+        found = UNPRINTABLE.search(line)
+        if found:
+            place = Place(file, number, found.start() + 1)
+            problems.add(place, f"a character that does not print stands here: U+{ord(found[0]):04X}")
+            return None
+    return text

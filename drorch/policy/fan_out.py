@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from drorch.policy.encoding import decoded
+from drorch.policy.encoding import decoded_list
 from drorch.policy.kinds import INVALID, nearest, shown
 from drorch.policy.name_kinds import source_name_kind
 from drorch.policy.nodes import Node, Scalar, Section, replaced
@@ -36,7 +36,7 @@ class ListLine:
 
 def read_list(file: str, content: bytes, problems: Problems) -> tuple[ListLine, ...]:
     """Return the lines of a CSV file; those without a problem, or none when it is unusable. Commas, semicolons or tabs separate the cells."""
-    text = decoded(file, content, problems)
+    text = decoded_list(file, content, problems)
     if text is None:
         return ()
     rows = _rows(file, unicodedata.normalize("NFC", text), problems)

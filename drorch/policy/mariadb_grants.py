@@ -26,6 +26,7 @@ def mariadb_grants(source: MariadbSource) -> list[str]:
         "",
         *[f"GRANT {rights} ON {name}.* TO {account};" for name in names],
         *([f"GRANT SHOW DATABASES ON *.* TO {account};"] if source.databases is not None else []),
+        *([f"GRANT REPLICA MONITOR ON *.* TO {account};"] if source.max_lag_seconds is not None else []),
         "-- the text of routines; from MariaDB 11.3 on, what is behind -- instead of it",
         f"GRANT SELECT ON mysql.proc TO {account};",
         *[f"-- GRANT SHOW CREATE ROUTINE ON {name}.* TO {account};" for name in names],

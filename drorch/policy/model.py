@@ -85,7 +85,7 @@ class PostgresqlSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MariadbSource:
-    """One database, or with ``databases`` several, of one MariaDB server. ``jobs`` is kept: one session reads."""
+    """One database, or with ``databases`` several, of one MariaDB server. ``jobs`` is kept: one session reads; ``max_lag_seconds``: ``None`` asks nobody."""
 
     host: str | None
     port: int | None
@@ -104,6 +104,7 @@ class MariadbSource:
     roles: Literal["with_passwords", "without", "none"]
     non_transactional: Literal["refuse", "lock"]
     rows_digest: RowsDigest
+    max_lag_seconds: int | None = None
     source_load: SourceLoad | None = None
     engine: str = "mariadb"
 

@@ -207,6 +207,12 @@ MARIADB = Table(
         _roles("Accounts with rights in the database"),
         _source_load(_MAX_ACTIVE_SESSIONS),
         Field(
+            key="max_lag",
+            attribute="max_lag_seconds",
+            kind=duration("1s", "30d"),
+            summary="How far a replica may be behind; only when the host is one. The account then needs REPLICA MONITOR",
+        ),
+        Field(
             key="non_transactional",
             kind=Choice(options=("refuse", "lock")),
             summary="Tables that no snapshot covers (MyISAM, Aria, MEMORY): refuse, or keep writers out until they are read",

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from drorch.policy.encoding import decoded
+from drorch.policy.encoding import decoded_list
 from drorch.policy.kinds import nearest, shown
 from drorch.policy.problems import Place, Problems
 
@@ -32,7 +32,7 @@ class System:
 
 def read_systems(file: str, content: bytes, problems: Problems) -> tuple[System, ...]:
     """Return the systems of a register; every problem is told with its place, and its line left out."""
-    text = decoded(file, content, problems)
+    text = decoded_list(file, content, problems)
     rows = () if text is None else tuple(_rows(file, unicodedata.normalize("NFC", text), problems))
     if not rows:
         if text is not None and not problems.told:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from drorch.errors import ChunkUnavailable, DrorchError, IntegrityError, ObjectCorrupt
 from drorch.format import names
 from drorch.format.compression import CODEC_DELTA
+from drorch.format.objects import OBJECT_LIMIT_BYTES
 from drorch.format.record import decode_content, open_record
 from drorch.format.tree import ChunkPlace, LeafEntry, Place
 from drorch.ids import ChunkId, LaneId, RunId
@@ -203,7 +204,8 @@ class LaneFetcher:
         name = self.pack_name(wanted.run, place.ordinal)
 
         def read(store: ObjectStore, copy: str) -> bytes:
-            return self._decode(opened, wanted, store.read_range(copy, place.offset, place.length), base_plain)
+            raw = _read_range(store, copy, start=place.offset, length=place.length)
+            return self._decode(opened, wanted, raw, base_plain)
 
         try:
             return self._copies.first_good(name, read)
@@ -253,4 +255,11 @@ class LaneFetcher:
 
 
 def _read_range(store: ObjectStore, copy: str, *, start: int, length: int) -> bytes:
+    """Return a part of a pack; raise ``ObjectCorrupt`` when no pack has such a part, before anything is asked for or allocated."""
+    if length < 1 or start + length > OBJECT_LIMIT_BYTES:
+        raise ObjectCorrupt(
+            "a tree names a place that no pack has",
+            expected=f"records within {OBJECT_LIMIT_BYTES} bytes",
+            found=f"{length} bytes from byte {start}",
+        )
     return store.read_range(copy, start, length)

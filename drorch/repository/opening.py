@@ -7,13 +7,24 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from drorch.errors import DrorchError, IntegrityError, ObjectMissing, StoreError, StoreMissing, TrustMismatch
+from drorch.errors import (
+    DrorchError,
+    IntegrityError,
+    ObjectCorrupt,
+    ObjectMissing,
+    StoreError,
+    StoreMissing,
+    TrustMismatch,
+)
 from drorch.format import names
 from drorch.format.trust import TrustChain
 from drorch.policy.locks import LockRule
 from drorch.storage.interface import ObjectStore, PutOutcome
 
 TRUST_LIMIT_BYTES = 8 * 2**20
+TRUST_CHAIN_LIMIT_BYTES = (
+    128 * 2**20
+)  # read whole before any of it can be verified: who fills a bucket shall not fill our memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +51,18 @@ class Repository:
 
 
 def read_trust(store: ObjectStore) -> tuple[bytes, ...]:
-    """Return the objects ``trust/0``, ``trust/1``, ... until one is absent; raise ``StoreMissing`` when none is there."""
+    """Return the objects ``trust/0``, ``trust/1``, ... until one is absent.
+
+    Raises ``StoreMissing`` when none is there, ``ObjectCorrupt`` when they are together longer than any chain.
+    """
     found: list[bytes] = []
     while True:
+        if sum(map(len, found)) > TRUST_CHAIN_LIMIT_BYTES:
+            raise ObjectCorrupt(
+                f"the trust records of {store.address} are too long",
+                expected=f"at most {TRUST_CHAIN_LIMIT_BYTES >> 20} MiB",
+                found=f"{len(found)} objects and more",
+            )
         try:
             found.append(store.read(names.trust(len(found)), limit_bytes=TRUST_LIMIT_BYTES))
         except ObjectMissing:

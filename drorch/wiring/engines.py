@@ -77,6 +77,7 @@ class Engines(Keys):
             roles=RolesChoice(described.roles),
             non_transactional=NonTransactional(described.non_transactional),
             max_active_sessions=described.source_load.max_active_sessions if described.source_load else None,
+            max_lag_seconds=described.max_lag_seconds,
         )
         return Mariadb(self._mariadb_location(described), options, self.clock)
 

@@ -8,11 +8,12 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from drorch.clock import Clock
 from drorch.errors import DrorchError, SettingsInvalid, StoreError, StoreMissing, StoreUnfit, UsageInvalid
 from drorch.policy.installation import DirectoryStore, S3Store
+from drorch.policy.url import split_url, without_login
 from drorch.wiring.keys import Keys
 from drorch.wiring.machine import random_bytes
 
@@ -131,7 +132,7 @@ class Stores(Keys):
         """Return the store that a URL means, with credentials from the standard AWS variables; for a bare machine."""
         from drorch.repository.opening import Replica
 
-        parts = urlsplit(url)
+        parts = split_url(url)
         if parts.scheme == "s3":
             environment = self.settings.environment
             store: ObjectStore = self._retrying(
@@ -146,7 +147,12 @@ class Stores(Keys):
         elif parts.scheme == "file":
             store = self._directory(Path(unquote(parts.path)))
         else:
-            raise UsageInvalid("not a store", expected="s3://BUCKET/PREFIX or a directory", found=url)
+            raise UsageInvalid(
+                "not a store",
+                expected="s3://BUCKET/PREFIX or a directory",
+                found=without_login(url),
+                hint="the server of the bucket is named by AWS_ENDPOINT_URL" if parts.scheme.startswith("http") else "",
+            )
         return Replica(name=url, store=self._kept(store))
 
     def _store(self, store: Store) -> ObjectStore:

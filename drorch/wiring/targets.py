@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from drorch.errors import UsageInvalid
 from drorch.policy.model import CommandSource, SourcePromise
+from drorch.policy.url import split_url, without_login
 from drorch.wiring.engines import Engines
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class Targets(Engines):
 
     def target(self, url: str, password: Callable[[], str] | None = None) -> Target:
         """Return the place that ``--to`` means: ``postgresql://...`` or ``sqlite:///FILE``; raise ``UsageInvalid``."""
-        scheme = urlsplit(url).scheme
+        scheme = split_url(url).scheme
         if scheme in ("postgresql", "postgres"):
             from drorch.sources.postgresql.location import parse_location
             from drorch.sources.postgresql.target import PostgresqlTarget
@@ -48,7 +48,7 @@ class Targets(Engines):
         raise UsageInvalid(
             "not a restore target",
             expected="postgresql://USER@HOST/DATABASE, mariadb://USER@HOST/DATABASE, sqlite:///FILE, files:///DIRECTORY, command:PLACE or file:PATH",
-            found=url if "@" not in url else f"...@{url.rpartition('@')[2]}",  # what stands before it may be a password
+            found=without_login(url),
             hint=f"did you mean sqlite://{url}?" if url.startswith("/") else "",
         )
 

@@ -256,6 +256,22 @@ def test_a_provider_that_ignores_ranges_is_unfit(server: QuirkyS3, store: S3Stor
     assert quirk.fired == 1
 
 
+def test_of_a_provider_that_sends_more_than_was_asked_for_nothing_is_read(
+    server: QuirkyS3, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much(request: Request, rightly: quirky_s3.Next) -> Answer:
+        answer = rightly(request)
+        answer.body += bytes(1_000_000)
+        return answer
+
+    quirk = server.plan(Quirk(fits=lambda request: request.method == "GET" and bool(request.key), act=too_much))
+    store.put_if_absent("a", bytes(100))
+    monkeypatch.setattr(S3Store, "_body", lambda *_: pytest.fail("it may be longer than our memory"))
+    with pytest.raises(ObjectCorrupt, match="a is not as long"):
+        store.read_range("a", 10, 10)
+    assert quirk.fired == 1
+
+
 def test_a_provider_that_demands_a_checksum_gets_one_from_then_on(server: QuirkyS3, store: S3Store) -> None:
     quirk = server.plan(quirky_s3.demands_checksum_headers())
     for name in ("a", "b", "c"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from drorch.cli.named_files import is_file
 from drorch.cli.private_keys import text_of
 from drorch.cli.repositories import parse_trust
 from drorch.errors import SettingsInvalid, UsageInvalid
@@ -23,7 +24,7 @@ def trusted_keys(settings: Settings, trust: str | None) -> TrustedKeys:
     Raises ``KeyMissing``, ``KeyWrong`` or ``SettingsInvalid`` for files that cannot be read.
     """
     if trust is not None:
-        if Path(trust).exists():
+        if is_file(trust):
             return read_trusted_keys(text_of(Path(trust)))
         try:
             return TrustedKeys(root=parse_trust(trust))

@@ -10,13 +10,16 @@ import click
 from drorch.cli.evidence.places import dossier_of
 from drorch.cli.evidence.trust import trusted_keys
 from drorch.cli.invocation import Invocation, common_options
+from drorch.cli.named_files import bytes_of, is_file
 from drorch.cli.output import local_time, printable, wrapped
-from drorch.evidence.bundle import read_bundle
+from drorch.evidence.bundle import BUNDLE_LIMIT_BYTES, read_bundle
 from drorch.evidence.steps import Step
 from drorch.evidence.verification import VerifiedDrill
 from drorch.ids import grouped
 from drorch.operations.proof import verifying
 from drorch.operations.proof.verifying import Verification
+
+_PEM_LIMIT_BYTES = 2**20
 
 
 @click.command(
@@ -46,11 +49,13 @@ def command(wanted: str, trust: str | None, authority: Path | None, store: str |
     """
     settings = invocation.settings_or_bare()
     trusted = trusted_keys(settings, trust)
-    certificates = None if authority is None else authority.read_bytes()
+    certificates = (
+        None if authority is None else bytes_of(authority, "the certificate of an authority, as PEM", _PEM_LIMIT_BYTES)
+    )
     with invocation.wiring(settings) as wiring:
         checks = None if certificates is None else wiring.stamp_checker(certificates)
-        if Path(wanted).is_file():
-            bundle = read_bundle(Path(wanted).read_bytes())
+        if _is_named_as_file(wanted):
+            bundle = read_bundle(bytes_of(Path(wanted), "a bundle of `drorch evidence export`", BUNDLE_LIMIT_BYTES))
             verification = verifying.run(bundle.dossier(), bundle.wanted, trusted, checks)
         else:
             verification = verifying.run(dossier_of(wiring, store), wanted, trusted, checks)
@@ -59,6 +64,11 @@ def command(wanted: str, trust: str | None, authority: Path | None, store: str |
     elif not invocation.output.quiet or verification.exit_code:
         invocation.output.lines(_lines(verification, str(settings.time_zone)))
     return verification.exit_code
+
+
+def _is_named_as_file(wanted: str) -> bool:
+    """Whether a bundle is meant: also one that is not there, so that nobody is asked for a store because of a slip of the pen."""
+    return is_file(wanted) or "/" in wanted or wanted.endswith(".zip")
 
 
 def _lines(verification: Verification, zone: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from drorch.errors import FormatUnsupported, ObjectCorrupt
-from drorch.sources.files.names import bytes_of, is_safe, text_of
+from drorch.sources.files.names import bytes_of, is_safe, shown, text_of
 
 FORM: Final = "drorch files/1"
 LISTING: Final = "listing"
@@ -148,17 +148,17 @@ class Head:
     def line(self) -> Line:
         """Return the whole line; raise ``ObjectCorrupt``."""
         found, path, kind = self.found, self.path, self.kind
-        same_as = None if "same_as" not in found else _name(found["same_as"])
-        if kind is Kind.FILE and same_as is None:
+        why = str(found.get("why", ""))
+        if "same_as" in found:
+            return Line(path=path, kind=kind, same_as=_first_name(found, kind), why=why)
+        if kind is Kind.FILE:
             return _file_line(found, path)
-        is_bare = kind is Kind.ABSENT or same_as is not None
         return Line(
             path=path,
             kind=kind,
-            metadata=None if is_bare else _metadata(found),
-            same_as=same_as,
+            metadata=None if kind is Kind.ABSENT else _metadata(found),
             to=_name(found.get("to")) if kind is Kind.SYMLINK else None,
-            why=str(found.get("why", "")),
+            why=why,
         )
 
 
@@ -168,13 +168,24 @@ def decode_head(raw: bytes) -> Head:
     The path is safe; that its parent and its order are right is for the reader of the whole listing to check.
     """
     found = _object(raw)
-    path = _name(found.get("path"))
-    if not is_safe(path):
-        raise ObjectCorrupt("a listing holds a path that leads elsewhere", found=text_of(path)[:200])
-    kind = _KINDS.get(found.get("kind", ""))
-    if kind is None:
+    path, kind = _safe(_name(found.get("path"))), found.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise FormatUnsupported("a listing holds a kind that this drorch does not know")
-    return Head(path, kind, found)
+    return Head(path, _KINDS[kind], found)
+
+
+def _safe(path: bytes) -> bytes:
+    if not is_safe(path):
+        raise ObjectCorrupt("a listing holds a path that leads elsewhere", found=shown(path)[:200])
+    return path
+
+
+def _first_name(found: Mapping[str, Any], kind: Kind) -> bytes:
+    """Return the name under which a file with several came first; as safe as any path, or a link would be made to what lies elsewhere."""
+    first = _safe(_name(found["same_as"]))
+    if kind is not Kind.FILE or not first or "size" in found:
+        raise _damaged("a hard link that is none")
+    return first
 
 
 def decode_line(raw: bytes) -> Line:

@@ -200,7 +200,7 @@ def decode_accounts(pieces: Iterable[Bytes]) -> Accounts:
             ),
             grants=tuple(_grant(one) for one in lines if one["kind"] == "grant"),
         )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ObjectCorrupt("the roles stream is not one of a MariaDB database") from error
 
 

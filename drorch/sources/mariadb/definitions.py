@@ -146,7 +146,7 @@ def decode_schema(pieces: Iterable[Bytes]) -> Schema:
         form = first.pop("form")
         if form == FORM:
             return _checked(Schema(**first, definitions=tuple(_definition(line) for line in rest)))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ObjectCorrupt("the schema stream is not one of a MariaDB database") from error
     raise ObjectCorrupt("the schema stream is of another form", expected=FORM, found=str(form)[:80])
 

@@ -7,9 +7,10 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote
 
 from drorch.errors import SecretUnavailable, SourceUnreachable, UsageInvalid
+from drorch.policy.url import split_url
 from drorch.sources.mariadb.option_file import read_option_file
 
 USUAL_PORT = 3306
@@ -124,7 +125,7 @@ def parse_location(url: str, *, password: Callable[[], str] | None = None) -> Ma
 
     A password in the URL is refused: it would be in the shell's history and in ``ps``.
     """
-    parts = urlsplit(url)
+    parts = split_url(url)
     if parts.scheme not in ("mariadb", "mysql"):
         raise UsageInvalid("not a MariaDB address", expected="mariadb://user@host:port/database", found=parts.scheme)
     words = dict(parse_qsl(parts.query, keep_blank_values=True))

@@ -33,6 +33,7 @@ class CaptureOptions:
     roles: RolesChoice = RolesChoice.WITHOUT_PASSWORDS
     non_transactional: NonTransactional = NonTransactional.REFUSE
     max_active_sessions: int | None = None  # of others: a run waits while there are more
+    max_lag_seconds: int | None = None  # of a replica
 
 
 _PATIENCE_SECONDS = 31_536_000 // 2
@@ -42,6 +43,7 @@ _COMMON = {
     "max_statement_time": "0",
     "sql_select_limit": "18446744073709551615",
     "sql_quote_show_create": "1",
+    "group_concat_max_len": "1073741824",  # JSON_ARRAYAGG is cut there too, and 1024 stands in many an old my.cnf
     "lc_messages": "'en_US'",
     "wait_timeout": str(_PATIENCE_SECONDS),
     "net_read_timeout": "86400",
@@ -74,8 +76,10 @@ def writing_settings(lock_timeout_seconds: int) -> str:
             "innodb_strict_mode": "0",
             "system_versioning_alter_history": "KEEP",
             "autocommit": "1",
+            "tx_read_only": "0",
             "lock_wait_timeout": str(lock_timeout_seconds),
-        }
+        },
+        _EXPLICIT,
     )
 
 
@@ -83,5 +87,9 @@ LOADING_MODE = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_DIR_IN_CREATE"
 STRICT_LOADING_MODE = f"STRICT_ALL_TABLES,{LOADING_MODE}"
 
 
-def _set(variables: dict[str, str]) -> str:
-    return "SET " + ", ".join(f"SESSION {name} = {value}" for name, value in variables.items())
+# Or a TIMESTAMP NOT NULL of a server that says so would come back with defaults that it does not have. Older servers cannot be told.
+_EXPLICIT = "/*M!100804 , SESSION explicit_defaults_for_timestamp = 1 */"
+
+
+def _set(variables: dict[str, str], more: str = "") -> str:
+    return "SET " + ", ".join(f"SESSION {name} = {value}" for name, value in variables.items()) + more

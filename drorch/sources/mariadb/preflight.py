@@ -18,6 +18,7 @@ from drorch.sources.mariadb.session import Session
 
 HISTORY_FROM = (10, 11)
 _SHOWN = 8
+_NAMED_BY_FILES = (Kind.SEQUENCE, Kind.TABLE, Kind.VIEW)
 _ENGINE = re.compile(r"\) ENGINE=(\w+)")
 _NEEDED = (
     "SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "REFERENCES", "INDEX", "ALTER", "CREATE VIEW", "SHOW VIEW",
@@ -38,6 +39,7 @@ class Server:
     accounts: frozenset[str] | None
     occupied: Occupation
     leftovers: tuple[str, ...]
+    lowers_names: bool = False
 
 
 def ask(session: Session, name: str, occupied: Occupation) -> Server:
@@ -47,6 +49,7 @@ def ask(session: Session, name: str, occupied: Occupation) -> Server:
         accounts=existing_accounts(session),
         occupied=occupied,
         leftovers=tuple(our_leftovers(session, name)),
+        lowers_names=session.value("SELECT @@lower_case_table_names") == "1",
     )
 
 
@@ -139,6 +142,10 @@ def _about_engines(session: Session, selection: Selection) -> Iterator[Finding]:
 def _about_place(selection: Selection, choices: RestoreChoices, name: str, server: Server) -> Iterator[Finding]:
     for asked, hint in selection.unknown:
         yield _stop(f"the snapshot has no table {asked}", hint)
+    capitals = sorted(one.name for one in selection.schema.of(*_NAMED_BY_FILES) if one.name != one.name.lower())
+    if server.lowers_names and capitals:
+        text = f"the server writes names of tables in small letters (lower_case_table_names=1): {_listed(capitals)}"
+        yield _stop(text, "restore to a server with lower_case_table_names=0, as the source's")
     for side in server.leftovers:
         text = f"an earlier restore left {side}: it is finished or undone first"
         yield Finding(level=Level.NOTE, text=text)

@@ -107,7 +107,7 @@ def _accounts(content: bytes) -> Iterator[Defined]:
                 secret = json.loads(document["secret"])
                 told = (secret.get("plugin"), secret.get("authentication_string"), document.get("tls"))
                 yield Defined(kind=LOGIN, name=name, text=json.dumps(told))
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ObjectCorrupt("the stream of accounts cannot be read") from error
 
 

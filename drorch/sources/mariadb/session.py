@@ -94,6 +94,13 @@ class Session:
         """Return the rows of a query as text; NULL is empty, bytes that are not UTF-8 are surrogates."""
         return [[as_text(value) for value in row] for row in self.run(sql)]
 
+    def named_texts(self, sql: str) -> list[dict[str, str]]:
+        """Return the rows of a query as ``texts`` does, by the names of their columns: for what the server words by its version."""
+        rows = self.texts(sql)
+        with self._border():
+            described = self._wire._result.description  # noqa: SLF001 - as in run
+        return [dict(zip((column[0] for column in described), row, strict=True)) for row in rows]
+
     def value(self, sql: str) -> str:
         """Return the first value of the first row, ``''`` if there is none."""
         rows = self.texts(sql)

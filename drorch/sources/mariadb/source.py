@@ -19,6 +19,8 @@ from drorch.sources.mariadb.inventory import Table, fits, read_tables
 from drorch.sources.mariadb.location import MariadbLocation
 from drorch.sources.mariadb.options import CaptureOptions, NonTransactional, RolesChoice, reading_settings
 from drorch.sources.mariadb.quoting import PUBLIC, identifier, shown
+from drorch.sources.mariadb.replica import findings as replica_findings
+from drorch.sources.mariadb.replica import require_fresh
 from drorch.sources.mariadb.rights import lacks, require_rights, version_of
 from drorch.sources.mariadb.session import Session, connect
 from drorch.sources.mariadb.snapshot import Snapshot, take_snapshot
@@ -104,6 +106,7 @@ class MariadbSource:
     def _open(self, session: Session, sessions: ExitStack) -> Opened:
         options, database = self._options, self._location.database
         self._enter(session)
+        require_fresh(session, options.max_lag_seconds)
         uncovered = self._uncovered(read_tables(session, database))
         locks = self._lock(uncovered, sessions)
         began = self._clock.monotonic_seconds()
@@ -177,6 +180,7 @@ class MariadbSource:
         yield Finding(level=Level.OK, text=f"{self.address}: server {session.server_version}, {encrypted}")
         if session.value("SELECT @@log_bin") != "1":
             yield Finding(level=Level.NOTE, text="the server keeps no binary log: no GTID is stored with snapshots")
+        yield from replica_findings(session, self._options.max_lag_seconds)
 
     def _about_rights(self, session: Session) -> Iterator[Finding]:
         options = self._options

@@ -89,6 +89,7 @@ class MariadbTarget:
                     told += switch(session, plan, terminate=choices.terminate_sessions)
                     told += self._give_rights(session, selection, choices)
             except BaseException:
+                session.close()  # it may hold what it was writing to, and the cleaning would wait for it until it gives up
                 self._clean(side)
                 raise
         return RestoreOutcome(

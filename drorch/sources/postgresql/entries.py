@@ -73,7 +73,7 @@ def decode_entries(pieces: Iterable[bytes | bytearray | memoryview]) -> Iterator
             document = json.loads(line)
             document["depends"] = tuple(document.get("depends", ()))
             yield Entry(**{key: value for key, value in document.items() if key in _KEYS})
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise ObjectCorrupt("a line of the schema stream is not a definition") from error
 
 

@@ -6,11 +6,12 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote
 
 from psycopg.pq import Conninfo
 
 from drorch.errors import UsageInvalid
+from drorch.policy.url import split_url
 
 TLS_MODES = {"verify-full": "verify-full", "require": "require", "none": "disable"}
 _SSL_MODES = {value: key for key, value in TLS_MODES.items()}
@@ -126,7 +127,7 @@ def parse_location(url: str, *, password: Callable[[], str] | None = None) -> Po
 
     A password in the URL is refused: it would be in the shell's history and in ``ps``.
     """
-    parts = urlsplit(url)
+    parts = split_url(url)
     if parts.scheme not in ("postgresql", "postgres"):
         raise UsageInvalid(
             "not a PostgreSQL address", expected="postgresql://user@host:port/database", found=parts.scheme
@@ -158,7 +159,7 @@ _WORDS = ("host", "port", "user", "dbname", "sslmode", "sslrootcert", "sslcert",
 
 def _port(url: str, words: dict[str, str]) -> int | None:
     try:
-        return int(words["port"]) if "port" in words else urlsplit(url).port
+        return int(words["port"]) if "port" in words else split_url(url).port
     except ValueError as error:
         raise UsageInvalid("the port of the address is not a number from 1 to 65535") from error
 

@@ -230,7 +230,7 @@ def decode_roles(pieces: Iterable[Bytes]) -> Iterator[Mapping[str, Any]]:
     for line in b"".join(bytes(piece) for piece in pieces).splitlines():
         try:
             document = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ObjectCorrupt("a line of the roles stream is not JSON") from error
         if not isinstance(document, dict):
             raise ObjectCorrupt("a line of the roles stream is not an object")

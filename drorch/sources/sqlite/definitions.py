@@ -210,14 +210,23 @@ def decode_schema(pieces: Iterable[Bytes]) -> Schema:
                 settings=_checked_settings(first),
                 definitions=tuple(map(_checked_definition, rest)),
             )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ObjectCorrupt("the schema stream is not one of a SQLite database") from error
     raise ObjectCorrupt("the schema stream is of another form", expected=FORM, found=str(form)[:80])
 
 
+_MAKES = re.compile(r"CREATE\s", re.IGNORECASE)  # so SQLite writes every definition down, whatever was typed
+
+
 def _checked_definition(line: dict[str, Any]) -> Definition:
-    if not all(isinstance(value, str) for value in line.values()):
+    """Return the definition; its text is run, so it must make something: ``ATTACH`` would write to any file of this machine."""
+    texts = list(line.values())
+    if (
+        not all(isinstance(text, str) for text in texts) or b"\0" in "".join(texts).encode()
+    ):  # raises where a surrogate stands alone
         raise ValueError("a definition consists of texts")
+    if not _MAKES.match(line["sql"]):
+        raise ValueError("a definition that defines nothing")
     return Definition(**{**line, "kind": Kind(line["kind"])})
 
 

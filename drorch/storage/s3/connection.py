@@ -68,7 +68,7 @@ def connect(
 
 def uses_tls(endpoint: str | None) -> bool:
     """Whether requests travel encrypted; those to AWS itself always do."""
-    return endpoint is None or urlsplit(endpoint).scheme == "https"
+    return endpoint is None or endpoint.lower().startswith("https:")
 
 
 def check_bucket(bucket: str) -> None:
@@ -81,8 +81,14 @@ def check_endpoint(endpoint: str | None) -> None:
     """Raise ``StoreMissing`` unless ``endpoint`` is the address of a server, without a password in it."""
     if endpoint is None:
         return
-    parts = urlsplit(endpoint)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
+    try:
+        parts = urlsplit(endpoint)
+        is_server = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError as error:  # brackets that do not close, a port beyond 65535
+        raise StoreMissing(
+            "not the address of an S3 server", expected="https://HOST[:PORT]", found="another"
+        ) from error
+    if not is_server or parts.path.strip("/") or parts.query:
         raise StoreMissing(
             "not the address of an S3 server", expected="https://HOST[:PORT]", found=parts.hostname or ""
         )

@@ -135,9 +135,17 @@ class S3Store:
                 expected=f"bytes {offset}-...",
                 found=found or "the whole object",
             )
-        content = self._body(answer, name)
+        declared = answer.get("ContentLength")
+        if declared not in (None, length):
+            answer["Body"].close()
+            raise ObjectCorrupt(
+                f"{name} is not as long as its place says", expected=f"{length} bytes from {offset}", found=found
+            )
+        content = self._body(answer, name, None if declared else length + 1)  # one that says no length may have no end
         if len(content) != length:
-            raise ObjectCorrupt(f"{name} is too short", expected=f"{length} bytes from {offset}", found=found)
+            raise ObjectCorrupt(
+                f"{name} is not as long as its place says", expected=f"{length} bytes from {offset}", found=found
+            )
         return content
 
     def stat(self, name: str) -> ObjectStat:

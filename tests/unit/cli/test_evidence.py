@@ -189,6 +189,17 @@ def test_a_head_that_was_written_down_is_found_again_until_it_is_cut(drilled: De
     drilled.drorch("evidence", "log", "--expect", "zz", expect=2)
 
 
+def test_a_file_that_is_no_bundle_or_not_there_is_told_as_a_file(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "no.zip").mkdir()
+    for name in ("gone.zip", "no.zip", "x" * 300 + ".zip"):
+        desk.drorch("evidence", "verify", str(tmp_path / name), expect=2).says(
+            "cannot be read", "drorch evidence export"
+        )
+    (tmp_path / "other.zip").write_bytes(b"PK")
+    desk.drorch("evidence", "verify", str(tmp_path / "other.zip"), expect=60).says("cannot be read")
+    desk.drorch("evidence", "verify", "01KB3W0T", "--trust", "y" * 300, expect=2).says("a file of trusted signers")
+
+
 def test_what_does_not_exist_is_told(drilled: Desk) -> None:
     drilled.drorch("evidence", "verify", "01KZZZZZ", expect=66).says("the ledger has no drill 01KZZZZZ")
     drilled.drorch("evidence", "export", "2019-01", expect=66)

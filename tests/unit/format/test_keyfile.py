@@ -110,12 +110,33 @@ def test_a_mailer_may_change_line_ends():
 
 
 @pytest.mark.parametrize(
-    "cost", ["1 8 1", "3 8 1", "2147483648 8 1", "1048576 16 1", "16 8 99", "16 8", "x 8 1", "0 0 0"]
+    "cost",
+    [
+        "1 8 1",
+        "3 8 1",
+        "2147483648 8 1",
+        "1048576 16 1",
+        "16 8 99",
+        "16 8",
+        "x 8 1",
+        "0 0 0",
+        "65536 1 1",
+        "2 4194304 16",
+    ],
 )
 def test_a_cost_that_no_machine_should_pay_is_refused(cost):
     text = sealed().replace("scrypt: 16 8 1", f"scrypt: {cost}")
     with pytest.raises(KeyWrong):
         read_key_file(text)
+
+
+def test_a_machine_without_the_memory_says_so(monkeypatch):
+    def refuse(**_):
+        raise MemoryError
+
+    monkeypatch.setattr("drorch.format.keyfile.Scrypt", refuse)
+    with pytest.raises(KeyWrong, match="too little memory"):
+        read_key_file(sealed()).open(PASSPHRASE)
 
 
 def test_the_usual_cost_is_a_key_file_too():

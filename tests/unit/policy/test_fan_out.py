@@ -79,6 +79,8 @@ def test_lists_as_spreadsheets_write_them(content: str):
             LIST.encode() + b"d1,\xe2,1,2\n",
             ["4:4 byte e2 is not UTF-8; save the file as UTF-8 (not TCVN3, VNI or Windows-1258)"],
         ),
+        (LIST + "d1,h,1,\x1b[2J\n", ["4:8 a character that does not print stands here: U+001B"]),
+        (LIST + "d1,h,1,\u202eabc\n", ["4:8 a character that does not print stands here: U+202E"]),
         (LIST.replace(",unit", ",unit_code"), ["9:8 no column fills `{unit}`", "10:14 no column fills `{unit}`"]),
     ],
 )

@@ -47,6 +47,7 @@ def test_several_policies_and_letters_in_either_form_are_taken() -> None:
         (HEAD + "1,a,o,papyrus,,\n", ["2:4 `medium` is `digital` or `paper`, not `papyrus`"]),
         (HEAD + "1,a,o,paper,p,\n", ["2:5 what is on paper only has no policy"]),
         (HEAD + "1,a,o,paper,,\n1,b,o,paper,,\n", ["3:1 id `1` stands in line 2 already"]),
+        (HEAD + "1,a\x1b[2J,o,paper,,\n", ["2:4 a character that does not print stands here: U+001B"]),
         (HEAD + '1,"a,o,paper,,\n', ["2:1 not CSV: unexpected end of data"]),
     ],
 )

@@ -8,8 +8,11 @@ from contextlib import closing
 
 import pytest
 
-from drorch.errors import ObjectCorrupt
+from drorch.errors import IntegrityError, ObjectCorrupt
 from drorch.format.entries import Entry
+from drorch.format.tree import ChunkPlace, LeafEntry, Place
+from drorch.ids import ChunkId
+from drorch.repository.fetching import spans
 from drorch.repository.reader import SnapshotReader
 from drorch.storage.memory import MemoryStore
 from drorch.storage.recording import RecordingStore
@@ -59,3 +62,14 @@ def test_only_the_chunks_that_it_touches_are_fetched(store: RecordingStore, read
     assert b"".join(reader.stream_range(wanted, 6_000_000, 1_000)) == NOISE[6_000_000:6_001_000]
     assert store.traffic.since(before).received_bytes < 6_000_000  # at most two chunks of at most 4 MiB, here one
     assert store.traffic.since(before).request_count <= 3
+
+
+@pytest.mark.parametrize("place", [Place(0, 100, 0), Place(0, 2**32 - 1, 2**32 - 1), Place(2**32 - 1, 0, 200)])
+def test_a_place_that_no_pack_has_is_not_asked_for(store: RecordingStore, reader: SnapshotReader, place: Place) -> None:
+    before = store.traffic
+    leaf = LeafEntry(ChunkPlace(ChunkId(bytes(32)), reader.link.manifest.run, place), 1)
+    with pytest.raises(IntegrityError):
+        reader.fetcher.chunk(leaf)
+    with pytest.raises(IntegrityError):
+        reader.fetcher.span(spans([leaf])[0])
+    assert store.traffic.since(before).received_bytes == 0

@@ -409,6 +409,12 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     ),
     "base is a file": lambda: lines_of().replace(b'"directory"', b'"file"'),
     "hard link outside": lambda: lines_of({"path": "a", "kind": "file", "same_as": "../../etc/passwd"}),
+    "hard link to a neighbour": lambda: lines_of({"path": "a", "kind": "file", "same_as": "../../neighbour"}),
+    "hard link to the base": lambda: lines_of({"path": "a", "kind": "file", "same_as": ""}),
+    "hard link with bytes of its own": lambda: lines_of(file("a"), file("b", same_as="a")),
+    "a directory that is a hard link": lambda: lines_of(directory("a"), directory("b", same_as="a")),
+    "a base that is a hard link": lambda: lines_of(file("a")).replace(b'"directory"', b'"directory", "same_as": "a"'),
+    "a symbolic link that is a hard link": lambda: lines_of(file("a"), link("b", "a") | {"same_as": "a"}),
     "hard link to an absolute path": lambda: lines_of({"path": "a", "kind": "file", "same_as": "/etc/passwd"}),
     "hard link to nothing": lambda: lines_of({"path": "a", "kind": "file", "same_as": "b"}),
     "hard link through a link": lambda: lines_of(
@@ -418,6 +424,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "a place in no stream": lambda: lines_of(file("a", size=5, **{"in": "nowhere-0", "at": 0})),
     "another form": lambda: lines_of().replace(b"files/1", b"files/2"),
     "another kind": lambda: lines_of(file("a") | {"kind": "device"}),
+    "a kind that is no word": lambda: lines_of(file("a") | {"kind": []}),
     "no JSON": lambda: lines_of() + b"{]\n",
     "no object": lambda: lines_of() + b"[]\n",
     "no path": lambda: lines_of({"kind": "file"}),
@@ -437,6 +444,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("attack", HOSTILE)
 def test_a_hostile_listing_writes_nothing_anywhere(lab: Lab, content: FileContent, attack: str) -> None:
+    (lab.base / "neighbour").write_text("what a link from a restored tree must never lead to")
     before = {path: path.lstat().st_mtime_ns for path in lab.base.rglob("*")}
     with pytest.raises(DrorchError) as caught:
         lab.restore(content.forge(HOSTILE[attack]()))

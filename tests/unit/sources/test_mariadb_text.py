@@ -250,7 +250,7 @@ def test_addresses() -> None:
 @pytest.mark.parametrize(
     "url",
     ["mariadb://u:canary@h/d", "mariadb://h/d?password=canary", "mariadb://h/d?tls=maybe", "mariadb://h/d?x=y",
-     "mariadb://h:99999/d", "postgresql://h/d"],
+     "mariadb://h:99999/d", "postgresql://h/d", "mariadb://u:canary@[::1/d", "mariadb://canary\u2100@h\u2100/d", "mariadb://h/d%00"],
 )  # fmt: skip
 def test_addresses_that_are_refused(url: str) -> None:
     with pytest.raises(errors.UsageInvalid) as caught:

@@ -50,6 +50,9 @@ def test_a_password_in_the_address_is_refused(url: str) -> None:
         "postgresql://h/d?sslmode=prefer",
         "postgresql://h/d?options=-c",
         "postgresql://h/d?nonsense=1",
+        "postgresql://[::1/d",
+        "postgresql://h\u2100/d",
+        "postgresql://h/d%00x",
     ],
 )
 def test_what_is_not_understood_is_refused(url: str) -> None:

@@ -86,6 +86,23 @@ def test_a_setting_that_is_not_what_it_must_be_is_refused(zoo, settings):
         decode_schema([forged, *rest])
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "ATTACH DATABASE '/etc/cron.d/x' AS x",
+        "COMMIT",
+        "VACUUM INTO '/tmp/x'",
+        "",
+        "CREATE TABLE t (a)\0",
+        "CREATE \ud800",
+    ],
+)
+def test_a_definition_that_makes_nothing_is_refused(zoo, sql):
+    line = {"kind": "table", "name": "x", "table": "x", "sql": sql}
+    with pytest.raises(ObjectCorrupt):
+        decode_schema([encode_schema(read_schema(zoo)), json.dumps(line).encode() + b"\n"])
+
+
 @given(st.binary(max_size=80))
 def test_any_bytes_are_refused_with_our_error(stream):
     with pytest.raises(ObjectCorrupt):
