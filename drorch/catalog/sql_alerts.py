@@ -8,8 +8,9 @@ from datetime import datetime
 from sqlalchemy import delete, insert, or_, select, update
 
 from drorch.catalog import tables
+from drorch.catalog.contract.alerts import AlertBook, AlertRecord, MessageRecord
+from drorch.catalog.contract.history import EventRecord
 from drorch.catalog.database import Database
-from drorch.catalog.records import AlertBook, AlertRecord, EventRecord, MessageRecord
 from drorch.catalog.rows import add_if_absent, columns_of, put, records, values_of
 
 _THE_BOOK = "alerts"

@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import select
 
 from drorch.catalog import tables
+from drorch.catalog.contract.listing import StoreContact
 from drorch.catalog.database import Database
-from drorch.catalog.records import StoreContact
 from drorch.catalog.rows import columns_of, put, records
 
 

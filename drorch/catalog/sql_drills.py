@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Select, func, select, tuple_
 
 from drorch.catalog import tables
+from drorch.catalog.contract.drills import DrillRecord, DrillSignature
 from drorch.catalog.database import Database
-from drorch.catalog.records import DrillRecord, DrillSignature
 from drorch.catalog.rows import CANDIDATES_SHOWN, NoSuchId, columns_of, put, records
 from drorch.errors import UsageInvalid
 

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, literal, o
 
 from drorch.catalog import tables
 from drorch.catalog.columns import Moment
+from drorch.catalog.contract.history import EventRecord, LogLine, RunOutcome, RunRecord, RunState
 from drorch.catalog.database import Database
 from drorch.catalog.interface import LOG_LINES_KEPT, IsAlive
-from drorch.catalog.records import EventRecord, LogLine, RunOutcome, RunRecord, RunState
 from drorch.catalog.rows import NoSuchId, add_if_absent, columns_of, only_id_with, records, values_in, values_of
 from drorch.errors import Bug, UsageInvalid
 

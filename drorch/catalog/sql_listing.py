@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, delete, exists, func, select
 
 from drorch.catalog import tables
+from drorch.catalog.contract.listing import CopyRecord, CopyState, LaneHead, SnapshotRecord, SnapshotResult
 from drorch.catalog.database import Database
-from drorch.catalog.records import CopyRecord, CopyState, LaneHead, SnapshotRecord, SnapshotResult
 from drorch.catalog.rows import NoSuchId, add_if_absent, columns_of, only_id_with, put, records, values_in, values_of
 from drorch.errors import Bug, ChainBroken, SnapshotUnknown
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from sqlalchemy import delete, select
 
 from drorch.catalog import tables
+from drorch.catalog.contract.observations import Observation, ObservationKind, RollingCheck, SchemaRecord
 from drorch.catalog.database import Database
-from drorch.catalog.records import Observation, ObservationKind, RollingCheck, SchemaRecord
 from drorch.catalog.rows import columns_of, put, records
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, func, insert, select, tuple_, update
 
 from drorch.catalog import tables
+from drorch.catalog.contract.occurrences import DaemonRecord, DutyRecord, OccurrenceRecord
 from drorch.catalog.database import Database
-from drorch.catalog.records import DaemonRecord, DutyRecord, OccurrenceRecord
 from drorch.catalog.rows import columns_of, put, records, values_of
 from drorch.errors import Bug
 from drorch.policy.occurrences.states import OccurrenceState

@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, insert, select
 
 from drorch.catalog import tables
+from drorch.catalog.contract.sources import PolicyText, SeenDatabase, SourceClaim, SourceRecord, SourceState
 from drorch.catalog.database import Database
 from drorch.catalog.interface import IsAlive
-from drorch.catalog.records import PolicyText, SeenDatabase, SourceClaim, SourceRecord, SourceState
 from drorch.catalog.rows import add_if_absent, columns_of, put, records, values_of
 from drorch.errors import Bug, NothingDone
 

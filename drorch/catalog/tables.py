@@ -1,6 +1,6 @@
 """The catalog's tables as they are now. A change here needs a migration; a test compares the two.
 
-A column's key is the field of the record (``drorch.catalog.records``); its name in the database says the unit.
+A column's key is the field of the record (``drorch.catalog.contract``); its name in the database says the unit.
 """
 
 from __future__ import annotations
@@ -8,7 +8,10 @@ from __future__ import annotations
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
 
 from drorch.catalog.columns import BigNumber, Choice, JsonText, Moment, NormalText
-from drorch.catalog.records import CopyState, ObservationKind, RunState, Severity, SnapshotResult, SourceState
+from drorch.catalog.contract.history import RunState, Severity
+from drorch.catalog.contract.listing import CopyState, SnapshotResult
+from drorch.catalog.contract.observations import ObservationKind
+from drorch.catalog.contract.sources import SourceState
 from drorch.policy.occurrences.states import OccurrenceState
 
 HEAD = "0012"  # the newest migration; a catalog of another revision is migrated, or refused when newer

@@ -1,6 +1,6 @@
 import pytest
 
-from drorch.catalog.records import RunOutcome, RunState
+from drorch.catalog.contract.history import RunOutcome, RunState
 from drorch.errors import Bug, Interrupted, SourceLoginFailed, Terminated
 from tests.support.catalogs import START
 
