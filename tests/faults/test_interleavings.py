@@ -15,7 +15,7 @@ import pytest
 from drorch.errors import NothingDone, ObjectConflict, RunVoided
 from drorch.format import names
 from drorch.ids import LaneId, RunId
-from drorch.repository import packing, segments, sweeper
+from drorch.repository import lane_contents, packing, segments, sweep_plan, sweeper
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.copier import catch_up
 from drorch.repository.copy_report import CopyReport
@@ -116,8 +116,10 @@ class Stage:
     def sweeper(self) -> Callable[[ObjectStore], SweepReport]:
         def act(store: ObjectStore) -> SweepReport:
             replica, trust, clock = Replica(name="store", store=store), self.repository.trust, ManualClock()
-            contents = sweeper.read_contents(replica, trust, self.base.lane)
-            plan = sweeper.plan(contents, [self.base.given_up], now=clock.now() + timedelta(days=400), margin=NO_MARGIN)
+            contents = lane_contents.read_contents(replica, trust, self.base.lane)
+            plan = sweep_plan.plan(
+                contents, [self.base.given_up], now=clock.now() + timedelta(days=400), margin=NO_MARGIN
+            )
             return sweeper.execute(plan, replica, trust, key=HOUSEHOLD.maintainer, clock=clock, batch_objects=5)
 
         return act
@@ -282,8 +284,8 @@ class Parted:
 
     def sweeper(self, store: ObjectStore) -> SweepReport:
         replica, trust, clock = Replica(name="behind", store=store), self.whole.trust, ManualClock()
-        contents = sweeper.read_contents(replica, trust, self.base.lane)
-        plan = sweeper.plan(contents, [self.base.given_up], now=clock.now() + timedelta(days=400), margin=NO_MARGIN)
+        contents = lane_contents.read_contents(replica, trust, self.base.lane)
+        plan = sweep_plan.plan(contents, [self.base.given_up], now=clock.now() + timedelta(days=400), margin=NO_MARGIN)
         return sweeper.execute(plan, replica, trust, key=HOUSEHOLD.maintainer, clock=clock, batch_objects=5)
 
     def judge(self, outcomes: Mapping[str, Any]) -> str:

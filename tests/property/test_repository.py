@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from drorch.ids import LaneId, RunId
-from drorch.repository import packing, segments, sweeper
+from drorch.repository import lane_contents, packing, segments, sweep_plan, sweeper
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.data_checker import Depth
 from drorch.repository.opening import Replica, Repository
@@ -128,9 +128,9 @@ class RepositoryMachine(RuleBasedStateMachine):
         newest = snapshots(self.repository)[-1].link.manifest.run
         give_up = choice.choice(sorted(self.model.keys() - {newest}))  # no prune gives up the newest
         replica = self.repository.replicas[0]
-        contents = sweeper.read_contents(replica, self.repository.trust, self.lane)
+        contents = lane_contents.read_contents(replica, self.repository.trust, self.lane)
         later = ManualClock().now() + timedelta(days=100)
-        plan = sweeper.plan(contents, {give_up, *self.given_up}, now=later)
+        plan = sweep_plan.plan(contents, {give_up, *self.given_up}, now=later)
         sweeper.execute(plan, replica, self.repository.trust, key=HOUSEHOLD.maintainer, clock=ManualClock())
         del self.model[give_up]
         self.given_up.add(give_up)

@@ -15,8 +15,8 @@ from drorch.policy.model import Policy
 from drorch.policy.retention import Candidate, Hold
 from drorch.policy.standing import LONGEST_DELAY, RIVAL_WITHIN, Standing, rivals, standing_of, times_served
 from drorch.repository.chain import ChainLink
+from drorch.repository.lane_contents import LaneContents
 from drorch.repository.retirement import Retirement
-from drorch.repository.sweeper import LaneContents
 
 LARGEST_SHARE = 0.25
 

@@ -24,13 +24,13 @@ from drorch.operations.prune.values import (
 )
 from drorch.policy.model import Policy
 from drorch.policy.retention import Candidate, Decision, decide
-from drorch.repository import sweeper
+from drorch.repository import lane_contents, sweep_plan
 from drorch.repository.chain import LinkState
+from drorch.repository.lane_contents import LaneContents
 from drorch.repository.listing import list_lanes
 from drorch.repository.locking import still_locked
 from drorch.repository.opening import Repository
 from drorch.repository.retirement import Retirement, read_retirement
-from drorch.repository.sweeper import LaneContents
 
 
 def make_plan(repository: Repository, request: PruneRequest, clock: Clock) -> PrunePlan:
@@ -79,7 +79,7 @@ class _Planner:
             try:
                 if self._is_pruned(replica.name):
                     at_least = self._request.heads.get((replica.name, lane), 0)
-                    found = sweeper.read_contents(replica, self._trust, lane, at_least=at_least)
+                    found = lane_contents.read_contents(replica, self._trust, lane, at_least=at_least)
                     contents[replica.name] = found
                     holds.append(found.retirement)
                 else:
@@ -127,7 +127,7 @@ class _Planner:
             for link, decision in zip(living, decisions, strict=True)
         )
         goes = [one.link.manifest.run for one in snapshots if not one.decision.keep]
-        sweep = sweeper.plan(contents, goes, now=self._nows[store], margin=self._request.margin)
+        sweep = sweep_plan.plan(contents, goes, now=self._nows[store], margin=self._request.margin)
         locked = self._locked(store, sweep.object_names)
         sweep = replace(sweep, locked=frozenset(locked))
         doomed = sweep.object_names

@@ -15,9 +15,10 @@ from drorch.ids import LaneId, RunId
 from drorch.policy.model import Policy
 from drorch.policy.retention import Decision
 from drorch.policy.standing import Standing
-from drorch.repository import sweeper
+from drorch.repository import sweep_plan
 from drorch.repository.chain import ChainLink
-from drorch.repository.sweeper import SweepPlan, SweepReport
+from drorch.repository.sweep_plan import SweepPlan
+from drorch.repository.sweeper import SweepReport
 
 DIGEST_CHARACTERS = 12
 Place = tuple[str, LaneId]
@@ -38,7 +39,7 @@ class PruneRequest:
     stores: Collection[str] | None = None
     heads: Mapping[Place, int] = field(default_factory=dict)
     only_looks: bool = False
-    margin: timedelta = sweeper.MARGIN
+    margin: timedelta = sweep_plan.MARGIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from drorch.operations.listing import rebuild_catalog
 from drorch.operations.prune import PrunePlan, PruneReport, PruneRequest
 from drorch.policy.model import Policy
 from drorch.policy.standing import Standing
-from drorch.repository import sweeper
+from drorch.repository import lane_contents
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.copier import catch_up
 from drorch.repository.opening import Replica, Repository, open_repository
@@ -402,7 +402,7 @@ def test_a_partial_or_damaged_first_of_the_day_takes_nobodys_place(office: Offic
     office.at(FIRST_SLOT + 4 * DAY)
     for store in office.stores:
         packs = {stat.name for stat in store.list_objects(names.packs_prefix(broken.lane))}
-        contents = sweeper.read_contents(office.repository.replicas[0], office.repository.trust, broken.lane)
+        contents = lane_contents.read_contents(office.repository.replicas[0], office.repository.trust, broken.lane)
         store.delete([names.pack(broken.lane, contents.pack_lists[broken.run][0])])
         assert len(packs) > len(list(store.list_objects(names.packs_prefix(broken.lane))))
     plan = office.plan()

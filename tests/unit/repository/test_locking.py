@@ -10,7 +10,7 @@ import pytest
 from drorch.errors import StoreDenied
 from drorch.format import names
 from drorch.policy.locks import QUANTUM, SLACK, LockRule
-from drorch.repository import packing, segments, sweeper
+from drorch.repository import lane_contents, packing, segments, sweep_plan, sweeper
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.findings import Kind
 from drorch.repository.locking import ExtendedLane, LaneLocks, extend_beside_lanes, extend_lane, known_end
@@ -145,8 +145,8 @@ def test_what_a_prune_let_go_is_not_extended_and_goes_when_its_lock_ends(lane: L
     lane.clock.time += 10 * DAY
     lane.back_up("2", more=MORE)
     lane.clock.time += 10 * DAY
-    contents = sweeper.read_contents(lane.replica, lane.repository.trust, lane.first.lane)
-    plan = sweeper.plan(contents, [lane.first.run], now=lane.clock.time)
+    contents = lane_contents.read_contents(lane.replica, lane.repository.trust, lane.first.lane)
+    plan = sweep_plan.plan(contents, [lane.first.run], now=lane.clock.time)
     refused = sweeper.execute(plan, lane.replica, lane.repository.trust, key=HOUSEHOLD.maintainer, clock=lane.clock)
     assert set(refused.refused) == set(plan.object_names)
     lane.clock.time += 50 * DAY
@@ -156,8 +156,8 @@ def test_what_a_prune_let_go_is_not_extended_and_goes_when_its_lock_ends(lane: L
         assert end is not None
         assert end < EPOCH + timedelta(seconds=RULE.seconds) + QUANTUM + SLACK + DAY
     lane.clock.time = EPOCH + timedelta(seconds=RULE.seconds) + QUANTUM + SLACK + 2 * DAY
-    contents = sweeper.read_contents(lane.replica, lane.repository.trust, lane.first.lane)
-    again = sweeper.plan(contents, (), now=lane.clock.time)
+    contents = lane_contents.read_contents(lane.replica, lane.repository.trust, lane.first.lane)
+    again = sweep_plan.plan(contents, (), now=lane.clock.time)
     done = sweeper.execute(again, lane.replica, lane.repository.trust, key=HOUSEHOLD.maintainer, clock=lane.clock)
     assert done.refused == ()
     assert {name for name in plan.object_names if "/p/" in name} <= set(done.deleted)

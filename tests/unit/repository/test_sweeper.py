@@ -17,14 +17,15 @@ from drorch.format.retire_list import HoldKind, HoldWord
 from drorch.format.trust_record import Head as TrustHead
 from drorch.format.trust_record import Revocation
 from drorch.ids import RunId
-from drorch.repository import packing, segments, sweeper
+from drorch.repository import lane_contents, packing, segments, sweep_plan, sweeper
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.findings import Kind
 from drorch.repository.listing import list_lane, list_lanes
 from drorch.repository.opening import Replica, Repository, open_repository
 from drorch.repository.retirement import put_list, read_retirement
 from drorch.repository.run_parts import CommittedSnapshot
-from drorch.repository.sweeper import SweepPlan, SweepReport
+from drorch.repository.sweep_plan import SweepPlan
+from drorch.repository.sweeper import SweepReport
 from drorch.storage.interface import ObjectStore
 from drorch.storage.memory import MemoryStore
 from drorch.storage.recording import RecordingStore
@@ -71,8 +72,8 @@ class Lane:
 
     def plan(self, *give_up: RunId, store: ObjectStore | None = None) -> SweepPlan:
         replica = Replica(name="store0", store=store or self.store)
-        contents = sweeper.read_contents(replica, self.repository.trust, self.first.lane)
-        return sweeper.plan(contents, give_up, now=LATER)
+        contents = lane_contents.read_contents(replica, self.repository.trust, self.first.lane)
+        return sweep_plan.plan(contents, give_up, now=LATER)
 
     def execute(self, plan: SweepPlan, *, store: ObjectStore | None = None, at_least: int = 0) -> SweepReport:
         return sweeper.execute(
@@ -137,8 +138,8 @@ def test_all_of_a_run_that_is_given_up_goes_with_its_index(lane: Lane) -> None:
 def test_what_a_broken_run_left_goes_after_the_margin(lane: Lane, survives: int) -> None:
     kept = lane.names("/p/") | lane.names("/x/")
     lane.crash(survives)
-    young = sweeper.read_contents(lane.repository.replicas[0], lane.repository.trust, lane.first.lane)
-    assert sweeper.plan(young, (), now=ManualClock().now()).is_empty or lane.names("/m/000000000003")
+    young = lane_contents.read_contents(lane.repository.replicas[0], lane.repository.trust, lane.first.lane)
+    assert sweep_plan.plan(young, (), now=ManualClock().now()).is_empty or lane.names("/m/000000000003")
     lane.execute(lane.plan())
     assert lane.names("/p/") | lane.names("/x/") == kept or lane.names("/m/000000000003")
     assert check(lane.repository, CheckRequest()).errors == ()
