@@ -1,0 +1,1 @@
+"""The contract of an engine by subject; ``sources.interface`` is all of it."""
