@@ -62,7 +62,7 @@ class Configuration:
 
     def reload(self) -> InForce:
         """Read everything anew and return what holds from now on; raises ``OSError`` when it cannot be kept."""
-        self._seen = self._look()
+        seen = self._look()
         live, former = self._read(self._live_file.parent), self._former()
         contents, problems = dict(live), list[str]()
         contents[SYSTEM_FILE.name] = self._settings_text(live, former, problems)
@@ -88,6 +88,7 @@ class Configuration:
             problems=tuple(dict.fromkeys(problems)),
         )
         self._point_to(directory)
+        self._seen = seen  # only now: what could not be kept is read again
         return self._in_force
 
     def _settings_text(self, live: Contents, former: Contents, problems: list[str]) -> bytes:

@@ -23,12 +23,13 @@ class Runs:
         self._wishes = wishes
         self._clock = clock
         self._children = Children(lambda unit, answer: wishes.put(Ended(unit, answer)), clock)
+        self._started: set[str] = set()
         self._unwritten: dict[str, Answer] = {}
 
     @property
     def names(self) -> frozenset[str]:
-        """The units of all runs of which this daemon will hear, or has heard."""
-        return self._children.names | self._unwritten.keys()
+        """The units of all runs that this daemon started and whose end is not written: they run, or their answer is in the line."""
+        return frozenset(self._started)
 
     @property
     def answers(self) -> Mapping[str, Answer]:
@@ -40,6 +41,7 @@ class Runs:
         settings = in_force.settings
         words = words_of(job, read_percent=settings.upkeep.read_percent)
         where = ("--config", str(settings.file)) if settings.file else ()
+        self._started.add(job.unit)
         try:
             self._children.start(job.unit, (*words, *where), in_force.environment)
         except OSError as error:
@@ -53,6 +55,7 @@ class Runs:
     def written(self, unit: str) -> None:
         """Forget an answer: the catalog has it."""
         del self._unwritten[unit]
+        self._started.discard(unit)
 
     def end_in_order(self, drain_seconds: float) -> None:
         """Let the runs end by themselves, then ask them to, then end them; what they uploaded is used again."""

@@ -65,6 +65,7 @@ class Service:
         self._troubles = Troubles(self._listeners)
         self._systemd = NotifySocket(configuration.in_force.environment)
         self._is_promised = False  # what the configuration in force says
+        self._is_estate_new = False  # what a run found is not promised yet
         self._looked_at: datetime | None = None
         self._purged_at: datetime | None = None
         self._is_stopping = False
@@ -112,6 +113,8 @@ class Service:
             self._account(now)
             if not self._is_promised:
                 self._take_in_force(now)
+            if self._is_estate_new:
+                self._promise(now)
             self._watch_orphans(now)
             self._start(now)
             self._beat(now)
@@ -146,7 +149,7 @@ class Service:
                 self._announce(self._open.end(unit, ends, now), answer)
             self._runs.written(unit)
             if any(entry.duty.kind is DutyKind.DISCOVERY or is_once(entry.duty) for entry in members):
-                self._promise(now)  # databases that are new, or a source that needs no more
+                self._is_estate_new = True  # databases that are new, or a source that needs no more
 
     def _watch_orphans(self, now: datetime) -> None:
         """Look how runs stand that an earlier daemon started: nobody waits for their processes."""
@@ -233,18 +236,22 @@ class Service:
         """Promise what the configuration and the catalog say now: databases come and go, sources are closed."""
         duties = duties_of(self._configuration.in_force, self._catalog, now)
         self._announce(self._open.change_duties(duties, now))
+        self._is_estate_new = False
 
     # -- the end
 
     def _stop(self) -> None:
-        """End in order: start nothing, let runs end, then ask them to; what they uploaded is used again."""
+        """End in order: start nothing, let runs end, then ask them to; what they uploaded is used again.
+
+        What an earlier daemon started goes on, and is taken over by the next one.
+        """
         self._systemd.stopping("waiting for runs to end")
         self._runs.end_in_order(self._drain_seconds)
         now = self._clock.now()
         self._listeners.tell(lambda one: one.stopping())
         try:
             self._write_ends(now)
-            for unit in tuple(self._open.running):
+            for unit in self._runs.names.intersection(self._open.running):
                 self._open.hand_back(unit, "the daemon was stopped while it ran", now)
             self._open.account(now, absence="the daemon was busy")
             self._open.tell(now, is_stopping=True)

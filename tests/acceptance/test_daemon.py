@@ -277,5 +277,5 @@ def in_the_ledger(daemon: Daemon) -> None:
 def children_of(daemon: Daemon) -> int:
     """Return the process id of the one run of a daemon."""
     assert daemon.process is not None
-    (found,) = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text().split() or ("0",)
-    return int(found)
+    (found,) = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text().split()
+    return int(found)  # never 0, which is this process and all beside it

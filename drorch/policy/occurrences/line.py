@@ -51,6 +51,7 @@ class _Crowd:
     def __init__(self, running: Iterable[Job], places: Places) -> None:
         self._places = places
         self._keys: set[tuple[str, str]] = set()
+        self._units: set[str] = set()
         self._kinds: set[DutyKind] = set()
         self._servers: Counter[str] = Counter()
         self._stores: Counter[str] = Counter()
@@ -63,14 +64,18 @@ class _Crowd:
         """Let it run."""
         duties = job.duties
         self.jobs += 1
+        self._units.add(job.unit)
         self.policies |= {duty.policy for duty in duties}
         self._keys |= {duty.key for duty in duties}
         self._kinds |= {duty.kind for duty in duties if _is_alone(duty.kind)}
         self._servers.update({duty.server for duty in duties} - {""})
         self._stores.update({store for duty in duties for store in duty.stores})
 
-    def leaves_room_for(self, duty: Duty) -> bool:
+    def leaves_room_for(self, job: Job) -> bool:
         """Whether it may run beside what runs."""
+        return job.unit not in self._units and all(self._leaves_room_for(duty) for duty in job.duties)
+
+    def _leaves_room_for(self, duty: Duty) -> bool:
         return (
             duty.key not in self._keys
             and duty.kind not in self._kinds
@@ -90,7 +95,7 @@ def jobs_to_start(waiting: Iterable[Waiting], running: Iterable[Job], places: Pl
         duties = job.duties
         if any(_waits_for_others(duty, duties, in_line | crowd.policies) for duty in duties if duty.after):
             continue
-        if all(crowd.leaves_room_for(duty) for duty in duties):
+        if crowd.leaves_room_for(job):
             crowd.add(job)
             yield job
 

@@ -78,6 +78,11 @@ def test_a_group_starts_as_one_and_only_whole() -> None:
     assert started([one, waiting("two", unit="group:g", not_before=1)]) == []
 
 
+def test_what_falls_due_of_a_group_that_runs_waits_for_its_end() -> None:
+    running = job(waiting("one", unit="group:g"), unit="group:g")
+    assert started([waiting("two", unit="group:g"), waiting("z")], [running]) == [["z"]]
+
+
 def test_only_one_prune_and_one_drill_at_a_time() -> None:
     drills = [waiting(name, kind=DutyKind.DRILL) for name in ("d1", "d2")]
     assert started([*drills, waiting("", kind=DutyKind.PRUNE)]) == [["d1"], [""]]
