@@ -11,9 +11,9 @@ from drorch.daemon.configuration import InForce
 from drorch.daemon.journal import Journal
 from drorch.daemon.observing import Observer
 from drorch.daemon.service import DRAIN_SECONDS
-from drorch.daemon.starting import keep_schedules, ledger_keepers, stamp_keepers
+from drorch.daemon.starting import keep_schedules, stamp_keepers, store_users
 from drorch.daemon.watcher import Watcher
-from drorch.settings import load_settings, process_environment
+from drorch.settings import Settings, load_settings, process_environment
 from drorch.wiring import Wiring
 
 
@@ -37,10 +37,13 @@ def command(drain_seconds: float, invocation: Invocation) -> int:
     """
     environment = process_environment()
 
+    def current() -> Settings:
+        return load_settings(invocation.config, environment)
+
     def observers(_in_force: InForce, wiring: Wiring) -> list[Observer]:
         journal = Journal(sys.stderr, wiring.clock)
-        watcher = Watcher(wiring, lambda: load_settings(invocation.config, environment), journal.troubled)
-        return [journal, watcher, *ledger_keepers(wiring), *stamp_keepers(wiring)]
+        watcher = Watcher(wiring, current, journal.troubled)
+        return [journal, watcher, *store_users(wiring, current), *stamp_keepers(wiring)]
 
     keep_schedules(invocation.config, environment, drain_seconds=drain_seconds, observers=observers)
     return 0

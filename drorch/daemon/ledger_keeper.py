@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
 from drorch.catalog.interface import Catalog, DaemonRecord, OccurrenceRecord
@@ -15,12 +16,14 @@ _AGAIN_AFTER = timedelta(minutes=5)  # a store that is away is not asked every h
 
 
 class LedgerKeeper(Observer):
-    """See ``Observer``. ``writer`` opens the ledger anew each time: stores come and go."""
+    """See ``Observer``. ``opened`` opens the ledger anew each time, since stores come and go; ``None``: this machine writes none."""
 
-    def __init__(self, catalog: Catalog, host: str, writer: Callable[[], LedgerWriter]) -> None:
+    def __init__(
+        self, catalog: Catalog, host: str, opened: Callable[[], AbstractContextManager[LedgerWriter | None]]
+    ) -> None:
         self._catalog = catalog
         self._host = host
-        self._writer = writer
+        self._opened = opened
         self._failed_at: datetime | None = None
 
     def beat(self, now: datetime) -> None:
@@ -33,9 +36,14 @@ class LedgerKeeper(Observer):
         self._failed_at = now
         ripe = accounting.ripe(self._catalog.occurrences_not_entered(self._host), now)
         if ripe:
-            accounting.run(self._writer(), ripe)
-            self._catalog.mark_entered(ripe)
+            self._enter(ripe)
         self._failed_at = None
+
+    def _enter(self, ripe: Sequence[OccurrenceRecord]) -> None:
+        with self._opened() as writer:
+            if writer is not None:
+                accounting.run(writer, ripe)
+                self._catalog.mark_entered(ripe)
 
     def started(self, daemon: DaemonRecord, absence: str) -> None:
         """See ``Observer``."""

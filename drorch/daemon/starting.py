@@ -14,11 +14,15 @@ from drorch.daemon.ledger_keeper import LedgerKeeper
 from drorch.daemon.observing import Observer
 from drorch.daemon.service import Service
 from drorch.daemon.stamp_keeper import StampKeeper
+from drorch.daemon.store_reader import StoreReader
 from drorch.daemon.wishes import Wishes
 from drorch.errors import NothingDone
 from drorch.operations.proof import stamping
+from drorch.operations.proof.appending import LedgerWriter
 from drorch.operations.proof.printed import FOLDER, print_again
 from drorch.operations.room import private_directory
+from drorch.repository.opening import Repository
+from drorch.settings import Settings
 from drorch.wiring import Wiring, liveness, this_machine
 
 MakesObservers = Callable[[InForce, Wiring], Sequence[Observer]]
@@ -50,12 +54,36 @@ def keep_schedules(
         ).run()
 
 
-def ledger_keepers(wiring: Wiring) -> tuple[Observer, ...]:
-    """Return what enters occurrences into the ledger: nothing where this machine has no key or no store."""
-    settings = wiring.settings
-    if settings.keys.host_key is None or not settings.stores:
-        return ()
-    return (LedgerKeeper(wiring.catalog(), this_machine().host, wiring.ledger_writer),)
+def store_users(wiring: Wiring, settings: Callable[[], Settings]) -> tuple[Observer, ...]:
+    """Return what writes the ledger and reads what other machines backed up.
+
+    The stores are opened anew each time, as ``settings`` says then: a wiring remembers for good which of them were away.
+    """
+    catalog = wiring.catalog()
+
+    def opened() -> Wiring:
+        return Wiring(settings(), wiring.clock)
+
+    return (
+        LedgerKeeper(catalog, this_machine().host, lambda: _ledger(opened)),
+        StoreReader(catalog, wiring.clock, lambda: _stores_of_others(opened)),
+    )
+
+
+@contextmanager
+def _ledger(opened: Callable[[], Wiring]) -> Iterator[LedgerWriter | None]:
+    """Yield the ledger; ``None`` where this machine has no key or no store."""
+    with opened() as wiring:
+        settings = wiring.settings
+        yield wiring.ledger_writer() if settings.keys.host_key is not None and settings.stores else None
+
+
+@contextmanager
+def _stores_of_others(opened: Callable[[], Wiring]) -> Iterator[Repository | None]:
+    """Yield what holds the backups of other machines; ``None`` on one that backs up itself, or has no store."""
+    with opened() as wiring:
+        settings = wiring.settings
+        yield None if "backup" in settings.roles or not settings.stores else wiring.repository()
 
 
 def stamp_keepers(wiring: Wiring) -> tuple[Observer, ...]:
@@ -66,8 +94,9 @@ def stamp_keepers(wiring: Wiring) -> tuple[Observer, ...]:
         return ()
 
     def ask_again() -> None:
-        report = stamping.ask_again(wiring.ledger_writer(), authority, wiring.authority_asker(), owed)
-        print_again(settings.state_directory / FOLDER, report.stamps, wiring.repository(), settings.time_zone)
+        with Wiring(settings, wiring.clock) as fresh:
+            report = stamping.ask_again(fresh.ledger_writer(), authority, fresh.authority_asker(), owed)
+            print_again(settings.state_directory / FOLDER, report.stamps, fresh.repository(), settings.time_zone)
         for problem in report.problems.values():
             raise problem  # the daemon shows what its listeners could not do
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from drorch.catalog.interface import (
@@ -16,7 +16,9 @@ from drorch.catalog.interface import (
 )
 from drorch.errors import ChainBroken, DrorchError, IntegrityError, StoreError
 from drorch.format.manifest import Result
-from drorch.repository.listing import ListedSnapshot, list_lane, list_lanes
+from drorch.ids import RunId
+from drorch.repository.chain import ChainLink
+from drorch.repository.listing import list_lane, list_lanes
 from drorch.repository.opening import Repository
 
 
@@ -55,7 +57,7 @@ def list_repository(repository: Repository) -> RepositoryListing:
         except (StoreError, IntegrityError) as error:
             problems += [ListingProblem(replica.name, str(lane), error) for replica in repository.replicas]
             continue
-        snapshots += [ListedRecord(_record(one), one.stores) for one in listing.snapshots]
+        snapshots += [ListedRecord(record_of(one.link), one.stores) for one in listing.snapshots]
         problems += [ListingProblem(store, str(lane), error) for store, error in listing.problems]
     return RepositoryListing(tuple(snapshots), tuple(problems))
 
@@ -69,13 +71,13 @@ def rebuild_catalog(repository: Repository, catalog: Catalog) -> RepositoryListi
     unread = {problem.store for problem in listing.problems}
     whole = [replica.name for replica in repository.replicas if replica.name not in unread]
     in_whole = [one for one in listing.snapshots if not unread.issuperset(one.stores)]
-    copies = [_copy(one, store) for one in in_whole for store in one.stores if store not in unread]
+    copies = [complete_copy(one.record, store) for one in in_whole for store in one.stores if store not in unread]
     catalog.replace_listing([one.record for one in in_whole], copies, stores=whole)
     catalog.note_observations(
         ObservationKind.SNAPSHOT_FOREIGN, [], stores=[""]
     )  # whoever rebuilds takes them as they are
     for one in listing.snapshots:
-        further = [_copy(one, store) for store in one.stores if store in unread]
+        further = [complete_copy(one.record, store) for store in one.stores if store in unread]
         if unread.issuperset(one.stores):
             catalog.record_snapshot(one.record, further)
         else:
@@ -95,14 +97,22 @@ def _shorter_than_before(listing: RepositoryListing, catalog: Catalog) -> Iterat
                 yield ListingProblem(head.store, head.lane, error)
 
 
-def _copy(listed: ListedRecord, store: str) -> CopyRecord:
+def complete_copy(record: SnapshotRecord, store: str) -> CopyRecord:
+    """Return what the catalog keeps of a copy that is committed."""
     return CopyRecord(
-        snapshot=listed.record.snapshot,
+        snapshot=record.snapshot,
         store=store,
         state=CopyState.COMPLETE,
-        stored_at=listed.record.ended_at,
-        size_bytes=listed.record.bytes_stored,
+        stored_at=record.ended_at,
+        size_bytes=record.bytes_stored,
     )
+
+
+def note_given_up(catalog: Catalog, store: str, gone: Collection[RunId]) -> None:
+    """Tell the catalog that ``store`` has no copies of these snapshots any more, or was told to give them up."""
+    for copy in catalog.copies(of=[str(run) for run in gone], store=store) if gone else ():
+        if copy.state is not CopyState.ABSENT:
+            catalog.record_copy(replace(copy, state=CopyState.ABSENT, stored_at=None, size_bytes=0))
 
 
 def _heads(listing: RepositoryListing) -> dict[tuple[str, str], LaneHead]:
@@ -118,13 +128,14 @@ def _heads(listing: RepositoryListing) -> dict[tuple[str, str], LaneHead]:
     return heads
 
 
-def _record(listed: ListedSnapshot) -> SnapshotRecord:
-    manifest = listed.link.manifest
+def record_of(link: ChainLink) -> SnapshotRecord:
+    """Return what the catalog keeps of a snapshot."""
+    manifest = link.manifest
     return SnapshotRecord(
         snapshot=str(manifest.run),
-        lane=str(listed.link.lane),
+        lane=str(link.lane),
         sequence=manifest.sequence,
-        manifest_digest=str(listed.link.digest),
+        manifest_digest=str(link.digest),
         source=manifest.source,
         policy=manifest.source.partition("/")[0],
         engine=manifest.engine or "",

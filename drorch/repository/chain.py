@@ -13,7 +13,7 @@ from drorch.format import names
 from drorch.format.manifest import Commit, CommitState, Manifest
 from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
 from drorch.format.trust import TrustChain
-from drorch.format.trust_record import NO_PREVIOUS
+from drorch.format.trust_record import NO_PREVIOUS, Head
 from drorch.ids import Digest, LaneId
 from drorch.repository.runs import SecondCopies
 from drorch.storage.interface import ObjectStore
@@ -91,9 +91,33 @@ def read_good_part(store: ObjectStore, trust: TrustChain, lane: LaneId) -> Chain
     return ChainPart(links=tuple(links[: vouched_for(trust, lane, links)]), problem=problem)
 
 
-def follow(store: ObjectStore, trust: TrustChain, lane: LaneId) -> Iterator[ChainLink]:
-    """Yield the links of ``lane`` one by one; raises as ``read_chain`` does. What revocations say is the caller's to ask."""
-    before, sequence = NO_PREVIOUS, 1
+def read_news(store: ObjectStore, trust: TrustChain, lane: LaneId, known: Head) -> ChainPart:
+    """Return the links of ``lane`` behind ``known``, which was seen before, up to the first that is not decided yet.
+
+    Where a revoked writer signed one of them the whole lane is read: only so it shows how far it counts. Otherwise as ``read_good_part``.
+    """
+    links: list[ChainLink] = []
+    problem: DrorchError | None = None
+    try:
+        for link in follow(store, trust, lane, known):
+            if any(trust.is_revoked(signer) for signer in link.manifest.signers):
+                return read_good_part(store, trust, lane)
+            if link.state is LinkState.UNDECIDED:
+                break
+            links.append(replace(link, second_copies=None))
+    except IntegrityError as error:
+        problem = error
+    return ChainPart(links=tuple(links), problem=problem)
+
+
+_BEGINNING = Head(sequence=0, digest=NO_PREVIOUS)
+
+
+def follow(
+    store: ObjectStore, trust: TrustChain, lane: LaneId, known: Head = _BEGINNING
+) -> Iterator[ChainLink]:
+    """Yield the links of ``lane`` behind ``known`` one by one; raises as ``read_chain`` does. What revocations say is the caller's to ask."""
+    before, sequence = known.digest, known.sequence + 1
     while (link := read_link(store, trust, lane, sequence)) is not None:
         if link.manifest.previous != before:
             raise ChainBroken(

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 def look(wiring: Wiring, loaded: LoadedPolicies) -> tuple[Overview, Facts]:
     """Return how every source stands and what else is judged, of this moment; asks no store and no server."""
     catalog, now, settings = wiring.catalog(), wiring.clock.now(), wiring.settings
-    found = overview(loaded.policies, loaded.problems, catalog, now=now, is_running=claim_lives())
+    found = overview(
+        loaded.policies,
+        loaded.problems,
+        catalog,
+        now=now,
+        is_running=claim_lives(),
+        is_elsewhere="backup" not in settings.roles,
+    )
     facts = gather(
         catalog,
         now=now,
@@ -28,6 +35,7 @@ def look(wiring: Wiring, loaded: LoadedPolicies) -> tuple[Overview, Facts]:
         is_alive=liveness(),
         directories=settings.own_directories(),
         keep_free_percent=settings.limits.keep_free_percent,
+        roles=settings.roles,
         stores=sorted({store for policy in loaded.policies for store in policy.stores}),
     )
     return found, facts

@@ -161,6 +161,8 @@ def test_a_night_of_three_machines(three: Three, daemons: tuple[Daemon, Daemon, 
     assert pruned.state is OccurrenceState.OK, pruned.reason
     assert 0 < len(three.objects("p")) < len(packs)
 
+    they_know_what_a_backs_up(daemons)
+
     # each did its own, and nothing else was promised
     for daemon, kind in zip(daemons, ("backup", "drill", "prune"), strict=True):
         assert [one.kind for one in daemon.occurrences(kind=None)] == [kind]
@@ -173,6 +175,23 @@ def test_a_night_of_three_machines(three: Three, daemons: tuple[Daemon, Daemon, 
     bare = BARE | environment(three, ADMIN)
     run([*COMMAND, *restore_words(three, tmp_path / "back.db"), *a.custodian.opens], env=bare, cwd=tmp_path)
     equal("sqlite", str(a.base / "civil.db"), str(tmp_path / "back.db"))
+
+
+def they_know_what_a_backs_up(daemons: tuple[Daemon, Daemon, Daemon]) -> None:
+    """B and C have read in the bucket what A did: nothing is late with them, nothing is judged, and A knows that B drills."""
+    for daemon in daemons[1:]:
+        machine = daemon.installation
+        daemon.wait_for(lambda: machine.snapshots("civil") != [], "it has read the bucket")  # noqa: B023 - called at once
+        machine.drorch("status", "--check").told(
+            "1 of 1 sources are inside their RPO", "1 of 1 are backed up by other machines"
+        )
+        (source,) = machine.drorch("status", "--json").json()["sources"]
+        assert (source["state"], source["problem"], source["copies"]) == (
+            "elsewhere",
+            None,
+            {"complete": 1, "promised": 1},
+        )
+    daemons[0].installation.drorch("status").told("elsewhere")
 
 
 def holds_no_key_of_another(machine: Installation, *, has_private: bool) -> None:

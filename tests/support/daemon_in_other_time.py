@@ -212,7 +212,7 @@ def daemon_of(installation: Installation, drain_seconds: float = 60) -> Iterator
 
 if __name__ == "__main__":
     from drorch.daemon.journal import Journal
-    from drorch.daemon.starting import keep_schedules, ledger_keepers
+    from drorch.daemon.starting import keep_schedules, store_users
 
     settings, shift, drain = sys.argv[1:]
     os.umask(0o077)
@@ -221,5 +221,5 @@ if __name__ == "__main__":
         dict(os.environ),
         drain_seconds=float(drain),
         clock=OtherClock(Path(shift)),
-        observers=lambda _in_force, wiring: [Journal(sys.stderr, wiring.clock), *ledger_keepers(wiring)],
+        observers=lambda _in_force, wiring: [Journal(sys.stderr, wiring.clock), *store_users(wiring, lambda: wiring.settings)],
     )

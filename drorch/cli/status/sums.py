@@ -36,6 +36,7 @@ def sums(
     lines = []
     if promised:
         lines.append(_protected_line(promised))
+        lines += _elsewhere_lines(promised)
         lines.append(_proven_line(found, promised, facts))
         lines += wrapped(_copies_line(promised, alerts), 11)
         lines += _stored_lines(promised)
@@ -48,10 +49,21 @@ def sums(
 def _protected_line(promised: Sequence[SourceStanding]) -> str:
     inside = sum(one.is_inside_rpo for one in promised)
     gone = sum(one.standing is Standing.GONE for one in promised)
-    late = len(promised) - inside - gone
+    unknown = sum(one.is_unknown for one in promised)
+    late = len(promised) - inside - gone - unknown
     text = f"Protected  {inside} of {len(promised)} sources are inside their RPO"
-    counts = ", ".join(f"{count} {word}" for count, word in ((late, "late"), (gone, "gone")) if count)
+    counts = ", ".join(f"{count} {word}" for count, word in ((late, "late"), (gone, "gone"), (unknown, "not read")) if count)
     return f"{text}{f'({counts})':>{WIDTH - len(text)}}" if counts else text
+
+
+def _elsewhere_lines(promised: Sequence[SourceStanding]) -> list[str]:
+    """Say on whose word it stands where this machine makes no backups."""
+    elsewhere = [one for one in promised if one.standing is Standing.ELSEWHERE]
+    if not elsewhere:
+        return []
+    line = f"Elsewhere  {len(elsewhere)} of {len(promised)} are backed up by other machines: told as the stores show it"
+    unread = "; the daemon reads them, or `drorch catalog rebuild`" if any(one.is_unknown for one in elsewhere) else ""
+    return wrapped(line + unread, 11)
 
 
 def _proven_line(found: Overview, promised: Sequence[SourceStanding], facts: Facts | None) -> str:

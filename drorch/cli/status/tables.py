@@ -44,8 +44,8 @@ class Tables:
                 (
                     one.address,
                     "" if good is None else good.snapshot[:8],
-                    "never" if good is None else self._moments.moment(good.restore_point),
-                    f"{promise} {'ok' if one.is_inside_rpo else 'LATE'}" if promise else "",
+                    self._newest([one]),
+                    f"{promise} {_kept([one])}" if promise else "",
                     f"{one.copies_complete} of {one.copies_promised}",
                     "running" if one.is_running else "" if one.last_run is None else one.last_run.state.value,
                     "" if one.due_at is None else self._moments.due(one.due_at),
@@ -55,26 +55,31 @@ class Tables:
 
     def _row(self, name: str, sources: Sequence[SourceStanding]) -> tuple[str, ...]:
         inside = sum(one.is_inside_rpo for one in sources)
-        good = [one.newest_good.restore_point for one in sources if one.newest_good is not None]
         promise = format_promise(sources[0].rpo_target_seconds or 0)
         due = [one.due_at for one in sources if one.due_at is not None]
         worst = min(sources, key=lambda one: one.copies_complete)
         return (
             name,
             str(len(sources)) if inside == len(sources) else f"{inside}/{len(sources)}",
-            self._moments.moment(max(good)) if good else "never",
-            f"{promise} {'ok' if inside == len(sources) else 'LATE'}",
+            self._newest(sources),
+            f"{promise} {_kept(sources)}",
             f"{worst.copies_complete} of {worst.copies_promised}",
             self._drill(sources),
             self._moments.due(min(due)) if due else "",
         )
+
+    def _newest(self, sources: Sequence[SourceStanding]) -> str:
+        good = [one.newest_good.restore_point for one in sources if one.newest_good is not None]
+        if good:
+            return self._moments.moment(max(good))
+        return "not read" if all(one.is_unknown for one in sources) else "never"
 
     def _drill(self, sources: Sequence[SourceStanding]) -> str:
         """Return the newest drill of any source of a policy: its verdict and its age."""
         drills = {} if self._facts is None else self._facts.last_drills
         own = [drills[one.address] for one in sources if one.address in drills]
         if not own:
-            return "never"
+            return "never" if self._facts is None or self._facts.is_drilling else "elsewhere"
         newest = max(own, key=lambda drill: drill.ended_at)
         word = "pass" if newest.verdict in PROVEN else newest.verdict
         return f"{word} {(self._found.at - newest.ended_at).days:>3}d"
@@ -82,3 +87,10 @@ class Tables:
     def _next(self) -> str:
         """Return the heading over when something is due: only a daemon that lives will run it then."""
         return "NEXT RUN" if self._daemon.state is DaemonState.RUNNING else "NEXT DUE"
+
+
+def _kept(sources: Sequence[SourceStanding]) -> str:
+    """Return whether all of them are inside their RPO, in a word; `?` where no store was read yet."""
+    if all(one.is_inside_rpo for one in sources):
+        return "ok"
+    return "?" if all(one.is_inside_rpo or one.is_unknown for one in sources) else "LATE"

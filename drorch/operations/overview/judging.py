@@ -22,6 +22,11 @@ def needs_another_try(policy: Policy, address: str, last: RunRecord | None, now:
     return missed(policy, address, last, now, grace=timedelta(0)) is not None
 
 
+def is_old(policy: Policy, age_seconds: float) -> bool:
+    """Whether a restore point is older than the policy promises; what is captured once may be as old as it likes."""
+    return age_seconds > policy.objectives.rpo_seconds and not isinstance(policy.schedule, OnceSchedule)
+
+
 def judge(policy: Policy, promise: SourcePromise, known: Known, now: datetime) -> tuple[Standing, Trouble | None]:
     """Return the worst that is true of a source that is protected, and what to do."""
     address = promise.address
@@ -29,7 +34,7 @@ def judge(policy: Policy, promise: SourcePromise, known: Known, now: datetime) -
     if good is None:
         return Standing.NEVER, _trouble_of_never(policy, promise, known)
     age = (now - good.restore_point).total_seconds()
-    if age > policy.objectives.rpo_seconds and not isinstance(policy.schedule, OnceSchedule):
+    if is_old(policy, age):
         promised = format_promise(policy.objectives.rpo_seconds)
         return Standing.LATE, _trouble_of_runs(address, known, f"last good {ago(age)}, promised {promised}")
     last = known.last_run(address)

@@ -9,7 +9,7 @@ from drorch.catalog.interface import Catalog, SeenDatabase, SourceClaim, SourceR
 from drorch.operations.estate.alarms import alarms
 from drorch.operations.estate.seen import known_promises
 from drorch.operations.overview.due import due
-from drorch.operations.overview.judging import judge, judge_gone
+from drorch.operations.overview.judging import is_old, judge, judge_gone
 from drorch.operations.overview.known import WITHOUT_SCHEDULE, Known, ask
 from drorch.operations.overview.standing import Overview, SourceStanding, Standing, Trouble
 from drorch.policy.model import Policy, SourcePromise
@@ -23,16 +23,20 @@ def overview(
     *,
     now: datetime,
     is_running: Callable[[SourceClaim], bool],
+    is_elsewhere: bool = False,
 ) -> Overview:
     """Return how every source stands, those that need somebody first; ``now`` is aware.
 
     ``is_running`` tells whether the process that claims a source still lives; the catalog cannot know.
 
+    ``is_elsewhere`` is for a machine that makes no backups: what others back up is told as the stores showed it, and not judged.
+
     A source whose policy file could not be loaded is not called ``OPEN``: the problem of its file is told instead.
     """
     known = ask(catalog, is_running)
     policies = tuple(policies)
-    standings = [standing for policy in policies for standing in _standings(policy, known, now)]
+    told = _told_by_stores if is_elsewhere else _standings
+    standings = [standing for policy in policies for standing in told(policy, known, now)]
     named = {standing.address for standing in standings}
     if not policy_problems:
         standings += [
@@ -43,7 +47,7 @@ def overview(
         at=now,
         sources=tuple(sorted(standings, key=lambda source: (order[source.standing], source.address))),
         policy_problems=tuple(policy_problems),
-        alarms=alarms(policies, known.seen, known.asked),
+        alarms=() if is_elsewhere else alarms(policies, known.seen, known.asked),
     )
 
 
@@ -59,6 +63,41 @@ def _standings(policy: Policy, known: Known, now: datetime) -> Iterator[SourceSt
             yield _stand(policy, one, known, now, seen[one.address])
         if not meant:
             yield _stand(policy, promise, known, now)
+
+
+def _told_by_stores(policy: Policy, known: Known, now: datetime) -> Iterator[SourceStanding]:
+    """Yield every source of a policy that another machine backs up; which databases its servers have is seen in the stores alone."""
+    for promise in policy.sources():
+        found = [address for address in known.newest_good if _is_found_by(promise, address)]
+        for address in found if promise.needs_discovery and found else [promise.address]:
+            yield _elsewhere(policy, address, known, now)
+
+
+def _is_found_by(promise: SourcePromise, address: str) -> bool:
+    """Whether a source bears a name that asking the server of ``promise`` gives."""
+    beginning = "" if promise.source_name is None else f"{promise.source_name}."
+    return address.startswith(f"{promise.policy_name}/{beginning}")
+
+
+def _elsewhere(policy: Policy, address: str, known: Known, now: datetime) -> SourceStanding:
+    good = known.newest_good.get(address)
+    age = None if good is None else max(0.0, (now - good.restore_point).total_seconds())
+    held = frozenset() if good is None else known.copies.get(good.snapshot, frozenset())
+    return SourceStanding(
+        address=address,
+        policy=policy.name,
+        standing=Standing.ELSEWHERE,
+        trouble=None,
+        newest_good=good,
+        last_run=None,
+        rpo_target_seconds=policy.objectives.rpo_seconds,
+        rpo_actual_seconds=age,
+        copies_complete=len(held.intersection(policy.stores)),
+        copies_promised=len(policy.stores),
+        due_at=None,
+        is_running=False,
+        is_old=age is not None and is_old(policy, age),
+    )
 
 
 def _counts(promise: SourcePromise, seen: Mapping[str, SeenDatabase], known: Known) -> bool:

@@ -22,12 +22,13 @@ class Standing(Enum):
     MISSED = "missed"  # inside the RPO, but nothing ran when it was due
     PARTIAL = "partial"  # the newest good one is not in every store of the policy
     OK = "ok"
+    ELSEWHERE = "elsewhere"  # another machine backs it up and answers for it; this one only reads the stores
     CLOSED = "closed"  # closed or retired: no schedule and no RPO
 
     @property
     def is_well(self) -> bool:
         """Whether nobody needs to do anything."""
-        return self in (Standing.OK, Standing.CLOSED)
+        return self in (Standing.OK, Standing.ELSEWHERE, Standing.CLOSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +60,19 @@ class SourceStanding:
     due_at: datetime | None
     is_running: bool
     last_seen_at: datetime | None = None  # when its server was last seen to have it, if it is ever asked
+    is_old: bool = False  # what the stores show is older than the RPO; said of what is backed up elsewhere
 
     @property
     def is_inside_rpo(self) -> bool:
         """Whether what is promised is kept at this moment."""
+        if self.standing is Standing.ELSEWHERE:
+            return self.newest_good is not None and not self.is_old
         return self.standing not in (Standing.NEVER, Standing.LATE, Standing.OPEN, Standing.GONE)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing can be said: another machine backs it up, and no store has shown a snapshot of it yet."""
+        return self.standing is Standing.ELSEWHERE and self.newest_good is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 
-from drorch.catalog.interface import Catalog, CopyState, EventRecord, Severity
+from drorch.catalog.interface import Catalog, EventRecord, Severity
 from drorch.clock import Clock
 from drorch.errors import (
     DrorchError,
@@ -16,7 +15,7 @@ from drorch.errors import (
     UsageInvalid,
 )
 from drorch.format.signing import SigningKey
-from drorch.ids import RunId
+from drorch.operations.listing import note_given_up
 from drorch.operations.prune.values import (
     Books,
     LanePlan,
@@ -56,7 +55,7 @@ def run(
     replicas = {replica.name: replica for replica in repository.replicas}
     done: list[PrunedLane] = []
     for lane in plan.lanes:
-        _tell_catalog(catalog, lane.store, lane.retired)
+        note_given_up(catalog, lane.store, lane.retired)
         if lane.sweep.is_empty:
             continue
         if lane.store in unfit:
@@ -123,7 +122,7 @@ def _remember(catalog: Catalog, done: PrunedLane, clock: Clock) -> None:
     assert done.report is not None
     plan, report = done.plan, done.report
     gone = [one.link.manifest.run for one in plan.goes if one.link.manifest.run not in report.spared]
-    _tell_catalog(catalog, plan.store, gone)
+    note_given_up(catalog, plan.store, gone)
     catalog.record_event(
         EventRecord(
             at=clock.now(),
@@ -141,9 +140,3 @@ def _remember(catalog: Catalog, done: PrunedLane, clock: Clock) -> None:
             },
         )
     )
-
-
-def _tell_catalog(catalog: Catalog, store: str, gone: Collection[RunId]) -> None:
-    for copy in catalog.copies(of=[str(run) for run in gone], store=store) if gone else ():
-        if copy.state is not CopyState.ABSENT:
-            catalog.record_copy(replace(copy, state=CopyState.ABSENT, stored_at=None, size_bytes=0))

@@ -133,7 +133,7 @@ def _of_policy_files(found: Overview) -> Iterator[Alert]:
 
 def _drill_overdue(case: _Case, facts: Facts) -> Iterator[Alert]:
     promised = case.policy.drill_at_least_seconds
-    if promised is None or case.source.newest_good is None:
+    if promised is None or case.source.newest_good is None or not facts.is_drilling:
         return
     passed = facts.passed_drills.get(case.address)
     first = facts.first_used.get(case.address, case.source.newest_good.started_at)
@@ -167,7 +167,7 @@ def _drill_failed(case: _Case, facts: Facts) -> Iterator[Alert]:
 
 
 def _size_collapsed(case: _Case, facts: Facts) -> Iterator[Alert]:
-    newest = case.source.newest_good
+    newest = None if case.source.standing is Standing.ELSEWHERE else case.source.newest_good
     earlier = _larger(facts.before.get(case.address), facts.week_before.get(case.address))
     if newest is None or earlier is None or earlier.bytes_read < SMALLEST_COLLAPSE_BYTES:
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ PROVEN = ("pass", "pass_with_findings")  # words of ``evidence.drill_report.Verd
 VERIFIER = "verifier"
 A_WEEK_OF_SNAPSHOTS = 6
 SIGNED_WITHIN = timedelta(days=7)
-
+_ALL_ROLES = ("backup", "drill", "maintenance")
 
 _REMEDIES = {
     ObservationKind.LOCK_SHORT: "drorch lock extend --ask --store {store}",
@@ -80,6 +80,7 @@ class Facts:
     foreign: tuple[LostProof, ...] = ()
     schema_changes: tuple[LostProof, ...] = ()
     stores: tuple[str, ...] = ()
+    is_drilling: bool = True  # whether this machine has the role drill: what it does not know of drills another may know
 
     @property
     def contact_of_stores(self) -> Mapping[str, datetime | None]:
@@ -96,6 +97,7 @@ def gather(
     directories: Mapping[str, Path],
     keep_free_percent: int,
     stores: Sequence[str] = (),
+    roles: Collection[str] = _ALL_ROLES,
 ) -> Facts:
     """Return the facts that the catalog and this machine know; asks no store and no server."""
     last_drills = catalog.newest_drill_by_source()
@@ -112,6 +114,7 @@ def gather(
         rooms=tuple(_room(label, path) for label, path in directories.items()),
         keep_free_percent=keep_free_percent,
         stores=tuple(stores),
+        is_drilling="drill" in roles,
         daemon=standing(catalog, host=host, is_alive=is_alive, now=now),
         waiting=catalog.waiting_messages(),
         silent={one.store: one.failure for one in catalog.contacts() if one.is_away},

@@ -9,7 +9,7 @@ from drorch import __version__
 from drorch.catalog.interface import RunState
 from drorch.monitoring.interface import Measure
 from drorch.operations.occurrences.standing import DaemonState
-from drorch.operations.overview import Overview, SourceStanding
+from drorch.operations.overview import Overview, SourceStanding, Standing
 from drorch.operations.watch.alert import Alert, AlertCode
 from drorch.operations.watch.facts import Facts
 
@@ -56,14 +56,24 @@ def _of_sources(sources: Iterable[SourceStanding], facts: Facts) -> list[Measure
         passed = facts.passed_drills.get(one.address)
         return None if passed is None else passed.ended_at.timestamp()
 
+    def judged(value: Callable[[SourceStanding], float | None]) -> Callable[[SourceStanding], float | None]:
+        """Leave out what another machine answers for: its own metrics say it, and rules must not fire twice."""
+        return lambda one: None if one.standing is Standing.ELSEWHERE else value(one)
+
     return [
-        of_each("drorch_source_rpo_seconds", "Promised: at most so much is lost", lambda one: one.rpo_target_seconds),
+        of_each(
+            "drorch_source_rpo_seconds",
+            "Promised: at most so much is lost",
+            judged(lambda one: one.rpo_target_seconds),
+        ),
         of_each(
             "drorch_source_restore_point_timestamp_seconds",
             "The restore point of the newest good snapshot",
             lambda one: None if one.newest_good is None else one.newest_good.restore_point.timestamp(),
         ),
-        of_each("drorch_source_inside_rpo", "Whether the promise is kept", lambda one: float(one.is_inside_rpo)),
+        of_each(
+            "drorch_source_inside_rpo", "Whether the promise is kept", judged(lambda one: float(one.is_inside_rpo))
+        ),
         of_each("drorch_source_copies", "Stores that hold the newest good snapshot", lambda one: one.copies_complete),
         of_each("drorch_source_copies_promised", "Stores that must hold it", lambda one: one.copies_promised),
         of_each(

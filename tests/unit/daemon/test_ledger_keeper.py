@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -33,7 +34,7 @@ def catalog(tmp_path: Path) -> Iterator[SqlCatalog]:
 
 
 def keeper(catalog: SqlCatalog, *stores: ObjectStore) -> LedgerKeeper:
-    return LedgerKeeper(catalog, OK.host, lambda: writer(repository(*stores)))
+    return LedgerKeeper(catalog, OK.host, lambda: nullcontext(writer(repository(*stores))))
 
 
 def kinds(*stores: ObjectStore) -> list[EntryKind]:

@@ -306,3 +306,46 @@ def test_the_worst_comes_first(catalog: Catalog) -> None:
 def test_a_clock_that_is_ahead_gives_no_negative_age(catalog: Catalog) -> None:
     backed_up(catalog, START + HOUR)
     assert the_one(catalog, START).rpo_actual_seconds == 0
+
+
+def elsewhere(catalog: Catalog, now: datetime, text: str = POSTGRESQL) -> Overview:
+    """What a machine without the role backup sees."""
+    loaded = load(text)
+    return overview((*loaded.policies,), (), catalog, now=now, is_running=lambda _claim: False, is_elsewhere=True)
+
+
+def listed(catalog: Catalog, source: str, at: datetime, *stores: str) -> None:
+    """Record what the stores show, as a machine does that made none of it."""
+    policy = source.partition("/")[0]
+    snapshot = a_snapshot(
+        snapshot=an_id(), source=source, policy=policy, restore_point=at, started_at=at, ended_at=at
+    )
+    catalog.record_snapshot(snapshot, [a_copy(snapshot, store) for store in stores])
+
+
+def test_what_another_machine_backs_up_is_told_and_not_judged(catalog: Catalog) -> None:
+    (unread,) = elsewhere(catalog, START).sources
+    assert (unread.standing, unread.trouble, unread.is_unknown, unread.is_inside_rpo) == (
+        Standing.ELSEWHERE,
+        None,
+        True,
+        False,
+    )
+    listed(catalog, "land", START, "hanoi")
+    (fresh,) = elsewhere(catalog, START + HOUR).sources
+    assert (fresh.is_inside_rpo, fresh.copies_complete, fresh.copies_promised, fresh.due_at) == (True, 1, 2, None)
+    late = elsewhere(catalog, START + 25 * HOUR)
+    assert late.is_well
+    assert [(one.standing, one.is_inside_rpo, one.is_unknown) for one in late.sources] == [
+        (Standing.ELSEWHERE, False, False)
+    ]
+
+
+def test_which_databases_another_machine_found_is_seen_in_the_stores(catalog: Catalog) -> None:
+    databases = POSTGRESQL.replace("database: land", 'databases: {match: ["land_d*"]}')
+    assert [one.address for one in elsewhere(catalog, START, databases).sources] == ["land"]
+    for name in ("land_d595", "land_d678"):
+        listed(catalog, f"land/{name}", START, "hanoi", "dalat")
+    found = elsewhere(catalog, START, databases)
+    assert sorted(one.address for one in found.sources) == ["land/land_d595", "land/land_d678"]
+    assert found.alarms == ()

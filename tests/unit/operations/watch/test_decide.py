@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from drorch.catalog.interface import Catalog, DrillSignature, Observation, ObservationKind, Severity
+from drorch.operations.overview import overview
 from drorch.operations.room import Disk
 from drorch.operations.watch.alert import AlertCode
+from drorch.operations.watch.decide import alerts
 from drorch.operations.watch.facts import DirectoryRoom, Facts, LostProof
+from drorch.operations.watch.measures import measures
 from drorch.policy.alert_words import ALERT_WORDS, WHEN_WORDS, is_meant
 from tests.support.catalogs import START, a_daemon, a_source
-from tests.support.policies import POSTGRESQL
+from tests.support.policies import POSTGRESQL, load
 from tests.support.watched import DAY, HOUR, alerts_of, backed_up, codes, drilled, facts_of
 
 PROMISES_DRILLS = POSTGRESQL + "drill: {at_least: 90d}\nnotify: [duty-team]\n"
@@ -225,3 +228,22 @@ def test_proof_that_is_missing(watched: Catalog, place: Callable[[Facts, LostPro
     lost = LostProof(subject="01KB3W0T", text="not signed", remedy="drorch drill sign", since=START)
     facts = place(facts_of(watched, NOW), lost)
     assert codes(alerts_of(watched, NOW, facts=facts)) == [code]
+
+
+def test_what_is_another_machines_raises_nothing_here(watched: Catalog) -> None:
+    backed_up(watched, START - 9 * DAY, bytes_read=10_000_000)
+    backed_up(watched, START - 8 * DAY, bytes_read=1_000_000)
+    for store in ("hanoi", "dalat"):
+        watched.note_contact(store, at=NOW)
+    text = PROMISES_DRILLS.replace("90d", "7d")
+    assert set(codes(alerts_of(watched, NOW, text))) == {"rpo_missed", "size_collapsed", "drill_overdue"}
+
+    loaded = load(text)
+    found = overview(loaded.policies, (), watched, now=NOW, is_running=lambda _claim: True, is_elsewhere=True)
+    facts = replace(facts_of(watched, NOW), is_drilling=False)
+    assert alerts(found, loaded.policies, facts) == ()
+
+    shown = {one.name: one.values for one in measures(found, (), facts)}
+    assert not shown["drorch_source_rpo_seconds"]  # or the rule that compares it would fire for three machines
+    assert not shown["drorch_source_inside_rpo"]
+    assert shown["drorch_source_restore_point_timestamp_seconds"]
