@@ -18,7 +18,7 @@ def words_of(job: Job, *, read_percent: int) -> tuple[str, ...]:
         case DutyKind.COPY:
             return ("copy", "--to", subjects[0], "--json")
         case DutyKind.DRILL:
-            return ("drill", "run", subjects[0], "--json")
+            return ("drill", "run", subjects[0], *_slot(job), "--json")
         case DutyKind.VERIFY:
             rolling = ("--rolling",) if read_percent else ()
             return ("verify", "--read-data", str(read_percent), *rolling, "--json")

@@ -14,6 +14,9 @@ from enum import Enum
 from drorch.evidence.drill_checks import CheckResult, Outcome
 
 
+BY_HAND, SCHEDULE = "by hand", "schedule"  # what began a drill; by schedule nobody attends
+
+
 class Verdict(Enum):
     """What a drill proved; the value is the word in every file. Missed objectives are beside it: ``DrillReport.objectives_met``."""
 
@@ -67,7 +70,7 @@ class TestUsed:
     name: str
     text_digest: str
     schedule: str | None
-    trigger: str  # "by hand", "schedule", "due"
+    trigger: str  # ``BY_HAND``, ``SCHEDULE``
     scheduled_for: datetime | None
     left_out: Mapping[str, str]
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from drorch.catalog.interface import OccurrenceState
+from drorch.catalog.interface import OccurrenceRecord, OccurrenceState
 from drorch.errors import KeyWrong
 from drorch.format.keyfile import KeyKind, read_host_key_file, read_key_file, seal_key_file
 from drorch.storage.bucket_policies import bucket_policy
@@ -39,7 +39,7 @@ from tests.support.seaweedfs import ADMIN, MACHINES, Credential, SeaweedFS
 
 SOON = timedelta(seconds=20)  # after the jitter
 BY_HAND = 4  # and one at night, of which the first of the day and the newest three stay
-UPKEEP = 'upkeep: {verify: never, prune: "0 6 * * *", copy: never, lock: never}\n'
+UPKEEP = 'upkeep: {verify: "0 7,8 * * *", read_data: 50%, prune: "0 6 * * *", copy: never, lock: never}\n'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,17 +155,19 @@ def test_a_night_of_three_machines(three: Three, daemons: tuple[Daemon, Daemon, 
     daemons[1].travel(local(night, 5) + SOON)
     drilled = daemons[1].wait_for_end("civil-comes-back", local(night, 5), kind="drill")
     assert drilled.state is OccurrenceState.OK, drilled.reason
+    nobody_attended(b, drilled)
 
     daemons[2].travel(local(night, 6) + SOON)
     pruned = daemons[2].wait_for_end("", local(night, 6), kind="prune")
     assert pruned.state is OccurrenceState.OK, pruned.reason
     assert 0 < len(three.objects("p")) < len(packs)
 
+    c_reads_everything_in_two_checks(daemons[2], night)
     they_know_what_a_backs_up(daemons)
 
     # each did its own, and nothing else was promised
-    for daemon, kind in zip(daemons, ("backup", "drill", "prune"), strict=True):
-        assert [one.kind for one in daemon.occurrences(kind=None)] == [kind]
+    for daemon, kinds in zip(daemons, (["backup"], ["drill"], ["verify", "verify", "prune"]), strict=True):
+        assert [one.kind for one in daemon.occurrences(kind=None)] == kinds
         assert daemon.stop() == 0
     for machine in (a, b, c):
         holds_no_key_of_another(machine, has_private=machine is b)
@@ -175,6 +177,25 @@ def test_a_night_of_three_machines(three: Three, daemons: tuple[Daemon, Daemon, 
     bare = BARE | environment(three, ADMIN)
     run([*COMMAND, *restore_words(three, tmp_path / "back.db"), *a.custodian.opens], env=bare, cwd=tmp_path)
     equal("sqlite", str(a.base / "civil.db"), str(tmp_path / "back.db"))
+
+
+def nobody_attended(machine: Installation, drilled: OccurrenceRecord) -> None:
+    """The evidence of a drill that the daemon ran says so, and for which occurrence."""
+    (listed,) = machine.drorch("drill", "list", "--json").json()["drills"]
+    shown = machine.drorch("drill", "show", listed["drill"], "--json").json()["report"]
+    assert (shown["test"]["trigger"], shown["people"]["operator"]) == ("schedule", None)
+    assert datetime.fromisoformat(shown["test"]["scheduled_for"]) == drilled.slot
+    machine.drorch("drill", "show", listed["drill"]).told("unattended: machine")
+
+
+def c_reads_everything_in_two_checks(daemon: Daemon, night: datetime) -> None:
+    """The second check begins where the first one ended, as the catalog says."""
+    for hour, told in ((7, "hanoi 50 % since"), (8, "hanoi 0 % since")):
+        daemon.travel(local(night, hour) + SOON)
+        verified = daemon.wait_for_end("", local(night, hour), kind="verify")
+        assert verified.state is OccurrenceState.OK, verified.reason
+        daemon.installation.drorch("status").told(told)
+    daemon.installation.drorch("status").told("all of it by")
 
 
 def they_know_what_a_backs_up(daemons: tuple[Daemon, Daemon, Daemon]) -> None:

@@ -17,6 +17,7 @@ from drorch.cli.output import local_time
 from drorch.cli.private_keys import key_options
 from drorch.cli.watch.looking import Ended, told_afterwards
 from drorch.errors import DrorchError
+from drorch.evidence.drill_report import SCHEDULE
 from drorch.operations.drills.due import due_tests
 from drorch.operations.drills.session import Drilled
 from drorch.settings import Settings, load_policies, load_restore_tests
@@ -87,7 +88,7 @@ def _due(
         failure: DrorchError | None = None
         for one in due:
             try:
-                drilled += desk.carry_out(Order(test=one.test, trigger="schedule", slot=one.slot, done=one.done))
+                drilled += desk.carry_out(Order(test=one.test, trigger=SCHEDULE, slot=one.slot, done=one.done))
             except DrorchError as error:  # the others are due all the same
                 failure = failure or error
                 output.message(f"{one.test.name}: {error.message}")

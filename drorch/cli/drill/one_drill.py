@@ -12,7 +12,7 @@ from functools import partial
 from drorch.cli.drill.key_in_hand import KeyInHand
 from drorch.cli.drill.told import Told
 from drorch.cli.progress import Silent
-from drorch.evidence.drill_report import People
+from drorch.evidence.drill_report import BY_HAND, People
 from drorch.evidence.lots import Lot
 from drorch.operations.drills.books import earlier_of, last_store, new_drill_id
 from drorch.operations.drills.lottery import Drawn
@@ -41,7 +41,7 @@ class Order:
     operator: str | None = None
     verifier: str | None = None
     snapshot: str | None = None
-    trigger: str = "by hand"
+    trigger: str = BY_HAND
     slot: datetime | None = None
     done: tuple[str, ...] = ()
 

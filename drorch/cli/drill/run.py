@@ -17,7 +17,9 @@ from drorch.cli.drill.stamping import stamp_drills
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.private_keys import key_options
 from drorch.cli.watch.looking import Ended, told_afterwards
+from drorch.clock import from_milliseconds
 from drorch.errors import DrorchError, PolicyUnknown
+from drorch.evidence.drill_report import BY_HAND, SCHEDULE
 from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.restore_tests.loading import LoadedTests
 from drorch.policy.restore_tests.model import RestoreTest, plain_test
@@ -50,6 +52,7 @@ def _complete(context: click.Context, _parameter: click.Parameter, incomplete: s
     metavar="FILE",
     help="The words of one custodian's share, instead of a key (repeatable).",
 )
+@click.option("--slot", type=int, hidden=True, help="The occurrence that the daemon runs: milliseconds since 1970.")
 @at_once_option
 @paper_option
 @notify_option
@@ -61,6 +64,7 @@ def command(
     verifier: str | None,
     snapshot: str | None,
     store: str | None,
+    slot: int | None,
     share_files: tuple[Path, ...],
     at_once: int | None,
     no_paper: bool,
@@ -86,6 +90,8 @@ def command(
             operator=operator,
             verifier=verifier,
             snapshot=snapshot,
+            trigger=BY_HAND if slot is None else SCHEDULE,
+            slot=None if slot is None else from_milliseconds(slot),
         )
         with invocation.wiring(settings) as wiring:
             key = KeyInHand(wiring, key_path, passphrase_file, share_files)

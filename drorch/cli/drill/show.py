@@ -6,8 +6,9 @@ import click
 
 from drorch.cli.drill.told import check_lines, ending_lines, has_something
 from drorch.cli.invocation import Invocation, common_options
-from drorch.cli.output import local_time
+from drorch.cli.output import local_time, wrapped
 from drorch.evidence.drill_document import report_of
+from drorch.evidence.drill_report import SCHEDULE
 from drorch.ids import SHORT_LENGTH
 from drorch.operations.drills.session import Drilled
 
@@ -34,6 +35,8 @@ def command(drill: str, invocation: Invocation) -> int:
         lines.append(f"  snapshot {report.snapshot.id[:SHORT_LENGTH]} of {moment}, copy in {report.snapshot.store}")
     if report.sandbox is not None:
         lines.append(f"  sandbox: {report.sandbox.kind}, {report.sandbox.isolation[0]}")
+    if report.test.trigger == SCHEDULE:
+        lines += wrapped(f"  unattended: machine {report.machine.host}, by schedule", 4)
     lines += ["", *(line for check in report.checks if has_something(check) for line in check_lines(check)), ""]
     people = tuple(one.person for one in signatures if one.role != "machine")
     ending = ending_lines(Drilled(report=report, recorded=None), zone, people)

@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 from functools import partial
 
 from drorch.evidence.drill_checks import Check
-from drorch.evidence.drill_report import DrillReport, Measured, Verdict
+from drorch.evidence.drill_report import SCHEDULE, DrillReport, Measured, Verdict
 from drorch.evidence.sign_off import PersonRole, SignOff
 from drorch.ids import Digest, grouped
 from drorch.operations.proof.finding_words import in_vietnamese
@@ -113,8 +113,18 @@ def _system(report: DrillReport, language: Language, zone: tzinfo) -> Facts:
         (say("Legal basis"), "; ".join(report.policy.legal_basis) or None),
         (say("Scenario"), say(report.scenario.value).replace("_", " ")),
         (say("Declared"), local(report.declared_at, zone)),
+        (say("Carried out"), _carried_out(report, language, zone)),
     ]
     return Facts(title=say("System"), rows=pairs(rows, "–"))
+
+
+def _carried_out(report: DrillReport, language: Language, zone: tzinfo) -> str:
+    """Return by whom: a person, or a machine alone when it was due."""
+    say, operator, due = partial(in_words, language), report.people.operator, report.test.scheduled_for
+    if report.test.trigger == SCHEDULE:
+        when = "–" if due is None else local(due, zone)
+        return say("unattended: machine {host}, due {when}").format(host=report.machine.host, when=when)
+    return say("by hand on {host}").format(host=report.machine.host) + (f", {operator}" if operator else "")
 
 
 def _restored(report: DrillReport, language: Language, zone: tzinfo) -> Facts:

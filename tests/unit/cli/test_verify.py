@@ -18,6 +18,7 @@ from drorch.format.keyfile import KeyKind, ScryptCost, seal_key_file
 from drorch.format.objects import digest_of
 from drorch.repository.opening import Repository
 from drorch.storage.filesystem import FilesystemStore
+from tests.support.desk import Desk
 from tests.support.repositories import Household, back_up, counting_random, seed
 
 HOUSEHOLD = Household()
@@ -189,3 +190,18 @@ def test_names_from_databases_stay_off_the_terminal(verify: Verify, directory: P
         path.unlink()
     assert "\x1b" not in verify("other", *key).out
     assert printable("a\x1b[2J\n") == "a\\x1b[2J\\n"
+
+
+def test_a_rolling_check_goes_on_where_the_last_one_ended(desk: Desk) -> None:
+    for number in range(4):
+        desk.change(f"insert into birth (name) values ('{random.Random(number).randbytes(2_000).hex()}')")
+        desk.back_up()
+    flip(largest_pack(desk.base / "disk"))
+    words = ("verify", "--read-data", "50", "--rolling", "--json", "--config", str(desk.base / "drorch.yaml"))
+    halves = [desk.call(*words) for _ in range(2)]
+    assert sorted(one.code for one in halves) == [0, 40]  # in one half, and not in both
+    checked = [one.json()["checked"] for one in halves]
+    assert sum(one["packs_read"] for one in checked) == checked[0]["packs"]
+    (disk, vault) = desk.drorch("status", "--json").json()["rolling_checks"]
+    assert (disk["percent"], vault["percent"]) == (0, 0)
+    assert None not in (disk["last_round_ended_at"], vault["last_round_ended_at"])
