@@ -41,11 +41,17 @@ class Invocation:
 
 
 def common_options(function: F) -> F:
-    """Add ``--config``, ``--json`` and ``--quiet``, given to the command as one ``invocation``."""
+    """Add ``--config``, ``--json`` and ``--quiet``, given to the command as one ``invocation``.
+
+    A command that ended well but could not tell all of it ends with ``OutputLost``.
+    """
 
     def call(*args: Any, config: Path | None, as_json: bool, quiet: bool, **kwargs: Any) -> Any:
-        invocation = Invocation(config=config, output=Output(as_json=as_json, quiet=quiet))
-        return function(*args, invocation=invocation, **kwargs)
+        output = Output(as_json=as_json, quiet=quiet)
+        code = function(*args, invocation=Invocation(config=config, output=output), **kwargs)
+        if output.lost is not None and not code:
+            raise output.lost
+        return code
 
     call.__name__, call.__doc__ = function.__name__, function.__doc__
     call.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]

@@ -28,6 +28,7 @@ class Output:
         self.as_json = as_json
         self.quiet = quiet
         self.is_authenticated = True
+        self.lost: OutputLost | None = None  # why results could not be written, since some could not
         self._results: TextIO = sys.stdout
         self._messages: TextIO = sys.stderr
 
@@ -72,7 +73,10 @@ class Output:
         self._tell(json.dumps(document, ensure_ascii=False, indent=2, default=_plain) + "\n")
 
     def _tell(self, text: str) -> None:
-        """Write at once: whoever reads along sees what has ended, not what fits into a buffer; one that left stops nothing."""
+        """Write at once: whoever reads along sees what has ended, not what fits into a buffer; one that left stops nothing.
+
+        Nor does a disk that is full: what is being done is worth doing, and ``lost`` says at the end that its telling is not whole.
+        """
         try:
             self._results.write(text)
             self._results.flush()
@@ -80,7 +84,7 @@ class Output:
             self.go_on_unheard()
         except OSError as error:
             self.go_on_unheard()
-            raise OutputLost(f"the answer could not be written: {error.strerror}") from error
+            self.lost = OutputLost(f"the answer could not be written: {error.strerror}")
 
     def error(self, error: DrorchError) -> None:
         """Tell an error: what happened, expected, found, hint, and what is still good."""

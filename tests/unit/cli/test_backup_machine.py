@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from drorch.errors import KeyWrong, StoreUnavailable
+from drorch.errors import KeyWrong, OutputLost, StoreUnavailable
 from drorch.format.keyfile import KeyKind, public_of
 from drorch.operations.initialise import Founding, found
 from drorch.settings import load_settings
@@ -65,3 +68,19 @@ def test_a_store_that_went_silent_is_waited_for_once_in_a_command(desk: Desk) ->
         assert [replica.name for replica in later.replicas] == ["disk"]
         assert later.unusable["vault"].message == "no answer"
         assert [replica.name for replica in wiring.repository(["vault"]).replicas] == ["vault"]
+
+
+def test_a_full_disk_under_the_answer_ends_no_backup(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.policy("other")
+    full = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - its close fails, too
+    with monkeypatch.context() as answering:
+        answering.setattr(sys, "stdout", full)
+        answer = desk.call("backup", "civil", "other", "--config", str(desk.base / "drorch.yaml"))
+    with suppress(OSError):
+        full.close()
+    assert (answer.code, answer.err.splitlines()[0][:39]) == (
+        OutputLost.exit_code,
+        "ERROR  the answer could not be written:",
+    )
+    kept = desk.drorch("snapshots", "--json").json()["snapshots"]
+    assert sorted(one["source"] for one in kept) == ["civil", "other"]
