@@ -1,4 +1,4 @@
-"""drorch.yaml and the environment -> ``Settings``. The only reader of the environment and of secret files.
+"""drorch.yaml and the environment -> ``Settings``. The only reader of secret files.
 
 Which drorch.yaml counts, first found: ``--config``; ``DRORCH_CONFIG``; ``./drorch.yaml``, but only when it and its
 directory belong to the caller or root and nobody else may write there; ``/etc/drorch/drorch.yaml``. Policies lie in
@@ -110,16 +110,6 @@ class Settings(Installation):
     def facts(self) -> SettingsFacts:
         """Return what policies need to know."""
         return SettingsFacts(zone=self.time_zone, stores=tuple(self.stores), notifications=tuple(self.notifications))
-
-
-def process_environment() -> Mapping[str, str]:
-    """Return the environment of this process as it is now."""
-    return MappingProxyType(dict(os.environ))
-
-
-def wants_traceback() -> bool:
-    """Whether a developer asked for Python's own words on a fault of ours (``DRORCH_TRACEBACK`` is set)."""
-    return "DRORCH_TRACEBACK" in os.environ
 
 
 def load_settings(path: Path | None, environment: Mapping[str, str], *, system_file: Path = SYSTEM_FILE) -> Settings:

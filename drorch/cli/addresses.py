@@ -7,9 +7,10 @@ from collections.abc import Iterable
 import click
 from click.shell_completion import CompletionItem
 
+from drorch.environment import process_environment
 from drorch.errors import DrorchError
 from drorch.policy.model import Policy
-from drorch.settings import Settings, load_policies, load_settings, process_environment
+from drorch.settings import Settings, load_policies, load_settings
 
 _LATEST = "latest:"
 

@@ -13,7 +13,8 @@ from drorch.daemon.observing import Observer
 from drorch.daemon.service import DRAIN_SECONDS
 from drorch.daemon.starting import keep_schedules, stamp_keepers, store_users
 from drorch.daemon.watcher import Watcher
-from drorch.settings import Settings, load_settings, process_environment
+from drorch.environment import process_environment
+from drorch.settings import Settings, load_settings
 from drorch.wiring import Wiring
 
 

@@ -15,12 +15,13 @@ from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import labelled, wrapped
 from drorch.cli.private_keys import new_passphrase, text_of
 from drorch.clock import SystemClock
+from drorch.environment import process_environment
 from drorch.errors import DrorchError, SettingsInvalid, TargetRefused, UsageInvalid
 from drorch.format.keyfile import PublicKey, read_public
 from drorch.ids import grouped
 from drorch.operations.first_settings import FirstSettings, FirstStore
 from drorch.operations.initialise import Founding, found, put_into_stores
-from drorch.settings import load_settings, process_environment
+from drorch.settings import load_settings
 from drorch.wiring import Wiring, help_files, random_bytes
 
 PARTIAL = 3  # the repository is founded, but not in every store

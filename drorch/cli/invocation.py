@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from drorch.cli.output import Output
-from drorch.settings import Settings, default_settings, has_settings_file, load_settings, process_environment
+from drorch.environment import forget_session_variables, process_environment
+from drorch.settings import Settings, default_settings, has_settings_file, load_settings
 from drorch.wiring import Wiring
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,6 +48,7 @@ def common_options(function: F) -> F:
     """
 
     def call(*args: Any, config: Path | None, as_json: bool, quiet: bool, **kwargs: Any) -> Any:
+        forget_session_variables()
         output = Output(as_json=as_json, quiet=quiet)
         code = function(*args, invocation=Invocation(config=config, output=output), **kwargs)
         if output.lost is not None and not code:

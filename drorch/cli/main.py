@@ -180,7 +180,7 @@ def _tell_fault(error: Exception, output: Output) -> int:
         output.go_on_unheard()
         output.error(OutputLost(f"the answer could not be written: {error.strerror}"))
         return OutputLost.exit_code
-    from drorch.settings import wants_traceback
+    from drorch.environment import wants_traceback
 
     if wants_traceback():
         raise error

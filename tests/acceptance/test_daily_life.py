@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.installations import (
+    BARE,
     Custodian,
     Installation,
     Town,
@@ -204,6 +205,12 @@ def test_doctor_tells_what_the_account_cannot_read(town: Town, copied: Installat
     answer.told("FAIL", "the account cannot read", "public.parcel", "drorch policy grants")
     answer.fits()
     copied.drorch("backup", "land", expect=23).told("ERROR land", "public.parcel", "drorch policy grants")
+
+
+def test_what_people_set_for_psql_reaches_no_session_of_ours(copied: Installation) -> None:
+    """Each of these alone keeps a session from beginning."""
+    variables = {"PGOPTIONS": "-c role=nobody", "PGTZ": "Nowhere", "PGCLIENTENCODING": "X", "PGTARGETSESSIONATTRS": "standby"}
+    copied.drorch("backup", "land", env=BARE | variables)
 
 
 def test_quick_commands_load_nothing_that_they_do_not_need(town: Town) -> None:

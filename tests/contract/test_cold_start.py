@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from drorch.cli.private_keys import read_recipient
+from drorch.environment import process_environment
 from drorch.errors import TargetError
 from drorch.operations.drills.scenarios.cold_start import Belongings, cold_start
 from drorch.operations.drills.scenarios.reached import Asked, Reached
 from drorch.operations.interruption import Interruption
 from drorch.repository.reader import SnapshotReader
 from drorch.sandbox.interface import SandboxLimits
-from drorch.settings import load_settings, process_environment
+from drorch.settings import load_settings
 from drorch.wiring import Wiring
 from tests.support.installations import COMMAND, PASSPHRASE, Custodian, Town, run
 

@@ -18,12 +18,13 @@ from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.private_keys import key_options
 from drorch.cli.watch.looking import Ended, told_afterwards
 from drorch.clock import from_milliseconds
+from drorch.environment import process_environment
 from drorch.errors import DrorchError, PolicyUnknown
 from drorch.evidence.drill_report import BY_HAND, SCHEDULE
 from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.restore_tests.loading import LoadedTests
 from drorch.policy.restore_tests.model import RestoreTest, plain_test
-from drorch.settings import load_policies, load_restore_tests, load_settings, process_environment
+from drorch.settings import load_policies, load_restore_tests, load_settings
 
 
 def _complete(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
