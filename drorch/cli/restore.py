@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from contextlib import closing, nullcontext
 from pathlib import Path
@@ -111,6 +112,7 @@ def command(
     _require_fitting(target_url, choices)
     recipient = recipient_soon(key_path, passphrase_file)
     with invocation.wiring(settings) as wiring:
+        choices = dataclasses.replace(choices, started_at=wiring.clock.now().astimezone(settings.time_zone))
         many = policy_of_many(snapshot, target_url)
         if many is not None:
             request = ManyRequest(

@@ -67,7 +67,8 @@ class FileTarget:
         """Give the finished file its name; an old one stays under another."""
         lines: tuple[str, ...] = ()
         if choices.replace and self._path.exists():
-            kept = self._path.with_name(f"{self._path.name}__before_{self._clock.now():%Y%m%d_%H%M%S}")
+            moment = choices.started_at or self._clock.now()
+            kept = self._path.with_name(f"{self._path.name}__before_{moment:%Y%m%d_%H%M%S}")
             os.link(self._path, kept)
             beside.rename(self._path)
             lines = (f"the old file is {kept}; to go back:", f"  mv {kept.name} {self._path.name}")

@@ -53,6 +53,7 @@ class RestoreChoices:
 
     ``create_logins`` (which implies ``create_roles``) also makes the accounts that may log in, with their password hashes if
     the snapshot holds them. ``into_schema`` puts the tables beside the originals. ``paths`` are patterns of files.
+    ``started_at``, in the zone in which people read it, names what is kept (``NAME__before_YYYYMMDD_HHMM``).
     """
 
     tables: tuple[str, ...] = ()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -84,3 +86,15 @@ def test_a_full_disk_under_the_answer_ends_no_backup(desk: Desk, monkeypatch: py
     )
     kept = desk.drorch("snapshots", "--json").json()["snapshots"]
     assert sorted(one["source"] for one in kept) == ["civil", "other"]
+
+
+def test_what_a_restore_keeps_is_named_by_the_clock_of_the_place(desk: Desk, tmp_path: Path) -> None:
+    settings = desk.base / "drorch.yaml"
+    settings.write_text(re.sub("time_zone: .*", "time_zone: Pacific/Kiritimati", settings.read_text("utf-8")), "utf-8")
+    snapshot = desk.back_up()["snapshot"]
+    old = tmp_path / "old.db"
+    shutil.copy(desk.civil, old)
+    desk.restore(snapshot, old, "--replace")
+    (kept,) = tmp_path.glob("old.db__before_*")
+    moment = datetime.strptime(kept.name[-13:], "%Y%m%d_%H%M").replace(tzinfo=ZoneInfo("Pacific/Kiritimati"))
+    assert abs(datetime.now(UTC) - moment) < timedelta(hours=1)
