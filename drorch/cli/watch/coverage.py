@@ -7,8 +7,10 @@ from collections import Counter
 import click
 
 from drorch.cli.invocation import Invocation, common_options
-from drorch.cli.output import printable, wrapped
+from drorch.cli.output import printable, utc_time, wrapped
 from drorch.operations.watch.coverage import Cover, Coverage, CoveredSystem, coverage
+from drorch.operations.watch.exposure import Exposure, worst
+from drorch.quantities import format_promise, format_span
 from drorch.settings import load_policies, load_systems
 from drorch.wiring.watching import look
 
@@ -76,7 +78,17 @@ def _system_lines(one: CoveredSystem) -> list[str]:
     indent = 4 + len(word)
     lines = wrapped(f"  {word}  {printable(one.system.identifier)}  {printable(one.system.name)}", indent)
     lines += wrapped(f"{' ' * indent}{one.text}; {printable(one.system.owner)}", indent)
+    most = worst(one.exposures)
+    lines += wrapped(f"{' ' * indent}{_loss(most)}", indent) if most is not None else []
     return [*lines, *(wrapped(f"{' ' * indent}try: {one.remedy}", indent) if one.remedy else [])]
+
+
+def _loss(most: Exposure) -> str:
+    """Return what would be lost if it were lost now: of several sources of the one that would lose most of its promise."""
+    promised = f"promised {format_promise(most.rpo_seconds)}"
+    if most.lost_seconds is None:
+        return f"lost now, all of {most.source} is lost: it has no good snapshot; {promised}"
+    return f"lost now, {most.source} loses {format_span(most.lost_seconds)}; {promised}"
 
 
 def _document(covered: Coverage) -> dict[str, object]:
@@ -93,6 +105,16 @@ def _document(covered: Coverage) -> dict[str, object]:
                 "sources": list(one.sources),
                 "text": one.text,
                 "try": one.remedy,
+                "exposures": [
+                    {
+                        "source": each.source,
+                        "restore_point": None if each.restore_point is None else utc_time(each.restore_point),
+                        "lost_s": None if each.lost_seconds is None else round(each.lost_seconds),
+                        "rpo_s": each.rpo_seconds,
+                        "proven_at": None if each.proven_at is None else utc_time(each.proven_at),
+                    }
+                    for each in one.exposures
+                ],
             }
             for one in covered.systems
         ],

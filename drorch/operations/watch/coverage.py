@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from drorch.operations.overview import Overview, SourceStanding, Standing
+from drorch.operations.watch.exposure import Exposure, exposures
 from drorch.operations.watch.facts import Facts
 from drorch.policy.systems import System
 
@@ -30,13 +31,14 @@ class Cover(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoveredSystem:
-    """One system; ``sources`` are what its policies protect, ``remedy`` what to do."""
+    """One system; ``sources`` are what its policies protect, ``remedy`` what to do, ``exposures`` what they would lose now."""
 
     system: System
     cover: Cover
     sources: tuple[str, ...]
     text: str
     remedy: str = ""
+    exposures: tuple[Exposure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,15 @@ def _covered(system: System, by_name: Mapping[str, Sequence[SourceStanding]], fa
     missing = [name for name in system.policies if name not in by_name]
     cover, text, remedy = _judged(system, sources, missing, facts)
     addresses = tuple(dict.fromkeys(source.address for source in sources))
-    return CoveredSystem(system=system, cover=cover, sources=addresses, text=text, remedy=remedy)
+    own = {source.address: source for source in sources}
+    return CoveredSystem(
+        system=system,
+        cover=cover,
+        sources=addresses,
+        text=text,
+        remedy=remedy,
+        exposures=exposures(own.values(), facts),
+    )
 
 
 def _judged(

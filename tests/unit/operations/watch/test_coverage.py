@@ -5,6 +5,7 @@ from __future__ import annotations
 from drorch.catalog.interface import Catalog
 from drorch.operations.overview import overview
 from drorch.operations.watch.coverage import Cover, Coverage, coverage
+from drorch.operations.watch.exposure import worst
 from drorch.policy.systems import System
 from tests.support.catalogs import START
 from tests.support.policies import POSTGRESQL, load
@@ -51,3 +52,15 @@ def test_a_source_of_no_system_is_named(watched: Catalog) -> None:
     backed_up(watched)
     found = held(watched, system("paper", is_paper=True))
     assert (found.unregistered, found.is_well) == (("land",), False)
+
+
+def test_what_would_be_lost_now_is_told_of_each_source(watched: Catalog) -> None:
+    (nothing,) = held(watched, system("land", "land")).systems[0].exposures
+    assert (nothing.restore_point, nothing.lost_seconds, nothing.rpo_seconds) == (None, None, 86_400)
+    backed_up(watched)
+    drilled(watched, START)
+    (one,) = held(watched, system("land", "land")).systems[0].exposures
+    assert (one.restore_point, one.lost_seconds, one.proven_at) == (START, 3_600, START)
+    assert one.share < 1 < held(watched, system("land", "land"), days=3).systems[0].exposures[0].share
+    assert worst([one, nothing]) is nothing
+    assert worst([]) is None
