@@ -13,7 +13,6 @@ from enum import Enum
 
 from drorch.evidence.drill_checks import CheckResult, Outcome
 
-
 BY_HAND, SCHEDULE = "by hand", "schedule"  # what began a drill; by schedule nobody attends
 
 

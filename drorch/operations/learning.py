@@ -60,9 +60,7 @@ def _read_on(replica: Replica, trust: TrustChain, lane: LaneId, catalog: Catalog
         note_given_up(catalog, replica.name, list(retired))
         newest = committed[-1]
         catalog.remember_head(
-            LaneHead(
-                store=replica.name, lane=str(lane), sequence=newest.sequence, manifest_digest=str(newest.digest)
-            )
+            LaneHead(store=replica.name, lane=str(lane), sequence=newest.sequence, manifest_digest=str(newest.digest))
         )
     if part.problem is not None:
         raise part.problem

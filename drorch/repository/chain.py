@@ -113,9 +113,7 @@ def read_news(store: ObjectStore, trust: TrustChain, lane: LaneId, known: Head) 
 _BEGINNING = Head(sequence=0, digest=NO_PREVIOUS)
 
 
-def follow(
-    store: ObjectStore, trust: TrustChain, lane: LaneId, known: Head = _BEGINNING
-) -> Iterator[ChainLink]:
+def follow(store: ObjectStore, trust: TrustChain, lane: LaneId, known: Head = _BEGINNING) -> Iterator[ChainLink]:
     """Yield the links of ``lane`` behind ``known`` one by one; raises as ``read_chain`` does. What revocations say is the caller's to ask."""
     before, sequence = known.digest, known.sequence + 1
     while (link := read_link(store, trust, lane, sequence)) is not None:

@@ -209,7 +209,12 @@ def test_doctor_tells_what_the_account_cannot_read(town: Town, copied: Installat
 
 def test_what_people_set_for_psql_reaches_no_session_of_ours(copied: Installation) -> None:
     """Each of these alone keeps a session from beginning."""
-    variables = {"PGOPTIONS": "-c role=nobody", "PGTZ": "Nowhere", "PGCLIENTENCODING": "X", "PGTARGETSESSIONATTRS": "standby"}
+    variables = {
+        "PGOPTIONS": "-c role=nobody",
+        "PGTZ": "Nowhere",
+        "PGCLIENTENCODING": "X",
+        "PGTARGETSESSIONATTRS": "standby",
+    }
     copied.drorch("backup", "land", env=BARE | variables)
 
 

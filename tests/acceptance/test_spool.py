@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.test_object_storage import with_credentials
-from tests.support.installations import BARE, COMMAND, Custodian, Installation, civil_policy, make_civil, new_installation, run
+from tests.support.installations import (
+    BARE,
+    COMMAND,
+    Custodian,
+    civil_policy,
+    make_civil,
+    new_installation,
+    run,
+)
 from tests.support.seaweedfs import ADMIN, SeaweedFS
 
 NOBODY = "http://127.0.0.1:1"  # where nothing ever listens
@@ -81,12 +89,16 @@ def test_an_outage_from_its_beginning_to_its_end(outpost: Outpost, tmp_path: Pat
     assert states == {"waiting": "complete", "hanoi": "failed", "dalat": "failed"}
     acknowledged = births(base / "civil.db")
     shown = place.drorch("status")
-    shown.told("waits in waiting only, which is no copy", "0 of 1 are in every store", "ago (away), hanoi ", "min ago (away)")
+    shown.told(
+        "waits in waiting only, which is no copy", "0 of 1 are in every store", "ago (away), hanoi ", "min ago (away)"
+    )
     shown.fits()
 
     # what the spool has no room for is refused, and nothing that was acknowledged is lost by it
     outpost.register("sổ quá lớn", os.urandom(2_000_000))
-    place.drorch("backup", "civil", expect=35).told("holds as much as it may", "give `spool:` more room", "what is in it stays")
+    place.drorch("backup", "civil", expect=35).told(
+        "holds as much as it may", "give `spool:` more room", "what is in it stays"
+    )
     place.restore("latest:civil", f"sqlite://{tmp_path / 'now.db'}", expect=None)
     assert births(tmp_path / "now.db") == acknowledged
 

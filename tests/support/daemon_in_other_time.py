@@ -221,5 +221,8 @@ if __name__ == "__main__":
         dict(os.environ),
         drain_seconds=float(drain),
         clock=OtherClock(Path(shift)),
-        observers=lambda _in_force, wiring: [Journal(sys.stderr, wiring.clock), *store_users(wiring, lambda: wiring.settings)],
+        observers=lambda _in_force, wiring: [
+            Journal(sys.stderr, wiring.clock),
+            *store_users(wiring, lambda: wiring.settings),
+        ],
     )

@@ -52,7 +52,9 @@ def _protected_line(promised: Sequence[SourceStanding]) -> str:
     unknown = sum(one.is_unknown for one in promised)
     late = len(promised) - inside - gone - unknown
     text = f"Protected  {inside} of {len(promised)} sources are inside their RPO"
-    counts = ", ".join(f"{count} {word}" for count, word in ((late, "late"), (gone, "gone"), (unknown, "not read")) if count)
+    counts = ", ".join(
+        f"{count} {word}" for count, word in ((late, "late"), (gone, "gone"), (unknown, "not read")) if count
+    )
     return f"{text}{f'({counts})':>{WIDTH - len(text)}}" if counts else text
 
 

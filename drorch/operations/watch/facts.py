@@ -80,7 +80,9 @@ class Facts:
     foreign: tuple[LostProof, ...] = ()
     schema_changes: tuple[LostProof, ...] = ()
     stores: tuple[str, ...] = ()
-    is_drilling: bool = True  # whether this machine has the role drill: what it does not know of drills another may know
+    is_drilling: bool = (
+        True  # whether this machine has the role drill: what it does not know of drills another may know
+    )
 
     @property
     def contact_of_stores(self) -> Mapping[str, datetime | None]:

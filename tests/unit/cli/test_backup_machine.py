@@ -94,7 +94,7 @@ def test_what_a_restore_keeps_is_named_by_the_clock_of_the_place(desk: Desk, tmp
     snapshot = desk.back_up()["snapshot"]
     old = tmp_path / "old.db"
     shutil.copy(desk.civil, old)
-    desk.restore(snapshot, old, "--replace")
+    desk.restore(snapshot, old, "--replace", "--json")
     (kept,) = tmp_path.glob("old.db__before_*")
     moment = datetime.strptime(kept.name[-13:], "%Y%m%d_%H%M").replace(tzinfo=ZoneInfo("Pacific/Kiritimati"))
     assert abs(datetime.now(UTC) - moment) < timedelta(hours=1)

@@ -75,14 +75,14 @@ def test_a_run_whose_answer_waits_behind_another_wish_is_no_stranger(
     children.end("prune:")
 
     assert wishes.get() is Wish.WAKE  # what the daemon does now, it does without the answer
-    assert (ours.names, dict(ours.answers)) == ({"prune:"}, {})
+    assert (set(ours.names), len(ours.answers)) == ({"prune:"}, 0)
 
     ended = wishes.get()
     assert isinstance(ended, Ended)
     ours.heard(ended)
-    assert (ours.names, ours.answers["prune:"].code) == ({"prune:"}, 0)
+    assert (set(ours.names), ours.answers["prune:"].code) == ({"prune:"}, 0)
     ours.written("prune:")
-    assert (ours.names, dict(ours.answers)) == (set(), {})
+    assert (len(ours.names), len(ours.answers)) == (0, 0)
 
 
 def test_a_run_that_cannot_be_started_has_an_end_too(started: tuple[runs.Runs, Children], wishes: Wishes) -> None:

@@ -317,9 +317,7 @@ def elsewhere(catalog: Catalog, now: datetime, text: str = POSTGRESQL) -> Overvi
 def listed(catalog: Catalog, source: str, at: datetime, *stores: str) -> None:
     """Record what the stores show, as a machine does that made none of it."""
     policy = source.partition("/")[0]
-    snapshot = a_snapshot(
-        snapshot=an_id(), source=source, policy=policy, restore_point=at, started_at=at, ended_at=at
-    )
+    snapshot = a_snapshot(snapshot=an_id(), source=source, policy=policy, restore_point=at, started_at=at, ended_at=at)
     catalog.record_snapshot(snapshot, [a_copy(snapshot, store) for store in stores])
 
 
