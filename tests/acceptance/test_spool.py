@@ -125,6 +125,7 @@ def test_a_disk_is_carried_from_one_bucket_into_another(outpost: Outpost, tmp_pa
     keys = "access_key: file:secrets/hanoi.access-key, secret_key: file:secrets/hanoi.secret-key"
     island = f"  island: {{s3: 's3://{outpost.buckets['island']}/main', endpoint: '{outpost.endpoint}', {keys}}}\n"
     outpost.edit("stores:\n", f"stores:\n{island}")
+    (tmp_path / "disk").mkdir()
     place.drorch("courier", "export", str(tmp_path / "disk"), "--from", "hanoi")
     place.drorch("courier", "ingest", str(tmp_path / "disk"), "--to", "island", "--new")
     outpost.edit(island, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from drorch.operations.overview import overview
 from drorch.settings import default_settings
 from tests.support.catalogs import START, a_copy, a_run, a_snapshot, an_id, an_outcome
 from tests.support.policies import POSTGRESQL, load
+from tests.support.watched import facts_of
 
 HOUR = timedelta(hours=1)
 FAN_OUT = """\
@@ -122,3 +124,24 @@ def test_gone_and_open_are_told_as_people_say_it(catalog: Catalog) -> None:
     assert "        try: drorch source retire district-land/land_d2 --reason TEXT\n" in text
     assert "  OPEN  legacy.example   2 databases in no policy: hr, kttc_2019\n" in text
     assert "(1 gone)" in text
+
+
+def test_a_machine_that_makes_no_backups_says_on_whose_word_it_stands(catalog: Catalog) -> None:
+    loaded, now, daemon = load(POSTGRESQL), START + 30 * HOUR, DaemonStanding(state=DaemonState.ABSENT)
+    facts = replace(facts_of(catalog, now), is_drilling=False)
+
+    def told() -> str:
+        found = overview(loaded.policies, (), catalog, now=now, is_running=lambda _claim: True, is_elsewhere=True)
+        view = View(found, daemon, default_settings({}), "drill1", most_lines=None, facts=facts)
+        assert "PROBLEMS" not in view.lines(only=None)
+        assert all(len(line) <= 80 for line in view.lines(only=None))
+        return " ".join(" ".join(view.lines(only=None)).split())
+
+    unread = told()
+    assert "land 0/1 not read 24h ? 0 of 2 elsewhere" in unread
+    assert "0 of 1 sources are inside their RPO (1 not read)" in unread
+    assert "1 of 1 are backed up by other machines" in unread
+    assert "`drorch catalog rebuild`" in unread
+    backed_up(catalog, "land", hours=28)
+    assert "24h ok 2 of 2 elsewhere" in told()
+    assert "catalog rebuild" not in told()
