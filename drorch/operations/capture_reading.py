@@ -5,14 +5,16 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from drorch.clock import Clock
 from drorch.errors import Interrupted, Terminated
 from drorch.operations.calm import Calm
 from drorch.operations.interruption import Interruption
+from drorch.operations.reading_ahead import read_ahead
 from drorch.operations.schema_seen import SchemaTap
 from drorch.repository.run_parts import StreamToStore
 from drorch.repository.writer import RunWriter
@@ -71,6 +73,7 @@ class CaptureReader:
         self._interruption = interruption
         self._lock = threading.Lock()
         self._total = 0
+        self._failure: BaseException | None = None
         self.counted = Counted()
 
     def store_all(self, streams: Sequence[StreamSpec]) -> None:
@@ -96,8 +99,7 @@ class CaptureReader:
             with self._interruption.cuts(self._cut):
                 done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             self._interruption.require_none()
-            for future in done:
-                future.result()
+            self._require_success(done)
         except BaseException as error:
             waiting.clear()
             patience = patience_after(error)
@@ -108,6 +110,12 @@ class CaptureReader:
             wait([future for future in futures if not future.cancelled()], timeout=patience)
             raise
         pool.shutdown()
+
+    def _require_success(self, done: Iterable[Future[None]]) -> None:
+        if self._failure is not None:  # the first: others may have failed because of it
+            raise self._failure
+        for future in done:
+            future.result()
 
     def _cut(self) -> None:
         """End what the streams do, from another thread."""
@@ -126,10 +134,25 @@ class CaptureReader:
     def _store(self, ordinal: int, stream: StreamSpec) -> None:
         with self._capture.open(stream) as pieces:
             is_tapped = self._tap is not None and stream.kind is StreamKind.SCHEMA
-            watched = self._tap.watch(pieces) if self._tap is not None and is_tapped else pieces
-            counts = self._writer.store(self._to_store(ordinal, stream), self._watched(stream, watched))
+            tapped = self._tap.watch(pieces) if self._tap is not None and is_tapped else pieces
+            watched = self._watched(stream, tapped)
+            if stream.kind is not StreamKind.TABLE:
+                counts = self._writer.store(self._to_store(ordinal, stream), watched)
+            else:
+                with read_ahead(watched, self._capture.abort) as ahead, self._failure_noted():
+                    counts = self._writer.store(self._to_store(ordinal, stream), ahead)
         with self._lock:
             self.counted.add(counts.size_bytes, stream.name, counts.rows)
+
+    @contextmanager
+    def _failure_noted(self) -> Iterator[None]:
+        """Remember the first failure before anything is cut because of it."""
+        try:
+            yield
+        except BaseException as error:
+            with self._lock:
+                self._failure = self._failure or error
+            raise
 
     def _to_store(self, ordinal: int, stream: StreamSpec) -> StreamToStore:
         return StreamToStore(

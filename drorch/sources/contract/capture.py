@@ -59,7 +59,10 @@ class Capture(Asks, Protocol):
         ...
 
     def open(self, stream: StreamSpec) -> AbstractContextManager[Iterator[Bytes]]:
-        """Yield the stream's bytes in pieces of any size; a piece is valid until the next is asked for."""
+        """Yield the stream's bytes in pieces of any size; a piece is valid until the next is asked for, one of a ``TABLE`` for good.
+
+        Those of a ``TABLE`` may be asked for by another thread than the one that opened it.
+        """
         ...
 
     def closing_facts(self) -> Mapping[str, Json]:
