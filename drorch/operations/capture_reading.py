@@ -83,8 +83,11 @@ class CaptureReader:
             if stream.is_carried:
                 self._writer.carry(ordinal, stream.name)
         given = [ordinal for ordinal, stream in enumerate(streams) if not stream.is_carried]
-        for are_last in (False, True):
-            self._store_some(streams, [ordinal for ordinal in given if streams[ordinal].comes_last is are_last])
+        last = [ordinal for ordinal in given if streams[ordinal].comes_last]
+        self._store_some(streams, [ordinal for ordinal in given if not streams[ordinal].comes_last])
+        if last:
+            self._writer.ship_streams()
+            self._store_some(streams, last)
 
     def _store_some(self, streams: Sequence[StreamSpec], ordinals: Sequence[int]) -> None:
         """Store these streams, several at once."""

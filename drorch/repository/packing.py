@@ -181,11 +181,15 @@ class Shipper:
 
 @dataclass(slots=True)
 class PackLine:
-    """The pack that one thread is filling; not shared between threads."""
+    """The pack that one thread is filling; not shared between threads.
+
+    Of twins two are filled at a time and are on their way together: each is of half the size, so that both have the room of one.
+    """
 
     copies: ClassVar[int] = 1
     shipper: Shipper
     copy: int = 0
+    is_twin: bool = False
     _builder: PackBuilder | None = None
     _ordinal: int = -1
     _entries: list[IndexEntry] = field(default_factory=list)
@@ -213,7 +217,8 @@ class PackLine:
     def ship_when_full(self) -> None:
         """Ship the pack when it has reached its size."""
         builder = self._builder
-        if builder is not None and (builder.size >= PACK_TARGET_BYTES or builder.count >= PACK_MOST_RECORDS):
+        target_bytes = PACK_TARGET_BYTES // 2 if self.is_twin else PACK_TARGET_BYTES
+        if builder is not None and (builder.size >= target_bytes or builder.count >= PACK_MOST_RECORDS):
             self.flush()
 
     def flush(self) -> None:

@@ -31,8 +31,8 @@ class TwinLines:
 
     def __init__(self, shipper: Shipper) -> None:
         self._lock = threading.Lock()
-        self._first = PackLine(shipper, copy=0)
-        self._second = PackLine(shipper, copy=1)
+        self._first = PackLine(shipper, copy=0, is_twin=True)
+        self._second = PackLine(shipper, copy=1, is_twin=True)
 
     def keep(self, records: Sequence[bytes], entry_at: Callable[[Place, Place | None], IndexEntry]) -> IndexEntry:
         """Place two records of one chunk or node in two packs."""

@@ -129,6 +129,10 @@ class RunWriter:
             self._entries[ordinal] = entry, None
         return entry.size_bytes
 
+    def ship_streams(self) -> None:
+        """Put what lies in packs that are not full, while no stream is being stored: what follows goes elsewhere, and has its room."""
+        self._lines.flush()
+
     def commit(self, summary: RunSummary) -> CommittedSnapshot:
         """Finish and decide."""
         return self.decide(self.finish(summary))
