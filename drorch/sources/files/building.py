@@ -28,6 +28,7 @@ from drorch.sources.interface import Content, Observer, StoredStream
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _BLOCK_BYTES: Final = 4_096
 _ZEROS: Final = bytes(_BLOCK_BYTES)
+_TOLD_BYTES: Final = 2**18  # how often whoever watches is told
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -46,6 +47,7 @@ class Builder:
     unsettled: Names = field(default_factory=Names)
     _directories: Directories = field(init=False)
     _done: int = 0
+    _told: int = 0
 
     def build(self) -> None:
         """Build everything; raises ``TargetFull``, ``TargetRefused``, ``RestoreDiffers`` and what reading the snapshot raises."""
@@ -65,7 +67,7 @@ class Builder:
         """Make the directories that are wanted, and those above what is wanted."""
         above: list[bytes] = []
         made = 0
-        for _, head in self.listing.heads():
+        for _, head in self._structure():
             if not head.path:
                 continue
             depth = len(components(head.path)) - 1
@@ -81,6 +83,12 @@ class Builder:
             made = len(above)
             if head.kind is Kind.FILE and head.found.get("size") == 0:
                 self._make_file(head.path, head.line(), iter(()))
+
+    def _structure(self) -> Iterator[tuple[int, Head]]:
+        """Yield what is more than a file with its bytes; everything where that depends on what is wanted."""
+        if self.selection.patterns is None:
+            return self.listing.heads_at(self.selection.structure)
+        return self.listing.heads()
 
     def _is_made(self, head: Head) -> bool:
         if head.path in self.selection.instead or not self.selection.takes(head):
@@ -119,7 +127,8 @@ class Builder:
                     digest.update(piece)
                     write(descriptor, piece)
                     self._tell(len(piece))
-                os.ftruncate(descriptor, line.size)  # what was passed over at the end
+                if line.is_sparse:
+                    os.ftruncate(descriptor, line.size)  # what was passed over at the end
                 if digest.digest() != line.sha256:
                     raise RestoreDiffers(
                         f"{shown(path)} is not what was captured",
@@ -134,6 +143,9 @@ class Builder:
 
     def _tell(self, size: int) -> None:
         self._done += size
+        if self._done - self._told < _TOLD_BYTES and self._done < self.selection.bytes:
+            return
+        self._told = self._done
         self.observer.advance("files", self._done, max(self._done, self.selection.bytes), "bytes")
 
     # -- links, and what directories had
@@ -141,7 +153,7 @@ class Builder:
     def _finish(self) -> None:
         """Make the links; give each directory what it had when everything in it is there."""
         open_heads: list[Head] = []
-        for _, head in self.listing.heads():
+        for _, head in self._structure():
             while open_heads and not below(open_heads[-1].path, head.path):
                 self._set_directory(open_heads.pop())
             if head.kind is Kind.DIRECTORY:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from drorch.errors import ObjectCorrupt
@@ -48,6 +48,11 @@ class StoredListing:
         for raw in self._spool.lines(start):
             yield start, decode_head(raw)
             start += len(raw)
+
+    def heads_at(self, starts: Iterable[int]) -> Iterator[tuple[int, Head]]:
+        """Yield the lines that begin there."""
+        for start in starts:
+            yield start, decode_head(self._spool.line_at(start))
 
     def lines(self) -> Iterator[tuple[int, Line]]:
         """Yield every line whole, with the place where it begins."""

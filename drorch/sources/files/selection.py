@@ -43,11 +43,15 @@ class Wanted:
 
 @dataclass(slots=True, kw_only=True)
 class Selection:
-    """What a restore takes of a listing. ``instead`` names, for the first of several hard links, the one that is made first here."""
+    """What a restore takes of a listing. ``instead`` names, for the first of several hard links, the one that is made first here.
+
+    ``structure`` is where the lines begin that are no file with content of its own, when everything is taken.
+    """
 
     patterns: Patterns | None
     contents: dict[str, Wanted] = field(default_factory=dict)
     instead: dict[bytes, bytes] = field(default_factory=dict)
+    structure: array[int] = field(default_factory=lambda: array("Q"))
     files: int = 0
     bytes: int = 0
     takes_anything: bool = False
@@ -71,8 +75,9 @@ def select(listing: StoredListing, paths: tuple[str, ...], base: bytes) -> Selec
     for start, head in listing.heads():
         if selection.takes(head):
             selection.takes_anything = True
-            if head.kind is Kind.FILE:
-                _take_file(selection, start, head.line())
+            has_bytes = head.kind is Kind.FILE and _take_file(selection, start, head.line())
+            if selection.patterns is None and not has_bytes:
+                selection.structure.append(start)
     if selection.instead:
         for start, head in listing.heads():
             if head.path in selection.instead:
@@ -80,12 +85,14 @@ def select(listing: StoredListing, paths: tuple[str, ...], base: bytes) -> Selec
     return selection
 
 
-def _take_file(selection: Selection, start: int, line: Line) -> None:
+def _take_file(selection: Selection, start: int, line: Line) -> bool:
+    """Want a file, and return whether it has bytes of its own."""
     selection.files += 1
     if line.same_as is None:
         selection.want(start, line)
     elif selection.patterns is not None and not selection.patterns.fit(line.same_as):
         selection.instead.setdefault(line.same_as, line.path)
+    return line.place is not None
 
 
 def patterns_of(paths: tuple[str, ...], base: bytes) -> Patterns:
