@@ -13,7 +13,8 @@ from drorch.policy.installation_kinds import (
     parse_percent,
     parse_trust,
 )
-from drorch.policy.kinds import Choice, Integer, Parsed, ScheduleOrNever, SecretKind, Text, duration, size
+from drorch.policy.kinds import Choice, Integer, Text
+from drorch.policy.parsed_kinds import Parsed, ScheduleOrNever, SecretKind, duration, size
 from drorch.policy.store_fields import STORE
 from drorch.policy.telling_fields import HEARTBEAT, NOTIFICATION
 

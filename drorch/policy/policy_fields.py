@@ -7,19 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from drorch.policy.fields import ArgumentsKind, Field, ListOf, MapOf, OneOf, ScalarOr, Table, WithColumns
-from drorch.policy.kinds import (
-    INVALID,
-    ClassificationKind,
-    Integer,
-    ScheduleKind,
-    Text,
-    blackout_kind,
-    duration,
-    window_kind,
-)
+from drorch.policy.kinds import INVALID, ClassificationKind, Integer, Text
 from drorch.policy.model import Group, Hooks, Objectives, UnitReference
 from drorch.policy.name_kinds import address_kind, name_kind
 from drorch.policy.nodes import Node, Section
+from drorch.policy.parsed_kinds import ScheduleKind, blackout_kind, duration, window_kind
 from drorch.policy.problems import Problems
 from drorch.policy.retention_fields import RETENTION
 from drorch.policy.source_fields import ENVIRONMENT, SOURCE

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from drorch.policy.fields import ArgumentsKind, Field, ListOf, MapOf, OneOf, Table, WithColumns
-from drorch.policy.kinds import INVALID, Boolean, Choice, Integer, SecretKind, Text, duration, size
+from drorch.policy.kinds import INVALID, Boolean, Choice, Integer, Text
 from drorch.policy.model import (
     CommandSource,
     Discovery,
@@ -18,6 +18,7 @@ from drorch.policy.model import (
     SqliteSource,
 )
 from drorch.policy.nodes import Section
+from drorch.policy.parsed_kinds import SecretKind, duration, size
 from drorch.policy.problems import Problems
 
 _name = Text(longest=200, exact=True)

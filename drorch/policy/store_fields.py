@@ -10,9 +10,10 @@ from drorch.policy.bandwidth import Bandwidth, BandwidthInvalid, parse_bandwidth
 from drorch.policy.fields import Field, ScalarOr, Table
 from drorch.policy.installation import DirectoryStore, ObjectLock, S3Store, Site, Store
 from drorch.policy.installation_kinds import PathKind, parse_bucket
-from drorch.policy.kinds import Boolean, Choice, Parsed, SecretKind, Text, duration, size
+from drorch.policy.kinds import Boolean, Choice, Text
 from drorch.policy.locks import LONGEST_UNACCEPTED, LockMode
 from drorch.policy.nodes import Section
+from drorch.policy.parsed_kinds import Parsed, SecretKind, duration, size
 from drorch.policy.problems import Problems
 
 _OF_ANY_STORE = frozenset({"s3", "directory", "site", "bandwidth", "spool"})

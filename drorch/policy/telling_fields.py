@@ -6,7 +6,8 @@ from drorch.policy.alert_words import WHEN_WORDS
 from drorch.policy.fields import Field, ListOf, Table
 from drorch.policy.installation import Heartbeat, Notification
 from drorch.policy.installation_kinds import parse_minute
-from drorch.policy.kinds import Choice, Parsed, SecretKind, Text, duration
+from drorch.policy.kinds import Choice, Text
+from drorch.policy.parsed_kinds import Parsed, SecretKind, duration
 
 NOTIFICATION = Table(
     build=lambda **values: Notification(name="", **values),

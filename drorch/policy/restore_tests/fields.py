@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from drorch.policy.fields import Field, ListOf, MapOf, ScalarOr, Table
-from drorch.policy.kinds import Choice, Integer, ScheduleKind, Text, duration
+from drorch.policy.kinds import Choice, Integer, Text
 from drorch.policy.name_kinds import address_kind, name_kind
 from drorch.policy.nodes import Section
+from drorch.policy.parsed_kinds import ScheduleKind, duration
 from drorch.policy.problems import Problems
 from drorch.policy.restore_tests.model import (
     LATER_SCENARIOS,
