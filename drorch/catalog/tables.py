@@ -5,6 +5,8 @@ A column's key is the field of the record (``drorch.catalog.contract``); its nam
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
 
 from drorch.catalog.columns import BigNumber, Choice, JsonText, Moment, NormalText
@@ -26,6 +28,11 @@ metadata = MetaData(
     }
 )
 
+
+def _moment(key: str, *, nullable: bool = False) -> Column[datetime]:
+    return Column(f"{key}_ms", Moment, key=key, nullable=nullable)
+
+
 version = Table(  # as Alembic itself makes it: the first catalog is made without importing Alembic
     VERSION_TABLE,
     metadata,
@@ -40,14 +47,14 @@ runs = Table(
     Column("source", NormalText, nullable=False),
     Column("policy", NormalText, nullable=False),
     Column("operation", Text, nullable=False),
-    Column("started_at_ms", Moment, key="started_at", nullable=False),
+    _moment("started_at"),
     Column("policy_digest", Text, nullable=False),
     Column("host", NormalText, nullable=False),
     Column("pid", BigNumber, nullable=False),
     Column("process_started", Text, nullable=False),
-    Column("slot_ms", Moment, key="slot"),
+    _moment("slot", nullable=True),
     Column("state", Choice(RunState), nullable=False),
-    Column("ended_at_ms", Moment, key="ended_at"),
+    _moment("ended_at", nullable=True),
     Column("snapshot", Text),  # no foreign key: history outlives what it made
     Column("bytes_read", BigNumber, nullable=False),
     Column("bytes_stored", BigNumber, nullable=False),
@@ -67,7 +74,7 @@ log_lines = Table(
     metadata,
     Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
     Column("number", BigNumber, primary_key=True, autoincrement=False),
-    Column("at_ms", Moment, key="at", nullable=False),
+    _moment("at"),
     Column("text", NormalText, nullable=False),
 )
 
@@ -75,7 +82,7 @@ events = Table(
     "events",
     metadata,
     Column("number", BigNumber, primary_key=True, autoincrement=True),
-    Column("at_ms", Moment, key="at", nullable=False),
+    _moment("at"),
     Column("kind", Text, nullable=False),
     Column("severity", Choice(Severity), nullable=False),
     Column("message", NormalText, nullable=False),
@@ -96,9 +103,9 @@ snapshots = Table(
     Column("source", NormalText, nullable=False),
     Column("policy", NormalText, nullable=False),
     Column("engine", NormalText, nullable=False),
-    Column("restore_point_ms", Moment, key="restore_point", nullable=False),
-    Column("started_at_ms", Moment, key="started_at", nullable=False),
-    Column("ended_at_ms", Moment, key="ended_at", nullable=False),
+    _moment("restore_point"),
+    _moment("started_at"),
+    _moment("ended_at"),
     Column("result", Choice(SnapshotResult), nullable=False),
     Column("bytes_read", BigNumber, nullable=False),
     Column("bytes_stored", BigNumber, nullable=False),
@@ -118,7 +125,7 @@ copies = Table(
     Column("snapshot", Text, ForeignKey("snapshots.snapshot", ondelete="CASCADE"), primary_key=True),
     Column("store", NormalText, primary_key=True),
     Column("state", Choice(CopyState), nullable=False),
-    Column("stored_at_ms", Moment, key="stored_at"),
+    _moment("stored_at", nullable=True),
     Column("size_bytes", BigNumber, nullable=False),
 )
 Index(None, copies.c.store, copies.c.stored_at)
@@ -136,8 +143,8 @@ store_contacts = Table(
     "store_contacts",
     metadata,
     Column("store", NormalText, primary_key=True),
-    Column("answered_at_ms", Moment, key="answered_at"),
-    Column("failed_at_ms", Moment, key="failed_at"),
+    _moment("answered_at", nullable=True),
+    _moment("failed_at", nullable=True),
     Column("failure", NormalText, nullable=False),
 )
 
@@ -154,7 +161,7 @@ policy_uses = Table(  # one row each time that another text came into force unde
     Column("number", BigNumber, primary_key=True, autoincrement=True),
     Column("name", NormalText, nullable=False),
     Column("digest", Text, ForeignKey("policy_texts.digest"), nullable=False),
-    Column("first_seen_at_ms", Moment, key="first_seen_at", nullable=False),
+    _moment("first_seen_at"),
     sqlite_autoincrement=True,
 )
 Index(None, policy_uses.c.name, policy_uses.c.first_seen_at)
@@ -167,9 +174,9 @@ sources = Table(
     Column("lane", Text, nullable=False),
     Column("generation", BigNumber, nullable=False),
     Column("machine_id", Text, nullable=False),
-    Column("first_used_at_ms", Moment, key="first_used_at", nullable=False),
+    _moment("first_used_at"),
     Column("state", Choice(SourceState), nullable=False),
-    Column("last_seen_at_ms", Moment, key="last_seen_at", nullable=False),
+    _moment("last_seen_at"),
 )
 
 seen_databases = Table(  # by whom a server was asked: two accounts may see different databases
@@ -178,9 +185,9 @@ seen_databases = Table(  # by whom a server was asked: two accounts may see diff
     Column("asked_by", NormalText, primary_key=True),
     Column("name", NormalText, primary_key=True),
     Column("server", NormalText, nullable=False),
-    Column("first_seen_at_ms", Moment, key="first_seen_at", nullable=False),
-    Column("last_seen_at_ms", Moment, key="last_seen_at", nullable=False),
-    Column("gone_at_ms", Moment, key="gone_at"),
+    _moment("first_seen_at"),
+    _moment("last_seen_at"),
+    _moment("gone_at", nullable=True),
 )
 
 former_names = Table(  # of sources that were renamed: their lane is derived from the name that they had
@@ -199,7 +206,7 @@ claims = Table(
     Column("host", NormalText, nullable=False),
     Column("pid", BigNumber, nullable=False),
     Column("process_started", Text, nullable=False),
-    Column("claimed_at_ms", Moment, key="claimed_at", nullable=False),
+    _moment("claimed_at"),
 )
 Index(None, claims.c.run_id)
 
@@ -210,11 +217,11 @@ daemons = Table(
     Column("pid", BigNumber, nullable=False),
     Column("process_started", Text, nullable=False),
     Column("epoch", BigNumber, nullable=False),
-    Column("started_at_ms", Moment, key="started_at", nullable=False),
-    Column("accounted_until_ms", Moment, key="accounted_until", nullable=False),
-    Column("heartbeat_at_ms", Moment, key="heartbeat_at", nullable=False),
-    Column("stopped_at_ms", Moment, key="stopped_at"),
-    Column("next_at_ms", Moment, key="next_at"),
+    _moment("started_at"),
+    _moment("accounted_until"),
+    _moment("heartbeat_at"),
+    _moment("stopped_at", nullable=True),
+    _moment("next_at", nullable=True),
     Column("trouble", NormalText, nullable=False),
 )
 
@@ -227,14 +234,14 @@ duties = Table(  # a row for each promise of a daemon: the same duty again when 
     Column("subject", NormalText, nullable=False),
     Column("policy", NormalText, nullable=False),
     Column("promise", NormalText, nullable=False),
-    Column("since_ms", Moment, key="since", nullable=False),
+    _moment("since"),
     Column("schedule", NormalText, nullable=False),
     Column("zone", Text, nullable=False),
     Column("spread_seconds", BigNumber, nullable=False),
     Column("offset_seconds", BigNumber, nullable=False),
     Column("window", Text, nullable=False),
     Column("blackouts", NormalText, nullable=False),
-    Column("ended_at_ms", Moment, key="ended_at"),
+    _moment("ended_at", nullable=True),
     Column("reason", NormalText, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -250,14 +257,14 @@ occurrences = Table(
     Column("slot_ms", Moment, key="slot", primary_key=True, autoincrement=False),
     Column("policy", NormalText, nullable=False),
     Column("state", Choice(OccurrenceState), nullable=False),
-    Column("queued_at_ms", Moment, key="queued_at", nullable=False),
-    Column("last_slot_ms", Moment, key="last_slot", nullable=False),
+    _moment("queued_at"),
+    _moment("last_slot"),
     Column("occurrence_count", BigNumber, key="count", nullable=False),
     Column("reason", NormalText, nullable=False),
     Column("attempts", BigNumber, nullable=False),
-    Column("not_before_ms", Moment, key="not_before"),
-    Column("started_at_ms", Moment, key="started_at"),
-    Column("ended_at_ms", Moment, key="ended_at"),
+    _moment("not_before", nullable=True),
+    _moment("started_at", nullable=True),
+    _moment("ended_at", nullable=True),
     Column("run_id", Text),
     Column("error_slug", Text),
 )
@@ -289,9 +296,9 @@ rolling_checks = Table(
     Column("store", NormalText, primary_key=True),
     Column("seed", Text, nullable=False),
     Column("position", BigNumber, nullable=False),
-    Column("began_at_ms", Moment, key="began_at", nullable=False),
-    Column("ended_at_ms", Moment, key="ended_at"),
-    Column("checked_at_ms", Moment, key="checked_at"),
+    _moment("began_at"),
+    _moment("ended_at", nullable=True),
+    _moment("checked_at", nullable=True),
 )
 
 observations = Table(
@@ -302,7 +309,7 @@ observations = Table(
     Column("lane", Text, primary_key=True),
     Column("source", NormalText, nullable=False),
     Column("text", NormalText, nullable=False),
-    Column("seen_at_ms", Moment, key="seen_at", nullable=False),
+    _moment("seen_at"),
 )
 
 drills = Table(
@@ -318,9 +325,9 @@ drills = Table(
     Column("store", NormalText),
     Column("verdict", Text, nullable=False),
     Column("objectives", Text, nullable=False),
-    Column("declared_at_ms", Moment, key="declared_at", nullable=False),
-    Column("ended_at_ms", Moment, key="ended_at", nullable=False),
-    Column("scheduled_for_ms", Moment, key="scheduled_for"),
+    _moment("declared_at"),
+    _moment("ended_at"),
+    _moment("scheduled_for", nullable=True),
     Column("rto_ms", BigNumber),
     Column("rpo_ms", BigNumber),
     Column("operator", NormalText),
@@ -337,7 +344,7 @@ drill_signatures = Table(
     Column("drill", Text, primary_key=True),
     Column("person", NormalText, primary_key=True),
     Column("role", Text, primary_key=True),
-    Column("signed_at_ms", Moment, key="signed_at", nullable=False),
+    _moment("signed_at"),
 )
 
 
@@ -349,7 +356,7 @@ alerts = Table(  # those that are open
     Column("policy", NormalText, nullable=False),
     Column("severity", Choice(Severity), nullable=False),
     Column("text", NormalText, nullable=False),
-    Column("opened_at_ms", Moment, key="opened_at", nullable=False),
+    _moment("opened_at"),
     Column("told", JsonText, nullable=False),
 )
 
@@ -365,14 +372,14 @@ messages = Table(  # what is to be sent, and what was
     metadata,
     Column("message", NormalText, primary_key=True),
     Column("target", NormalText, nullable=False),
-    Column("created_at_ms", Moment, key="created_at", nullable=False),
+    _moment("created_at"),
     Column("title", NormalText, nullable=False),
     Column("body", NormalText, nullable=False),
-    Column("not_before_ms", Moment, key="not_before", nullable=False),
+    _moment("not_before"),
     Column("attempts", BigNumber, nullable=False),
     Column("trouble", NormalText, nullable=False),
     Column("is_delivered", Boolean, nullable=False),
-    Column("ended_at_ms", Moment, key="ended_at"),
-    Column("claimed_until_ms", Moment, key="claimed_until"),
+    _moment("ended_at", nullable=True),
+    _moment("claimed_until", nullable=True),
 )
 Index(None, messages.c.ended_at)
