@@ -17,7 +17,9 @@ import pytest
 import drorch
 from tests.support.installations import (
     COMMAND,
+    PASSPHRASE,
     ROOT,
+    ROOT_PASSPHRASE,
     Answer,
     Custodian,
     Installation,
@@ -25,6 +27,7 @@ from tests.support.installations import (
     equal,
     make_civil,
     new_installation,
+    open_quickly,
     run,
 )
 
@@ -34,6 +37,7 @@ PAGE = (ROOT / "docs/OPERATIONS.md").read_text(encoding="utf-8")
 @pytest.fixture(scope="module")
 def whole(custodian: Custodian, tmp_path_factory: pytest.TempPathFactory) -> Installation:
     made = new_installation(tmp_path_factory.mktemp("office") / "etc", custodian, "disk=disk", "vault=vault")
+    open_quickly(made.base / "keys/root.key", ROOT_PASSPHRASE)
     make_civil(made.base / "civil.db")
     made.policy("civil", f"{civil_policy(made.base / 'civil.db')}retention: {{keep_daily: 7, keep_yearly: 3}}\n")
     made.drorch("backup", "civil")
@@ -94,6 +98,7 @@ def test_a_custodian_joins_and_another_leaves(office: Installation, tmp_path: Pa
     words = [*shlex.split(generate)[1:], "--directory", str(tmp_path)]
     run([*COMMAND, *words, "--passphrase-file", str(office.custodian.passphrase)])
     province = tmp_path / "province.key"
+    open_quickly(province, PASSPHRASE)
     places = {
         "root.key": str(office.base / "keys/root.key"),
         "province.pub": str(tmp_path / "province.pub"),
