@@ -49,8 +49,14 @@ def compare_content(restored: Restored) -> CheckResult:
         stored = {name: one for name, one in stored.items() if name in restored.only}
     there = _captured(restored.capture)
     jobs = max(1, restored.capture.parallel)
+    by_size = sorted(
+        stored.values(), key=lambda one: one.size_bytes, reverse=True
+    )  # nobody waits for a large one at the end
     with ThreadPoolExecutor(jobs, thread_name_prefix="compare") as pool:
-        compared = list(pool.map(partial(_compare, restored, there), stored.values()))
+        found = dict(
+            zip((one.name for one in by_size), pool.map(partial(_compare, restored, there), by_size), strict=True)
+        )
+    compared = [found[name] for name in stored]
     compared += [] if restored.only else list(_tables_more(restored, stored, there))
     return _result(stored, compared)
 
