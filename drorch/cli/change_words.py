@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from drorch.cli.output import counted, local_time, printable, utc_time, wrapped
-from drorch.format.keyfile import KeyKind, PublicKey
+from drorch.format.keyfile import KIND_OF_ROLE, KeyKind, PublicKey
 from drorch.format.trust_record import TrustRecord
 from drorch.ids import grouped
 from drorch.operations.rotate_keys.changes import Change
@@ -61,7 +61,7 @@ def _lines(
     yield from _open(told, zone)
     for name, error in (repository.unusable if published is None else published.missing).items():
         yield from _row("away", f"{name}: {error.message}; drorch copy --to {name} brings it up")
-    yield from _next(change, told)
+    yield from _next(record, change, told)
 
 
 def _root_keys(repository: Repository) -> str:
@@ -108,7 +108,7 @@ def _until(one: StaysOpen, stays: Mapping[str, Retention]) -> datetime | None:
     return one.newest + longest
 
 
-def _next(change: Change, told: Told) -> Iterator[str]:
+def _next(record: TrustRecord, change: Change, told: Told) -> Iterator[str]:
     kinds = {key.kind for key in change.added} | {key.kind for key in change.removed}
     if any(key.kind is KeyKind.RECIPIENT for key in change.added):
         yield from _row("next", "drorch keys reseal --key FILE, if snapshots that are there shall open to it, too")
@@ -116,6 +116,8 @@ def _next(change: Change, told: Told) -> Iterator[str]:
         yield from _row("next", "print `drorch recovery-sheet` anew; the trust root stays")
     if told.revoked is not None and told.revoked.kind is KeyKind.MAINTAINER:
         yield from _row("next", "drorch keys reseal, by a maintainer in force: key bundles of this one count no more")
+    if told.revoked is not None and told.revoked.kind not in {KIND_OF_ROLE[one.role] for one in record.signers}:
+        yield from _row("note", f"no {told.revoked.kind.value} is left; drorch keys add FILE.pub lists another")
     if told.revoked is not None:
         yield from _row("next", "withdraw its credentials of the stores and of the databases")
 

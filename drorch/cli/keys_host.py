@@ -21,7 +21,7 @@ _SETTING = {
 def generate_host_key(name: str, kind: KeyKind, directory: Path, invocation: Invocation) -> int:
     """Make NAME.key, in clear and for this account only, and NAME.pub; the repository of drorch.yaml is the one that it is for."""
     with invocation.wiring() as wiring:
-        trust = wiring.repository().trust
+        base, trust = wiring.settings.base_directory, wiring.repository().trust
     made = HostKeyFile(
         role=ROLE_OF_KIND[kind],
         label=name,
@@ -30,9 +30,11 @@ def generate_host_key(name: str, kind: KeyKind, directory: Path, invocation: Inv
     )
     private = write_new(directory / f"{name}.key", made.encode(), secret=True)
     public = write_new(directory / f"{name}.pub", encode_public(made.public()), secret=False)
+    written = private.absolute()
+    named = written.relative_to(base) if written.is_relative_to(base) else written
     told = [
         *wrapped(f"  {private}   private, in clear: stays on this machine; drorch.yaml names it:", 4),
-        f"    keys: {{{_SETTING[kind]}: file:{private}}}",
+        f"    keys: {{{_SETTING[kind]}: file:{named}}}",
         *wrapped(f"  {public}   public: bring it to who holds a root key, for `drorch keys add`", 4),
     ]
     tell_key(name, made.public().key_id, told, invocation)

@@ -145,9 +145,11 @@ def test_a_host_that_burnt_down_is_replaced(office: Installation, tmp_path: Path
         "lamdong-land": "civil",
     }
     for line in lines:
-        typed(line, host, places).fits()
+        answer = typed(line, host, places)
+        answer.fits()
         if "generate" in line:
             name, setting = ("backup2", "host_key") if "writer" in line else ("maintenance2", "maintenance_key")
+            answer.told(f"keys: {{{setting}: file:secrets/{name}.key}}")
             text = re.sub(rf"^  {setting}: .*\n", "", host.settings.read_text(), flags=re.MULTILINE)
             named = f"keys:\n  {setting}: file:secrets/{name}.key\n"
             host.settings.write_text(text.replace("keys:\n", named))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from drorch.errors import KeyWrong, SnapshotUnknown, StoreUnavailable, UsageInvalid
@@ -16,6 +18,7 @@ from drorch.operations.proof.reading import read_ledger
 from drorch.operations.rotate_keys.last_good import LaneEnd, Vouching, lane_ends
 from drorch.operations.rotate_keys.listed import find_key, revoked_keys
 from drorch.repository.checker import CheckRequest, check
+from drorch.repository.copier import catch_up
 from drorch.repository.findings import Kind, Level
 from drorch.repository.listing import ListedSnapshot
 from drorch.repository.retirement import put_list, read_retirement
@@ -152,6 +155,23 @@ def test_lists_of_a_revoked_maintainer_count_on_and_its_bundles_do_not(two_store
     (note, _) = [one for one in check(repository, CheckRequest()).findings if one.name == "keys/0"]
     assert (note.level, note.kind) == (Level.NOTE, Kind.SIGNATURE)
     assert two_stores.reseal(key=SigningKey.from_seed(seed("second"))).keys == 1
+
+
+def test_a_store_that_was_behind_the_last_good_head_is_filled_afterwards(
+    two_stores: Office, clock: ManualClock
+) -> None:
+    nights(two_stores, clock, 1)
+    behind = two_stores.founded.replicas[1].store
+    assert isinstance(behind, FaultyStore)
+    away = behind.plan("put", StoreUnavailable("away"), name_part="l/", times=99)
+    nights(two_stores, clock, 1)
+    assert away.fired > 0
+    behind.faults.clear()
+    two_stores.revoke("host")
+    whole = two_stores.opened()
+    source, target = whole.replicas
+    assert catch_up([source], target, whole.trust).problems == ()
+    assert len(snapshots(replace(whole, replicas=(target,)))) == 2
 
 
 def test_a_lane_of_a_stranger_is_none_of_the_hosts(two_stores: Office, clock: ManualClock) -> None:
