@@ -159,7 +159,8 @@ def _export_lines(report: ExportReport, directory: str) -> Iterator[str]:
         yield "OK  the other side has everything; nothing to carry"
         return
     yield from wrapped(
-        f"{word}  {_snapshots(report.copied)} on {directory}: {format_size(report.bytes)} in {report.objects:,} objects, sealed",
+        f"{word}  {directory} is sealed: {format_size(report.bytes)} in {report.objects:,} objects;"
+        f" {_snapshots(report.copied)} put there now",
         4,
     )
     if report.known:

@@ -47,7 +47,7 @@ def command(
     elif run_id is not None:
         invocation.output.lines([*_detail(runs[0], zone), *_log_lines(log, zone)])
     else:
-        invocation.output.lines(_lines(runs, zone) if runs else ["Nothing ran yet."])
+        invocation.output.lines(_lines(runs, zone) if runs else ["No run failed." if failed else "Nothing ran yet."])
     return 0
 
 

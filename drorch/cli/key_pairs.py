@@ -20,7 +20,8 @@ def write_new(path: Path, text: str, *, secret: bool) -> Path:
             f"{path} is there already", expected="a new file", hint="name another, or move the old one away"
         ) from error
     except OSError as error:
-        raise TargetRefused(f"{path} cannot be written", found=error.strerror or "") from error
+        hint = f"mkdir -p {path.parent}" if isinstance(error, FileNotFoundError) else ""
+        raise TargetRefused(f"{path} cannot be written", found=error.strerror or "", hint=hint) from error
     return path
 
 

@@ -126,6 +126,18 @@ def error_lines(error: DrorchError) -> list[str]:
     return lines
 
 
+_NUMBER_AND_UNIT = re.compile(r"(?<=[0-9]) (?=(?:s|min|h|d|B|kB|MB|GB|TB|%)(?![A-Za-z0-9]))")
+
+
+def _joined(text: str) -> str:
+    """Return ``text`` with a space between a number and its unit at which no line is broken; ``_parted`` undoes it."""
+    return _NUMBER_AND_UNIT.sub("\xa0", text)
+
+
+def _parted(lines: Iterable[str]) -> list[str]:
+    return [line.replace("\xa0", " ") for line in lines]
+
+
 def labelled(label: str, text: str, *, column: int = 13) -> list[str]:
     """Return ``  label      text`` with the text wrapped in its own column; lines that were broken before are joined."""
     text = re.sub(r"\n {3,}", " ", text)
@@ -134,21 +146,22 @@ def labelled(label: str, text: str, *, column: int = 13) -> list[str]:
     for paragraph in text.splitlines() or [""]:
         start = head if not out else " " * column
         out += textwrap.wrap(
-            paragraph,
+            _joined(paragraph),
             WIDTH,
             initial_indent=start,
             subsequent_indent=" " * column,
             break_long_words=False,
             break_on_hyphens=False,
         ) or [start]
-    return out
+    return _parted(out)
 
 
 def wrapped(text: str, indent: int) -> list[str]:
     """Return ``text`` in lines of at most 80 columns, those after the first indented."""
-    return textwrap.wrap(
-        text, WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
-    ) or [""]
+    broken = textwrap.wrap(
+        _joined(text), WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+    return _parted(broken) or [""]
 
 
 def table(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:

@@ -23,7 +23,7 @@ from drorch.operations.show import Inside, Part
 from drorch.quantities import format_size
 from drorch.repository.listing import ListedSnapshot
 from drorch.repository.reader import SnapshotReader
-from drorch.wiring import Wiring
+from drorch.wiring import Wiring, nothing_named
 
 SHOWN_FACTS = ("engine", "server_version", "library_version", "encoding", "size_bytes")
 FETCH_THREADS = 2
@@ -62,7 +62,10 @@ def list_snapshots(source: str | None, limit: int, where: Where, invocation: Inv
 
     The list comes from the catalog; with --store it is read from the bucket itself, without catalog or private key.
     """
-    with invocation.wiring(invocation.settings_or_bare()) as wiring:
+    settings = invocation.settings_or_bare()
+    if settings.file is None and where.store is None:
+        raise nothing_named()
+    with invocation.wiring(settings) as wiring:
         rows = _from_store(wiring, where, source, invocation) if where.store else _from_catalog(wiring, source, limit)
         zone = str(wiring.settings.time_zone)
     shown = rows[:limit]
@@ -191,13 +194,13 @@ def _told(chosen: ListedSnapshot, inside: Inside | None, zone: str) -> Iterator[
         ("policy", f"{str(manifest.policy_digest)[:16]}... (drorch policy show {policy} --at TIME)"),
     ]
     for label, text in facts:
-        yield from labelled(label, printable(text), column=17)
+        yield from labelled(label, printable(text), column=18)
     if inside is None:
         yield ""
         yield from wrapped(f"The names of its {things} are sealed: --key FILE shows them.", 0)
         return
     for label, text in _shown_facts(inside.facts):
-        yield from labelled(label, printable(text), column=17)
+        yield from labelled(label, printable(text), column=18)
     yield ""
     cells = [("NAME", "ROWS", "SIZE"), *(_cells(part) for part in inside.parts)]
     yield from table(cells, right=frozenset({1, 2}))

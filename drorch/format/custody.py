@@ -59,7 +59,7 @@ def combine_shares(shares: Iterable[str]) -> bytes:
         raise KeyWrong(
             "the shares do not make a key",
             expected="enough different shares of one key, without a mistyped word",
-            found=f"{len(words)} shares",
+            found="1 share" if len(words) == 1 else f"{len(words)} shares",
             hint="check each sheet's set mark and words; any one word that is wrong is noticed",
         ) from error
     if len(seed) != SEED_BYTES:

@@ -19,6 +19,7 @@ from drorch.wiring.machine import (
 )
 from drorch.wiring.messages import Messages
 from drorch.wiring.shipped import bucket_policy, evidence_helpers, help_files, independent_comparer
+from drorch.wiring.stores import nothing_named
 from drorch.wiring.throw_away import (
     fill_sqlite,
     make_firebird,
@@ -40,6 +41,7 @@ __all__ = [
     "liveness",
     "machine_id",
     "make_firebird",
+    "nothing_named",
     "random_bytes",
     "room_for_drills",
     "this_machine",

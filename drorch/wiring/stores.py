@@ -32,6 +32,16 @@ PATIENCE_SECONDS = 300.0
 SHORT_PATIENCE_SECONDS = 60.0  # where there are other stores: a run goes on without one that is silent
 
 
+def nothing_named() -> SettingsInvalid:
+    """Return what a bare machine is told by a command that was not told which repository is meant."""
+    return SettingsInvalid(
+        "there is no drorch.yaml here, and no store is named",
+        expected="--store URL --trust DIGEST, as on the recovery sheet; or a drorch.yaml",
+        found="neither",
+        hint="on a bare machine: docs/OPERATIONS.md, 3 a.m.; on a new one: `drorch init DIR`",
+    )
+
+
 class Stores(Keys):
     """Opens stores and repositories, each once."""
 
@@ -109,6 +119,8 @@ class Stores(Keys):
     def _open_repository(self, names: Sequence[str], trust: bytes | None) -> Repository:
         from drorch.repository.opening import open_repository
 
+        if self.settings.file is None and trust is None:
+            raise nothing_named()
         if trust is None:
             raise SettingsInvalid(
                 "drorch.yaml does not name the trust root",

@@ -51,7 +51,7 @@ def _lines(report: LogReport, count: int, zone: str) -> Iterator[str]:
         yield ""
     for chain in report.ledger.chains.values():
         last = chain.segments[-1]
-        yield f"head  {grouped(last.digest.raw[:16])}  {chain.signer}, {last.next_entry - 1:,} entries"
+        yield f"head  {grouped(last.digest.raw[:16])}  {chain.signer}, {_entries(last.next_entry - 1)}"
     for problem in report.ledger.problems:
         word = "note" if problem.kind is ProblemKind.BEHIND else "FAIL"
         where = f"{problem.where}: " if problem.where else ""
@@ -78,8 +78,8 @@ def _verdict(report: LogReport, count: int) -> str:
     if report.ledger.alarms:
         return "FAIL  somebody altered or removed something in the ledger"
     if report.ledger.problems or report.ledger.unreadable:
-        return f"PARTIAL  {count:,} entries are whole; a store is behind or away and follows with the next entry"
-    return f"OK  {count:,} entries, whole in {stores}" + (", the expected head among them" if report.wanted else "")
+        return f"PARTIAL  {_entries(count)} whole; a store is behind or away and follows with the next entry"
+    return f"OK  {_entries(count)}, whole in {stores}" + (", the expected head among them" if report.wanted else "")
 
 
 def _document(report: LogReport) -> dict[str, object]:
@@ -115,3 +115,7 @@ def _document(report: LogReport) -> dict[str, object]:
         "problems": [{"kind": one.kind.value, "store": one.where, "words": one.words} for one in ledger.problems],
         "unreadable": [{"store": store, "message": error.message} for store, error in ledger.unreadable.items()],
     }
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count:,} entries"

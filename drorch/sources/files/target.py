@@ -213,7 +213,7 @@ class FilesTarget:
             return _stop(f"{here} is where a disk is mounted, and cannot be swapped", "restore into a directory on it")
         if not os.access(os.path.dirname(self._path), os.W_OK | os.X_OK):  # noqa: PTH120 - bytes
             return _stop(f"this account may not rename {here}", "run as the owner of the directory that it lies in")
-        return Finding(level=Level.NOTE, text=f"{here} will be kept beside it; stop the programs that use it")
+        return Finding(level=Level.NOTE, text=f"{here} is kept beside it; stop the programs that use it")
 
 
 def _finding_about_room(directory: bytes, files: int, size: int) -> Finding:

@@ -148,11 +148,14 @@ _WORDS = (
 )  # fmt: skip
 
 
+_BROKE = "run again: what was stored so far is used; if it breaks again and again look at the server's log, and for a firewall between"
+
+
 def _of_connection(said: str, doing: str) -> tuple[str, str]:
     for word, told, hint in _WORDS:
         if word in said:
             return told, hint
-    return f"the connection broke while {doing}", ""
+    return f"the connection broke while {doing}", _BROKE
 
 
 def target_error(error: ServerRefused | ConnectionLost, doing: str) -> errors.TargetError:
@@ -165,7 +168,9 @@ def target_error(error: ServerRefused | ConnectionLost, doing: str) -> errors.Ta
     if error.number in _CLASSES and issubclass(
         _CLASSES[error.number][0], errors.SourceLoginFailed | errors.SourceUnreachable
     ):
-        return errors.TargetUnreachable(_CLASSES[error.number][1], found=str(error))
+        is_login = issubclass(_CLASSES[error.number][0], errors.SourceLoginFailed)
+        hint = "--to-password file:PATH, env:NAME or prompt says the password of the account in the address"
+        return errors.TargetUnreachable(_CLASSES[error.number][1], found=str(error), hint=hint if is_login else "")
     if error.number in (1021, 1114, 1041, 1877) or "errno: 28" in error.message:
         return errors.TargetFull(f"no room left on the server while {doing}", found=str(error))
     hints = {

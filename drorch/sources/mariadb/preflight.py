@@ -159,7 +159,7 @@ def _about_place(selection: Selection, choices: RestoreChoices, name: str, serve
         text = f"database {name} exists and is empty" if occupied.exists else f"database {name} will be made"
         yield Finding(level=Level.OK, text=text)
     elif choices.replace:
-        yield Finding(level=Level.NOTE, text=f"{name} will be kept beside it, with its {len(occupied.names)} tables")
+        yield Finding(level=Level.NOTE, text=f"{name} is kept beside it, with its {len(occupied.names)} tables")
     else:
         moment = f"{choices.started_at:%Y%m%d_%H%M}" if choices.started_at else "YYYYMMDD_HHMM"
         yield _stop(

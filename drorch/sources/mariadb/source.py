@@ -202,7 +202,7 @@ class MariadbSource:
     def _about_tables(self, session: Session) -> Iterator[Finding]:
         tables = read_tables(session, self._location.database)
         size = format_size(sum(table.size_bytes for table in tables))
-        yield Finding(level=Level.OK, text=f"{self._location.database}: {len(tables)} tables, {size}")
+        yield Finding(level=Level.OK, text=f"{self._location.database}: {_counted(tables)}, {size}")
         uncovered = self._uncovered(tables)
         if uncovered:
             is_locking = self._options.non_transactional is NonTransactional.LOCK
@@ -257,6 +257,10 @@ def _not_covered(tables: Sequence[Table]) -> SourceUnsupported:
         found=", ".join(sorted({table.engine for table in tables})),
         hint=_REMEDY,
     )
+
+
+def _counted(tables: Sequence[Table]) -> str:
+    return "1 table" if len(tables) == 1 else f"{len(tables)} tables"
 
 
 def _listed(tables: Sequence[Table]) -> str:

@@ -138,7 +138,7 @@ def _selection(content: Content, choices: RestoreChoices) -> Selection:
 def _finding_about_old_file(file: Path, choices: RestoreChoices) -> Finding:
     size = format_size(file.stat().st_size)
     if choices.replace:
-        return Finding(level=Level.NOTE, text=f"{file} ({size}) will be kept beside it; stop the programs that use it")
+        return Finding(level=Level.NOTE, text=f"{file} ({size}) is kept beside it; stop the programs that use it")
     moment = f"{choices.started_at:%Y%m%d_%H%M}" if choices.started_at else "YYYYMMDD_HHMM"
     return Finding(
         level=Level.STOP,

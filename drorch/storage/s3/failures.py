@@ -55,7 +55,11 @@ class Meaning:
 
 _NO_ANSWER = Meaning(StoreUnavailable, "does not answer")
 _BROKEN_ANSWER = Meaning(StoreUnavailable, "broke off its answer")
-_NO_CREDENTIAL = Meaning(StoreDenied, "has no credential from us", "give access_key and secret_key, or log in to AWS")
+_NO_CREDENTIAL = Meaning(
+    StoreDenied,
+    "has no credential from us",
+    "give access_key and secret_key in drorch.yaml, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+)
 _BAD_CONFIGURATION = Meaning(StoreMissing, "cannot be addressed", "check endpoint, region, bucket and AWS profile")
 _CLOCK = Meaning(
     StoreUnavailable, "finds our clock wrong", "set this machine's clock (chrony); requests are signed with the time"

@@ -175,7 +175,7 @@ def test_a_statement_that_was_altered_everywhere_is_not_believed(drilled: Desk) 
 
 
 def test_a_head_that_was_written_down_is_found_again_until_it_is_cut(drilled: Desk) -> None:
-    drilled.drorch("evidence", "log").says("drill", "OK 1 entries, whole in disk and vault")
+    drilled.drorch("evidence", "log").says("drill", "OK 1 entry, whole in disk and vault")
     sign(drilled, "operator1")
     head = drilled.drorch("evidence", "log", "--json").json()["heads"][0]["digest"]
     drilled.drorch("evidence", "log", "--expect", head[:16]).says("the expected head among them")
