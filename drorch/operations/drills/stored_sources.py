@@ -25,30 +25,31 @@ def newest_stored(repository: Repository, sources: Collection[str]) -> Mapping[s
     """
     found: dict[str, tuple[datetime, int]] = {}
     for lane in list_lanes(repository):
-        manifest = next((link.manifest for link in _newest_first(repository, lane, sources) if _is_good(link)), None)
-        if manifest is not None:
-            newest = (manifest.ended, manifest.bytes_read)
-            found[manifest.source] = max(newest, found.get(manifest.source, newest))
+        good = [_newest_good(replica, repository, lane, sources) for replica in repository.replicas]
+        newest = max((link for link in good if link is not None), key=lambda link: link.sequence, default=None)
+        if newest is not None:
+            manifest = newest.manifest
+            told = (manifest.ended, manifest.bytes_read)
+            found[manifest.source] = max(told, found.get(manifest.source, told))
     return {source: size for source, (_, size) in found.items()}
 
 
-def _newest_first(repository: Repository, lane: LaneId, sources: Collection[str]) -> Iterator[ChainLink]:
-    """Yield what each store has of a lane of one of ``sources``; a store that cannot be read is left out."""
-    for replica in repository.replicas:
-        with suppress(StoreError, IntegrityError):
-            for link in islice(_links(replica, repository, lane), _MOST_LOOKED_AT):
-                if link.manifest.source not in sources:
-                    return
-                yield link
+def _newest_good(replica: Replica, repository: Repository, lane: LaneId, sources: Collection[str]) -> ChainLink | None:
+    """Return the newest good snapshot that a store has in a lane of one of ``sources``; a store that cannot be read has none."""
+    with suppress(StoreError):
+        for link in islice(_links(replica, repository, lane), _MOST_LOOKED_AT):
+            if link.manifest.source not in sources:
+                return None
+            if link.state is LinkState.COMMITTED and link.manifest.result is Result.COMPLETE:
+                return link
+    return None
 
 
 def _links(replica: Replica, repository: Repository, lane: LaneId) -> Iterator[ChainLink]:
     listed = {names.sequence_of(stat.name) for stat in replica.store.list_objects(names.manifests_prefix(lane))}
     for sequence in sorted((one for one in listed if one), reverse=True):
-        link = read_link(replica.store, repository.trust, lane, sequence)
+        link = None
+        with suppress(IntegrityError):  # one that is damaged hides none before it
+            link = read_link(replica.store, repository.trust, lane, sequence)
         if link is not None:
             yield link
-
-
-def _is_good(link: ChainLink) -> bool:
-    return link.state is LinkState.COMMITTED and link.manifest.result is Result.COMPLETE
