@@ -6,9 +6,11 @@ credential makes), or because somebody beside one store vouches for it: the cata
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from drorch.errors import ObjectMissing, SnapshotUnknown, StoreError, UsageInvalid
 from drorch.evidence.ledger_segment import chain_of
@@ -21,6 +23,8 @@ from drorch.operations.rotate_keys.listed import ListedKey
 from drorch.repository.chain import ChainLink, LinkState, lanes_of, read_good_part
 from drorch.repository.opening import Replica, Repository
 from drorch.storage.interface import ObjectStore
+
+_READERS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,7 @@ def lane_ends(repository: Repository, key: ListedKey, vouching: Vouching) -> tup
     Raises ``SnapshotUnknown`` for a named snapshot that is in none of them, ``UsageInvalid`` when nobody vouches for anything of a lane, and
     what a store raises: what only a silent store holds would count no more.
     """
-    lanes = tuple(_lanes(repository, key))
+    lanes = _lanes(repository, key)
     if key.kind is not KeyKind.WRITER:  # its snapshots are another's; any head makes its lists count
         return tuple(_at(lane, len(lane.links), "it signed lists there") for lane in lanes if lane.links)
     for name in vouching.named:
@@ -91,14 +95,14 @@ def revocation(key: ListedKey, ends: Sequence[LaneEnd], ledger: Head | None) -> 
     return Revocation(key.key_id, heads)
 
 
-def _lanes(repository: Repository, key: ListedKey) -> Iterator[_Lane]:
-    own = key.key_id.raw[:LANE_PREFIX_BYTES] if key.kind is KeyKind.WRITER else b""
+def _lanes(repository: Repository, key: ListedKey) -> tuple[_Lane, ...]:
     if key.kind not in (KeyKind.WRITER, KeyKind.MAINTAINER):
-        return
+        return ()
+    own = key.key_id.raw[:LANE_PREFIX_BYTES] if key.kind is KeyKind.WRITER else b""
     found = {lane for one in repository.replicas for lane in lanes_of(one.store, names.lanes_prefix(own))}
-    for lane in sorted(found):
-        if key.kind is KeyKind.WRITER or _has_lists(repository, lane):
-            yield _read(repository, lane)
+    wanted = sorted(lane for lane in found if key.kind is KeyKind.WRITER or _has_lists(repository, lane))
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="lanes") as readers:
+        return tuple(readers.map(partial(_read, repository), wanted))
 
 
 def _has_lists(repository: Repository, lane: LaneId) -> bool:
