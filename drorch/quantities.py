@@ -54,6 +54,12 @@ def format_size(size_bytes: float) -> str:
     return f"{round(size_bytes)} B"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return ``1 pack``, ``1,234 packs``, ``2 entries``, ``2 keys``."""
+    nouns = f"{noun[:-1]}ies" if noun.endswith(("ry", "py")) else f"{noun}s"
+    return f"1 {noun}" if count == 1 else f"{count:,} {nouns}"
+
+
 def format_duration(seconds: float) -> str:
     """Return ``8.3 s``, ``1:22``, ``1:22:40``, ``3 d 8 h``: what a person compares at a glance."""
     if seconds < 60:

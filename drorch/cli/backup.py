@@ -20,7 +20,7 @@ from drorch.operations.back_up import BackupReport
 from drorch.operations.causes import common_code
 from drorch.operations.interruption import Interruption
 from drorch.policy.assembly import LoadedPolicies
-from drorch.quantities import format_duration, format_size
+from drorch.quantities import counted, format_duration, format_size
 from drorch.settings import Settings, load_policies
 from drorch.wiring import Wiring
 
@@ -206,12 +206,12 @@ def _why_incomplete(report: BackupReport) -> list[str]:
 
 def _what_was_read(report: BackupReport) -> str:
     if report.facts.get("engine") != "files":
-        rows = f" in {report.tables:,} tables, {report.rows:,} rows" if report.tables else ""
+        rows = f" in {counted(report.tables, 'table')}, {counted(report.rows, 'row')}" if report.tables else ""
         return format_size(report.bytes_read) + rows
     size, unchanged = report.facts.get("file_bytes"), report.facts.get("unchanged_files")
     total = f" of {format_size(size)}" if isinstance(size, int) else ""
     known = f", {unchanged:,} of them unchanged" if isinstance(unchanged, int) else ""
-    return f"{format_size(report.bytes_read)}{total} in {report.tables:,} files{known}"
+    return f"{format_size(report.bytes_read)}{total} in {counted(report.tables, 'file')}{known}"
 
 
 def _row(label: str, text: str) -> list[str]:

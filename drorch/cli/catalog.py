@@ -18,6 +18,7 @@ from drorch.operations.estate.ownership import Ownership
 from drorch.operations.explain_stores import Explained, HelpState
 from drorch.operations.initialise import help_objects
 from drorch.operations.listing import RepositoryListing, rebuild_catalog
+from drorch.quantities import counted
 from drorch.repository.opening import Repository
 from drorch.settings import Settings
 from drorch.wiring import Wiring, help_files, machine_id
@@ -53,8 +54,8 @@ def rebuild(invocation: Invocation) -> int:
         )
     elif not invocation.output.quiet or problems:
         word = "PARTIAL" if problems else "OK"
-        known = "what was drilled is not for this credential to read" if drills is None else f"{drills} drills"
-        lines = wrapped(f"{word}  {len(listing.snapshots)} snapshots are listed, {known}", 4)
+        known = "what was drilled is not for this credential to read" if drills is None else counted(drills, "drill")
+        lines = wrapped(f"{word}  {counted(len(listing.snapshots), 'snapshot')} listed, {known}", 4)
         for problem in problems:
             lines += wrapped(f"  {problem['store'] or problem['lane']}: {problem['error']}", 4)
         invocation.output.lines(lines)

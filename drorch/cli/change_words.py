@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from drorch.cli.output import counted, local_time, printable, utc_time, wrapped
+from drorch.cli.output import local_time, printable, utc_time, wrapped
 from drorch.format.keyfile import KIND_OF_ROLE, KeyKind, PublicKey
 from drorch.format.trust_record import TrustRecord
 from drorch.ids import grouped
@@ -17,6 +17,7 @@ from drorch.operations.rotate_keys.open_to import StaysOpen
 from drorch.operations.rotate_keys.publishing import Published
 from drorch.policy.longest_stay import longest_stay
 from drorch.policy.model import Retention
+from drorch.quantities import counted
 from drorch.repository.opening import Repository
 
 _MOST_SOURCES = 12

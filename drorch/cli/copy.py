@@ -17,7 +17,7 @@ from drorch.format.signing import SigningKey
 from drorch.operations import copy
 from drorch.operations.initialise import help_objects
 from drorch.operations.spool import ShipReport, is_empty, ship
-from drorch.quantities import format_size
+from drorch.quantities import counted, format_size
 from drorch.repository.copy_report import CopyReport
 from drorch.sources.interface import Observer
 from drorch.wiring import Wiring, claim_lives, help_files
@@ -122,19 +122,19 @@ def _lines(target: str, report: CopyReport, *, repair: bool) -> Iterator[str]:
     if repair:
         word = "PARTIAL" if report.problems else "OK"
         put = (
-            f"{report.objects:,} objects were put anew, {format_size(report.bytes)}"
+            f"{counted(report.objects, 'object')} put anew, {format_size(report.bytes)}"
             if report.objects
             else "all was good"
         )
-        yield from wrapped(f"{word}  {target} was read through: {put}; whole there: {whole:,} snapshots", 4)
+        yield from wrapped(f"{word}  {target} was read through: {put}; whole there: {counted(whole, 'snapshot')}", 4)
     elif not report.snapshots and not report.problems and not report.ledger_segments:
         yield f"OK  {target} has every snapshot that it can have; nothing was copied"
     else:
         word = "PARTIAL" if report.problems else "OK"
-        count = "1 snapshot" if whole == 1 else f"{whole:,} snapshots"
-        yield f"{word}  {count} copied to {target}: {format_size(report.bytes)} in {report.objects:,} objects"
+        count = counted(whole, "snapshot")
+        yield f"{word}  {count} copied to {target}: {format_size(report.bytes)} in {counted(report.objects, 'object')}"
     if report.ledger_segments:
-        count = "1 segment" if report.ledger_segments == 1 else f"{report.ledger_segments:,} segments"
+        count = counted(report.ledger_segments, "segment")
         yield f"  ok    {count} of the ledger, with what its entries name"
     for one in report.snapshots:
         if not one.is_whole:

@@ -19,7 +19,7 @@ from drorch.operations.courier import ingest as ingesting
 from drorch.operations.courier.export import ExportReport
 from drorch.operations.courier.have import have
 from drorch.operations.courier.ingest import IngestReport
-from drorch.quantities import format_size
+from drorch.quantities import counted, format_size
 from drorch.repository.copy_report import CopyReport
 from drorch.settings import Settings
 
@@ -122,7 +122,7 @@ def want(file: str, source: str, invocation: Invocation) -> int:
             "drorch.courier-want/1", {"ok": True, "store": source, "file": file, "objects": count}
         )
     elif not invocation.output.quiet:
-        invocation.output.lines([f"OK  {file} says what {source} has: {count:,} objects"])
+        invocation.output.lines([f"OK  {file} says what {source} has: {counted(count, 'object')}"])
     return 0
 
 
@@ -159,12 +159,12 @@ def _export_lines(report: ExportReport, directory: str) -> Iterator[str]:
         yield "OK  the other side has everything; nothing to carry"
         return
     yield from wrapped(
-        f"{word}  {directory} is sealed: {format_size(report.bytes)} in {report.objects:,} objects;"
+        f"{word}  {directory} is sealed: {format_size(report.bytes)} in {counted(report.objects, 'object')};"
         f" {_snapshots(report.copied)} put there now",
         4,
     )
     if report.known:
-        yield f"  note  the other side has {report.known:,} objects already"
+        yield f"  note  the other side has {counted(report.known, 'object')} already"
     yield from _problems(report.copied)
     yield "  there: drorch courier ingest DIRECTORY --to STORE"
 
@@ -174,7 +174,7 @@ def _ingest_lines(report: IngestReport, target: str, zone: str) -> Iterator[str]
     sealed = local_time(report.sealed_at, zone)[:16]
     if report.copied.objects:
         size = format_size(report.copied.bytes)
-        text = f"{_snapshots(report.copied)} taken into {target}: {size} in {report.copied.objects:,} objects"
+        text = f"{_snapshots(report.copied)} taken into {target}: {size} in {counted(report.copied.objects, 'object')}"
     else:
         text = f"{target} has all that the disk carries"
     yield from wrapped(f"{word}  {text}; sealed {sealed}", 4)
@@ -193,7 +193,7 @@ def _problems(copied: CopyReport) -> Iterator[str]:
 
 
 def _snapshots(copied: CopyReport) -> str:
-    return "1 snapshot" if len(copied.snapshots) == 1 else f"{len(copied.snapshots):,} snapshots"
+    return counted(len(copied.snapshots), "snapshot")
 
 
 # -- for programs

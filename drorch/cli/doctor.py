@@ -38,6 +38,7 @@ from drorch.policy.discovery import chosen, discovery_of, server_of
 from drorch.policy.installation import S3Store
 from drorch.policy.model import CommandSource, MariadbSource, Policy, PostgresqlSource, SourcePromise
 from drorch.policy.secret import SecretReference
+from drorch.quantities import counted
 from drorch.settings import Settings, load_policies
 from drorch.sources.interface import Level
 from drorch.wiring import Wiring, help_files
@@ -200,7 +201,7 @@ def _asked(wiring: Wiring, promise: SourcePromise) -> tuple[list[SourcePromise],
         names = chosen(discovery, wiring.server(promise).databases())
     except DrorchError as error:
         return [], of_error(error, promise.address)
-    told = f"{len(names)} databases on {server_of(promise.source)}"
+    told = f"{counted(len(names), 'database')} on {server_of(promise.source)}"
     if not names:
         return [], failed(
             f"{told} are like {', '.join(discovery.match)}", "look at `match` and `except`", SourceMissing

@@ -19,7 +19,7 @@ from drorch.operations.estate.discover import Found
 from drorch.operations.interruption import Interruption
 from drorch.policy.discovery import server_of
 from drorch.policy.order import unit_of, units_before
-from drorch.quantities import format_duration, format_size
+from drorch.quantities import counted, format_duration, format_size
 from drorch.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ class Results:
         for one in self.found:
             count = len(one.promises)
             if one.expected not in (None, count):
-                lines.append(f"{one.policy}: expected {one.expected} databases on {one.server}, found {count}")
+                lines.append(
+                    f"{one.policy}: expected {counted(one.expected, 'database')} on {one.server}, found {count}"
+                )
             lines += [f"{address} is gone: drorch source retire {address} --reason TEXT" for address in one.gone]
         return lines
 
@@ -79,7 +81,7 @@ def run_many(
     """Run the pairs, so many at once as ``limits`` says, and yield what became of each as it ends."""
     limits = wiring.settings.limits
     if output.shows_progress:
-        output.message(f"{asked or 'all policies'}  {len(pairs)} sources, {limits.parallel_runs} at a time")
+        output.message(f"{asked or 'all policies'}  {counted(len(pairs), 'source')}, {limits.parallel_runs} at a time")
     ended = results(
         _jobs(pairs),
         runner.among_others,

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from drorch.cli.invocation import Invocation, common_options
-from drorch.cli.output import counted, printable, wrapped
+from drorch.cli.output import printable, wrapped
 from drorch.cli.private_keys import key_options, read_recipient
 from drorch.cli.progress import Silent, observer
 from drorch.errors import UsageInvalid
@@ -19,6 +19,7 @@ from drorch.format.trust_record import Recipient
 from drorch.operations.rotate_keys import resealing
 from drorch.operations.rotate_keys.listed import find_key
 from drorch.operations.rotate_keys.resealing import ResealPlan, ResealReport
+from drorch.quantities import counted
 
 PARTIAL = 3  # some runs are still closed to somebody, or a store was away
 

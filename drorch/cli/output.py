@@ -187,11 +187,6 @@ def finding_lines(findings: Sequence[Finding]) -> list[str]:
     return lines
 
 
-def counted(count: int, what: str) -> str:
-    """Return ``1 run`` or ``2,000 runs``."""
-    return f"1 {what}" if count == 1 else f"{count:,} {what}s"
-
-
 def printable(text: str) -> str:
     """Return ``text`` with everything escaped that could move the cursor or hide what follows: tables are named by strangers."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -18,7 +18,7 @@ from drorch.operations.prune_books import PruneBooks
 from drorch.operations.watch.facts import PROVEN
 from drorch.policy.model import Policy
 from drorch.policy.words import retention_words
-from drorch.quantities import format_size
+from drorch.quantities import counted, format_size
 from drorch.settings import load_policies
 from drorch.wiring import Wiring, this_machine
 
@@ -163,11 +163,11 @@ def _decision(one: JudgedSnapshot, zone: str) -> Iterator[str]:
 
 
 def _snapshots(count: int) -> str:
-    return "1 snapshot" if count == 1 else f"{count:,} snapshots"
+    return counted(count, "snapshot")
 
 
 def _objects(count: int) -> str:
-    return "1 object" if count == 1 else f"{count:,} objects"
+    return counted(count, "object")
 
 
 def _plan_document(plan: PrunePlan) -> dict[str, object]:

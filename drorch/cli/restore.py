@@ -21,7 +21,7 @@ from drorch.cli.times import parse_time
 from drorch.errors import DecisionNeeded, DrorchError, PolicyUnknown, UsageInvalid
 from drorch.operations import restore
 from drorch.operations.choose import choose
-from drorch.quantities import format_duration, format_size
+from drorch.quantities import counted, format_duration, format_size
 from drorch.repository.listing import ListedSnapshot
 from drorch.repository.reader import SnapshotReader
 from drorch.settings import load_policies
@@ -217,7 +217,7 @@ def _plan_lines(chosen: ListedSnapshot, address: str, plan: restore.RestorePlan,
 
 
 def _in_things(plan: restore.RestorePlan) -> str:
-    rows = f", {plan.rows:,} rows" if plan.things == "tables" else ""
+    rows = f", {counted(plan.rows, 'row')}" if plan.things == "tables" else ""
     return f" in {plan.tables:,} {plan.things}{rows}" if plan.tables else ""
 
 
@@ -265,9 +265,9 @@ def _tell(
     duration = format_duration(report.duration_seconds)
     lines = wrapped(f"{word}  {outcome.place} is the snapshot of {moment}; {duration}", 4)
     plan = report.plan
-    counted = f"{outcome.tables:,} of {plan.tables:,} {plan.things}"
-    counted += f", {outcome.rows:,} rows" if plan.things == "tables" else ""
-    lines.append(f"  {counted if plan.tables else format_size(plan.bytes)}, every byte as at backup")
+    came = f"{outcome.tables:,} of {plan.tables:,} {plan.things}"
+    came += f", {counted(outcome.rows, 'row')}" if plan.things == "tables" else ""
+    lines.append(f"  {came if plan.tables else format_size(plan.bytes)}, every byte as at backup")
     for text in outcome.not_as_before[:SHOWN_DIFFERENCES]:
         lines += wrapped(f"  {printable(text)}", 4)
     if len(outcome.not_as_before) > SHOWN_DIFFERENCES:

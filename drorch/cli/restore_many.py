@@ -21,7 +21,7 @@ from drorch.operations.content import SnapshotContent
 from drorch.operations.interruption import Interruption
 from drorch.operations.restore_many import database_of, is_server, lanes_by_source, other_lanes, with_database
 from drorch.policy.url import split_url
-from drorch.quantities import format_duration
+from drorch.quantities import counted, format_duration
 from drorch.repository.listing import ListedSnapshot
 from drorch.repository.opening import Repository
 from drorch.repository.reader import SnapshotReader
@@ -98,7 +98,7 @@ def restore_many(wiring: Wiring, repository: Repository, request: ManyRequest, o
     limits = wiring.settings.limits
     most = max(limits.parallel_per_server, 1)
     if output.shows_progress:
-        output.message(f"{request.policy}  {len(sources)} databases to {worker.server}, {most} at a time")
+        output.message(f"{request.policy}  {counted(len(sources), 'database')} to {worker.server}, {most} at a time")
     found, started = _All(), wiring.clock.monotonic_seconds()
     ended = results(
         [Job(work=source, server=worker.server) for source in sources],
@@ -237,7 +237,7 @@ def _result(one: _One, request: ManyRequest) -> str:
     if one.error is not None:
         return "STOP" if request.only_plan else "FAILED"
     lost = f", {len(one.not_as_before)} not as before" if one.not_as_before else ""
-    return f"ok {one.tables:,} tables, {one.rows:,} rows{lost}"
+    return f"ok {counted(one.tables, 'table')}, {counted(one.rows, 'row')}{lost}"
 
 
 def _document(found: _All, request: ManyRequest) -> dict[str, object]:

@@ -20,7 +20,7 @@ from drorch.operations.choose import choose
 from drorch.operations.held import HeldReport
 from drorch.operations.listing import list_repository
 from drorch.operations.show import Inside, Part
-from drorch.quantities import format_size
+from drorch.quantities import counted, format_size
 from drorch.repository.listing import ListedSnapshot
 from drorch.repository.reader import SnapshotReader
 from drorch.wiring import Wiring, nothing_named
@@ -179,7 +179,7 @@ def _packs(chosen: ListedSnapshot) -> int:
 def _told(chosen: ListedSnapshot, inside: Inside | None, zone: str) -> Iterator[str]:
     manifest = chosen.link.manifest
     things = "files" if manifest.engine == showing.FILES else "tables"
-    rows = "" if manifest.engine == showing.FILES else f", {manifest.rows:,} rows"
+    rows = "" if manifest.engine == showing.FILES else f", {counted(manifest.rows, 'row')}"
     policy = manifest.source.partition("/")[0]
     moment = local_time(manifest.restore_point, zone)
     facts = [
@@ -188,7 +188,7 @@ def _told(chosen: ListedSnapshot, inside: Inside | None, zone: str) -> Iterator[
         ("restore point", f"{moment}; taken until {local_time(manifest.ended, zone)}"),
         ("result", manifest.result.name.lower()),
         ("read", f"{format_size(manifest.bytes_read)} in {manifest.tables:,} {things}{rows}"),
-        ("stored", f"{format_size(manifest.bytes_stored)} were new; it needs {_packs(chosen):,} packs"),
+        ("stored", f"{format_size(manifest.bytes_stored)} were new; it needs {counted(_packs(chosen), 'pack')}"),
         ("stores", ", ".join(chosen.stores)),
         ("lane", f"{chosen.link.lane}, number {manifest.sequence}"),
         ("policy", f"{str(manifest.policy_digest)[:16]}... (drorch policy show {policy} --at TIME)"),

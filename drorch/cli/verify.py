@@ -22,7 +22,7 @@ from drorch.format import names
 from drorch.operations import contacts, observing, touched_files, verify
 from drorch.operations.rolling import remember, rolling_depth
 from drorch.operations.verify import Memory, VerifyRequest
-from drorch.quantities import format_duration, format_size
+from drorch.quantities import counted, format_duration, format_size
 from drorch.repository.findings import CheckReport, Finding, Kind, Level
 from drorch.repository.opening import Repository
 from drorch.wiring import Wiring, help_files, random_bytes
@@ -130,12 +130,12 @@ def _tell(report: CheckReport, opened: Repository, request: VerifyRequest, secon
 def _lines(report: CheckReport, opened: Repository, request: VerifyRequest, seconds: float) -> Iterator[str]:
     counts = report.counts
     yield from wrapped(f"{_verdict(report, _names(opened))}; {format_duration(seconds)}", 6)
-    yield f"  looked at   {counts.packs:,} packs, {format_size(counts.bytes)}: presence and size, all signatures"
+    yield f"  looked at   {counted(counts.packs, 'pack')}, {format_size(counts.bytes)}: presence and size, all signatures"
     if request.read_data_percent:
         how = "decoded" if request.recipients else "compared with its digest"
-        yield f"  read        {counts.packs_read:,} packs, {format_size(counts.bytes_read)}, each {how}"
+        yield f"  read        {counted(counts.packs_read, 'pack')}, {format_size(counts.bytes_read)}, each {how}"
     if request.recipients and request.read_data_percent:
-        yield f"  compared    {counts.streams_read:,} streams with what was captured"
+        yield f"  compared    {counted(counts.streams_read, 'stream')} with what was captured"
     findings = sorted(report.findings, key=lambda finding: finding.level is Level.NOTE)
     for finding in findings[:SHOWN_FINDINGS]:
         yield from _finding_lines(finding)
@@ -153,7 +153,7 @@ def _names(opened: Repository) -> str:
 
 def _verdict(report: CheckReport, stores: str) -> str:
     everything = len(report.good) + len(report.harmed)
-    snapshots = "1 snapshot" if everything == 1 else f"{everything:,} snapshots"
+    snapshots = counted(everything, "snapshot")
     if not report.errors:
         is_or_are = "is" if everything == 1 else "are"
         return f"OK  {snapshots} {is_or_are} whole in {stores}"
@@ -172,7 +172,7 @@ def _finding_lines(finding: Finding) -> Iterator[str]:
         yield from wrapped("        snapshots " + _some((run[:8] for run in finding.snapshots), SHOWN_SNAPSHOTS), 18)
         yield from wrapped("        of " + ", ".join(finding.sources), 11)
     if finding.files:
-        count = "1 file" if len(finding.files) == 1 else f"{len(finding.files):,} files"
+        count = counted(len(finding.files), "file")
         yield from wrapped(f"        touches {count}: {_some(finding.files, SHOWN_STREAMS)}", 16)
     elif finding.streams:
         yield from wrapped("        touches " + _some(finding.streams, SHOWN_STREAMS), 16)
@@ -191,7 +191,7 @@ def _cut(digest: re.Match[str]) -> str:
 
 def _what_now(report: CheckReport, opened: Repository) -> Iterator[str]:
     if report.good:
-        count = "1 snapshot is" if len(report.good) == 1 else f"{len(report.good):,} snapshots are"
+        count = f"{counted(len(report.good), 'snapshot')} {'is' if len(report.good) == 1 else 'are'}"
         yield f"Still good: {count} whole in at least one store."
     else:
         yield from wrapped(f"No snapshot is known to be whole in {_names(opened)}.", 0)

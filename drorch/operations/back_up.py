@@ -19,7 +19,7 @@ from drorch.operations.interruption import Interruption
 from drorch.operations.left_out import LeftOut, left_out
 from drorch.operations.probes import ask_probes
 from drorch.operations.schema_seen import Definitions, SchemaTap, SeenSchema
-from drorch.quantities import format_size
+from drorch.quantities import counted, format_size
 from drorch.repository.busy import IN_POOL, Part, Stage, StageTime, busiest
 from drorch.repository.run_parts import CommittedSnapshot, RunSummary
 from drorch.repository.writer import RunWriter
@@ -268,14 +268,14 @@ def _opened(capture: Capture, address: str) -> str:
     return f"{address}: {facts.get('engine')} {version}, {facts.get(things)} {things}, as of {moment}"
 
 
-def _read(summary: RunSummary, counted: Counted) -> Iterator[str]:
+def _read(summary: RunSummary, found: Counted) -> Iterator[str]:
     """Yield what was read, and the largest streams."""
     things = things_of(summary.engine)
-    yield f"read {format_size(summary.bytes_read)} in {summary.tables:,} {things}, {summary.rows:,} rows"
-    for size_bytes, name, rows in sorted(counted.largest, reverse=True):
-        yield f"  {name}: {format_size(size_bytes)}" + ("" if rows is None else f", {rows:,} rows")
-    if counted.streams > len(counted.largest):
-        yield f"  and {counted.streams - len(counted.largest):,} smaller"
+    yield f"read {format_size(summary.bytes_read)} in {counted(summary.tables, things[:-1])}, {counted(summary.rows, 'row')}"
+    for size_bytes, name, rows in sorted(found.largest, reverse=True):
+        yield f"  {name}: {format_size(size_bytes)}" + ("" if rows is None else f", {counted(rows, 'row')}")
+    if found.streams > len(found.largest):
+        yield f"  and {found.streams - len(found.largest):,} smaller"
 
 
 def _stage_times(snapshot: CommittedSnapshot, waiting_seconds: float, parallel: int) -> Iterator[StageTime]:

@@ -16,6 +16,7 @@ from drorch.format.trust import TrustChain
 from drorch.ids import LaneId, RunId
 from drorch.operations.extend_locks import LockReport
 from drorch.operations.schema_seen import SeenSchema, what_changed
+from drorch.quantities import counted
 from drorch.repository.chain import LinkState, read_link
 from drorch.repository.findings import CheckReport, Finding, Kind
 from drorch.repository.opening import Replica
@@ -115,7 +116,7 @@ def note_foreign(
             if link is not None and link.state is LinkState.COMMITTED and not _is_known(catalog, link.manifest.run):
                 found.append(link.manifest)
     if found:
-        count = "a snapshot" if len(found) == 1 else f"{len(found):,} snapshots"
+        count = "a snapshot" if len(found) == 1 else counted(len(found), "snapshot")
         text = f"{count} by this host's key that it did not make, the first {found[0].run.short} of {found[0].ended:%d/%m/%Y %H:%M} UTC"
         seen = Observation(
             kind=ObservationKind.SNAPSHOT_FOREIGN, store="", lane=str(lane), source=source, text=text, seen_at=now

@@ -37,7 +37,7 @@ from drorch.operations.interruption import Interruption
 from drorch.operations.run_log import RunLog, error_lines
 from drorch.operations.schema_seen import Definitions
 from drorch.operations.spool import spooled
-from drorch.quantities import format_duration, format_size
+from drorch.quantities import counted, format_duration, format_size
 from drorch.repository.beginning import RunMaterial, begin_run
 from drorch.repository.deltas import BaseRoom
 from drorch.repository.opening import Repository
@@ -447,7 +447,7 @@ def _ending(report: BackupReport) -> Iterator[str]:
     for one in report.left_out:
         yield f"{one.label}: {one.text}"
     for name in snapshot.copies:
-        yield f"{name}: complete, {format_size(snapshot.bytes_stored)} in {snapshot.objects_stored:,} objects"
+        yield f"{name}: complete, {format_size(snapshot.bytes_stored)} in {counted(snapshot.objects_stored, 'object')}"
     for name, error in report.dropped.items():
         yield from error_lines(error, f"{name}: no complete copy")
     for reason in report.incomplete:

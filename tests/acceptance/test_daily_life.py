@@ -105,7 +105,7 @@ def test_only_what_failed_is_tried_again(town: Town, copied: Installation) -> No
 def test_a_lost_catalog_is_made_again(copied: Installation, tmp_path: Path) -> None:
     before = copied.drorch("snapshots", "--json").out
     shutil.rmtree(copied.base / "var/state")
-    copied.drorch("catalog", "rebuild").told("OK 4 snapshots are listed, 0 drills")
+    copied.drorch("catalog", "rebuild").told("OK 4 snapshots listed, 0 drills")
     assert json.loads(copied.drorch("snapshots", "--json").out) == json.loads(before)
     copied.drorch("backup", "civil")
     assert len(copied.snapshots("civil")) == 3

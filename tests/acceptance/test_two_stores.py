@@ -182,7 +182,7 @@ def test_copy_mends_a_store_from_the_other(pair: Installation, tmp_path: Path, h
     HARMS[harm](pack)
     answer = pair.drorch("copy", "--to", "hanoi", "--repair")
     answer.fits()
-    answer.told("OK hanoi was read through: 1 objects were put anew", "whole there: 1 snapshots")
+    answer.told("OK hanoi was read through: 1 object put anew", "whole there: 1 snapshot")
     if harm == "altered":
         pair.drorch("copy", "--to", "hanoi", "--repair").told("all was good")
     shutil.rmtree(pair.base / "dalat")

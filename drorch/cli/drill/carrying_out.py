@@ -32,6 +32,7 @@ from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.model import Policy, SourcePromise
 from drorch.policy.restore_tests.loading import LoadedTests
 from drorch.policy.restore_tests.model import AUTO, Scenario
+from drorch.quantities import counted
 from drorch.wiring import Wiring, room_for_drills
 
 
@@ -110,7 +111,7 @@ class DrillDesk:
             raise SnapshotUnknown(
                 f"{test.name} has nothing to draw from: no source of {policy.name} has a complete snapshot",
                 expected="one source with a complete snapshot",
-                found=f"{len(promises)} sources without" if promises else "no source yet",
+                found=f"{counted(len(promises), 'source')} without" if promises else "no source yet",
                 hint=f"`drorch snapshots {policy.name}` lists what exists",
             )
         subject = new_drill_id(wiring.clock, wiring.random_bytes)
@@ -141,7 +142,7 @@ class DrillDesk:
             yield drilled
             return
         if self.output.shows_progress:
-            self.output.message(f"{making.order.test.name}  {len(promises)} sources, {width} at a time")
+            self.output.message(f"{making.order.test.name}  {counted(len(promises), 'source')}, {width} at a time")
         said: dict[str, list[str]] = {promise.address: [] for promise in promises}
 
         def act(promise: SourcePromise, stop: Interruption) -> Drilled:

@@ -9,6 +9,7 @@ from drorch.cli.output import Output
 from drorch.errors import Bug, DrorchError
 from drorch.operations.drills.session import Drilled
 from drorch.operations.proof import stamping
+from drorch.quantities import counted
 from drorch.wiring import Wiring
 
 _AGAIN = "the daemon, the next drill or `drorch evidence stamp` asks again"
@@ -34,7 +35,9 @@ def stamp_drills(
         output.message(f"note  no time-stamp: {error.message}; {_AGAIN}")
         return
     for problem in report.problems.values():
-        output.message(f"note  {len(report.waiting)} drills without a time-stamp: {problem.message}; {_AGAIN}")
+        output.message(
+            f"note  {counted(len(report.waiting), 'drill')} without a time-stamp: {problem.message}; {_AGAIN}"
+        )
     trouble = print_stamped(wiring, report.stamps, [one for one in drilled if papers.get(one.report.drill)])
     if trouble is not None:
         output.message(f"note  a report on paper says that its time-stamp is pending: {trouble.message}")

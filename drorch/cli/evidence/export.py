@@ -13,6 +13,7 @@ from drorch.cli.output import wrapped
 from drorch.errors import EvidenceError, EvidenceUnknown, TargetRefused
 from drorch.evidence.bundle import encode_bundle
 from drorch.operations.proof import exporting, reporting
+from drorch.quantities import counted
 from drorch.wiring import evidence_helpers
 
 
@@ -60,7 +61,7 @@ def command(wanted: str, target: Path | None, store: str | None, invocation: Inv
         }
         invocation.output.document("drorch.evidence-export/1", content)
     elif not invocation.output.quiet:
-        lines = wrapped(f"OK  {path}  {len(bundle.files):,} files, {len(raw):,} bytes", 4)
+        lines = wrapped(f"OK  {path}  {counted(len(bundle.files), 'file')}, {len(raw):,} bytes", 4)
         lines += wrapped(f"  check it: drorch evidence verify {path} --trust FILE|DIGEST", 4)
         lines += wrapped("  without drorch: unpack it, and python3 verify_evidence.py . --trust FILE|DIGEST", 4)
         invocation.output.lines(lines)

@@ -13,6 +13,7 @@ from drorch.evidence.ledger import NumberedEntry, ProblemKind
 from drorch.ids import grouped
 from drorch.operations.proof import log
 from drorch.operations.proof.log import LogReport
+from drorch.quantities import counted
 
 SHOWN_ENTRIES = 20
 
@@ -51,7 +52,7 @@ def _lines(report: LogReport, count: int, zone: str) -> Iterator[str]:
         yield ""
     for chain in report.ledger.chains.values():
         last = chain.segments[-1]
-        yield f"head  {grouped(last.digest.raw[:16])}  {chain.signer}, {_entries(last.next_entry - 1)}"
+        yield f"head  {grouped(last.digest.raw[:16])}  {chain.signer}, {counted(last.next_entry - 1, 'entry')}"
     for problem in report.ledger.problems:
         word = "note" if problem.kind is ProblemKind.BEHIND else "FAIL"
         where = f"{problem.where}: " if problem.where else ""
@@ -78,8 +79,10 @@ def _verdict(report: LogReport, count: int) -> str:
     if report.ledger.alarms:
         return "FAIL  somebody altered or removed something in the ledger"
     if report.ledger.problems or report.ledger.unreadable:
-        return f"PARTIAL  {_entries(count)} whole; a store is behind or away and follows with the next entry"
-    return f"OK  {_entries(count)}, whole in {stores}" + (", the expected head among them" if report.wanted else "")
+        return f"PARTIAL  {counted(count, 'entry')} whole; a store is behind or away and follows with the next entry"
+    return f"OK  {counted(count, 'entry')}, whole in {stores}" + (
+        ", the expected head among them" if report.wanted else ""
+    )
 
 
 def _document(report: LogReport) -> dict[str, object]:
@@ -115,7 +118,3 @@ def _document(report: LogReport) -> dict[str, object]:
         "problems": [{"kind": one.kind.value, "store": one.where, "words": one.words} for one in ledger.problems],
         "unreadable": [{"store": store, "message": error.message} for store, error in ledger.unreadable.items()],
     }
-
-
-def _entries(count: int) -> str:
-    return "1 entry" if count == 1 else f"{count:,} entries"

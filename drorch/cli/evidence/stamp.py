@@ -10,6 +10,7 @@ from drorch.errors import DrorchError, TimestampPending, UsageInvalid
 from drorch.operations.proof import stamping
 from drorch.operations.proof.printed import FOLDER, print_again
 from drorch.operations.proof.stamping import StampReport
+from drorch.quantities import counted
 from drorch.wiring import Wiring
 
 
@@ -36,7 +37,7 @@ def command(invocation: Invocation) -> int:
         invocation.output.document("drorch.evidence-stamp/1", content)
     elif not invocation.output.quiet or report.waiting:
         word = "PARTIAL" if report.waiting else "OK"
-        lines = [f"{word}  {len(report.stamped):,} drills stamped, {len(report.waiting):,} waiting"]
+        lines = [f"{word}  {counted(len(report.stamped), 'drill')} stamped, {len(report.waiting):,} waiting"]
         lines += [
             line
             for drill, error in report.problems.items()

@@ -18,6 +18,7 @@ from drorch.evidence.verification import VerifiedDrill
 from drorch.ids import grouped
 from drorch.operations.proof import verifying
 from drorch.operations.proof.verifying import Verification
+from drorch.quantities import counted
 
 _PEM_LIMIT_BYTES = 2**20
 
@@ -107,7 +108,7 @@ def _about(drill: VerifiedDrill, zone: str) -> str:
 
 
 def _verdict(verification: Verification) -> str:
-    count = "1 drill" if len(verification.drills) == 1 else f"{len(verification.drills):,} drills"
+    count = counted(len(verification.drills), "drill")
     if verification.months and not verification.drills:
         count = f"the report of {verification.wanted}"
     if verification.exit_code == 0:

@@ -10,7 +10,7 @@ from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import printable, utc_time, wrapped
 from drorch.operations.watch.coverage import Cover, Coverage, CoveredSystem, coverage
 from drorch.operations.watch.exposure import Exposure, worst
-from drorch.quantities import format_promise, format_span
+from drorch.quantities import counted, format_promise, format_span
 from drorch.settings import load_policies, load_systems
 from drorch.wiring.watching import look
 
@@ -66,11 +66,11 @@ def _lines(covered: Coverage, *, show_all: bool) -> list[str]:
     if covered.unregistered:
         names = " ".join(covered.unregistered[:_MOST_NAMES])
         more = len(covered.unregistered) - _MOST_NAMES
-        text = f"  note  {len(covered.unregistered)} sources are of no system: {names}"
+        text = f"  note  {counted(len(covered.unregistered), 'source')} of no system: {names}"
         lines += wrapped(text + (f" and {more} more" if more > 0 else ""), 8)
     counts = Counter(one.cover for one in covered.systems)
     told = ", ".join(f"{counts[cover]} {meaning}" for cover, meaning in _MEANINGS.items() if counts[cover])
-    return [*lines, *([""] if lines else []), *wrapped(f"{len(covered.systems)} systems: {told}", 2)]
+    return [*lines, *([""] if lines else []), *wrapped(f"{counted(len(covered.systems), 'system')}: {told}", 2)]
 
 
 def _system_lines(one: CoveredSystem) -> list[str]:

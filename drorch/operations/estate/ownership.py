@@ -17,6 +17,7 @@ from drorch.errors import IntegrityError, NothingDone, SourceForeign, StoreError
 from drorch.format import names
 from drorch.format.keys import HostKey, lane_for
 from drorch.ids import KeyId, LaneId
+from drorch.quantities import counted
 from drorch.repository.beginning import RunPlace
 from drorch.repository.chain import read_link
 from drorch.repository.listing import list_lanes
@@ -67,7 +68,7 @@ class Ownership:
             return
         if sequence:
             raise SourceForeign(
-                f"{address} has {sequence} snapshots by this host's key that this catalog does not know",
+                f"{address} has {counted(sequence, 'snapshot')} by this host's key that this catalog does not know",
                 expected="a source that is new, or one that the catalog knows",
                 found="a copy of another machine's configuration and key, or a catalog that was lost",
                 hint="if the catalog was lost: `drorch catalog rebuild`; if another machine has this key and must stop"

@@ -24,6 +24,7 @@ from drorch.operations.prune.values import (
     PrunePlan,
     PruneReport,
 )
+from drorch.quantities import counted
 from drorch.repository import sweeper
 from drorch.repository.opening import Replica, Repository
 
@@ -128,7 +129,7 @@ def _remember(catalog: Catalog, done: PrunedLane, clock: Clock) -> None:
             at=clock.now(),
             kind="pruned",
             severity=Severity.INFO,
-            message=f"{len(gone)} snapshots of {plan.source} given up in {plan.store}, {len(report.deleted)} objects deleted",
+            message=f"{counted(len(gone), 'snapshot')} of {plan.source} given up in {plan.store}, {counted(len(report.deleted), 'object')} deleted",
             source=plan.source,
             details={
                 "store": plan.store,

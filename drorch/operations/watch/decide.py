@@ -14,7 +14,7 @@ from drorch.operations.watch.alert import Alert, AlertCode
 from drorch.operations.watch.facts import PROVEN, Facts, LostProof
 from drorch.policy.model import Policy
 from drorch.policy.schedule import OnceSchedule
-from drorch.quantities import format_promise, format_size
+from drorch.quantities import counted, format_promise, format_size
 
 OBJECTIVES_MISSED = "missed"
 HEARTBEAT_PATIENCE = timedelta(minutes=10)
@@ -257,7 +257,7 @@ def _of_stores(cases: Sequence[_Case], facts: Facts) -> Iterator[Alert]:
         yield Alert(
             code=AlertCode.STORE_AWAY,
             subject=store,
-            text=f"last contact {days}; {len(missed)} snapshots are not there",
+            text=f"last contact {days}; {counted(len(missed), 'snapshot')} not there",
             remedy=f"drorch copy --to {store}",
         )
 

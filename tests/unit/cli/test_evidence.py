@@ -146,7 +146,7 @@ def test_a_catalog_made_anew_knows_the_drills_and_who_signed(drilled: Desk) -> N
     for path in drilled.base.rglob("catalog.sqlite*"):
         path.unlink()
     assert drilled.drorch("drill", "list", "--json").json()["drills"] == []
-    drilled.drorch("catalog", "rebuild").says("OK 0 snapshots are listed, 1 drills")
+    drilled.drorch("catalog", "rebuild").says("OK 0 snapshots listed, 1 drill")
     (known,) = drilled.drorch("drill", "list", "--json").json()["drills"]
     assert (known["drill"], known["verdict"]) == (DRILL, "pass")
     assert [one["person"] for one in known["signatures"]] == ["operator1"]

@@ -21,7 +21,7 @@ def test_a_good_run_tells_what_it_read_and_where_it_lies(desk: Desk) -> None:
     assert policy.startswith("policy ")
     assert opened.startswith(f"sqlite://{desk.civil}: sqlite 3.")
     assert ", 2 tables, as of 20" in opened
-    assert read.endswith("in 1 tables, 1 rows")
+    assert read.endswith("in 1 table, 1 row")
     assert "table/request_log: 3" in " ".join(rest)
     assert "rows left out: birth" in rest
     assert [line.partition(",")[0] for line in rest if "complete" in line] == [

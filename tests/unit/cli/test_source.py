@@ -66,7 +66,7 @@ class TestAdopt:
         shutil.rmtree(backed_up.base / "var/state")
         refused = backed_up.drorch("backup", "civil", expect=18)
         refused.says(
-            "1 snapshots by this host's key that this catalog does not know",
+            "1 snapshot by this host's key that this catalog does not know",
             "drorch catalog rebuild",
             "source adopt civil",
         )

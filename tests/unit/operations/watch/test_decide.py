@@ -206,7 +206,7 @@ def test_a_store_that_was_not_heard_of_for_longer_than_a_night(watched: Catalog)
     found = {alert.code: alert for alert in alerts_of(watched, NOW)}
     assert set(found) == {AlertCode.STORE_AWAY, AlertCode.COPIES_MISSING}
     assert found[AlertCode.STORE_AWAY].subject == "dalat"
-    assert found[AlertCode.STORE_AWAY].text == "last contact 9 days ago; 1 snapshots are not there"
+    assert found[AlertCode.STORE_AWAY].text == "last contact 9 days ago; 1 snapshot not there"
 
 
 def test_a_store_that_missed_one_night_is_only_behind(watched: Catalog) -> None:
