@@ -100,7 +100,7 @@ def header_of(plain: bytes, codec: int) -> RecordHeader:
     return RecordHeader(kind=1, codec=codec, plain_length=len(plain), chunk_id=chunk_id(KEY, 1, plain))
 
 
-def seal_all(headers: Sequence[RecordHeader], contents: Sequence[bytes]) -> list[bytes]:
+def seal_all(headers: Sequence[RecordHeader], contents: Sequence[bytes]) -> list[bytearray]:
     """Return the records."""
     return [
         seal_record(KEY, header.chunk_id.raw, CONTEXT, header, content)
@@ -108,7 +108,7 @@ def seal_all(headers: Sequence[RecordHeader], contents: Sequence[bytes]) -> list
     ]
 
 
-def pipeline(plain: bytes, level: int) -> bytes:
+def pipeline(plain: bytes, level: int) -> bytearray:
     """Return the record, after all that a backup does for one chunk: id, compress, decode and compare, seal."""
     codec, content = encode_chunk(plain, level)
     header = header_of(plain, codec)

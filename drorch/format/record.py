@@ -72,17 +72,20 @@ def chunk_id(key: bytes, kind: int, plain: Bytes) -> ChunkId:
     return ChunkId(blake3(u8(kind), key=key).update(plain).digest())
 
 
-def seal_record(run_key: bytes, salt: bytes, context: RecordContext, header: RecordHeader, content: Bytes) -> bytes:
+def seal_record(run_key: bytes, salt: bytes, context: RecordContext, header: RecordHeader, content: Bytes) -> bytearray:
     """Return the sealed record. ``salt`` is 32 fresh random bytes: one that is used twice under a run key breaks both."""
     if len(salt) != SALT_BYTES or header.plain_length > CHUNK_LIMIT_BYTES:
         raise Bug("a record with a wrong salt or too long")
     key, nonce = derive_key_and_nonce(run_key, _INFO, salt)
     plaintext = b"".join((header.encode(), content))
-    sealed = AESGCM(key).encrypt(nonce, plaintext, context.associated(b"DRORCH record 1"))
-    length = SALT_BYTES + len(sealed)
+    length = SALT_BYTES + len(plaintext) + TAG_BYTES
     if length > RECORD_LIMIT_BYTES:
         raise Bug(f"a record of {length} bytes")
-    return b"".join((length.to_bytes(LENGTH_BYTES, "big"), salt, sealed))
+    record = bytearray(LENGTH_BYTES + length)
+    record[:_CIPHER_AT] = length.to_bytes(LENGTH_BYTES, "big") + salt
+    with memoryview(record) as view, view[_CIPHER_AT:] as sealed:
+        AESGCM(key).encrypt_into(nonce, plaintext, context.associated(b"DRORCH record 1"), sealed)
+    return record
 
 
 def open_record(run_key: bytes, context: RecordContext, raw: Bytes) -> tuple[RecordHeader, memoryview]:

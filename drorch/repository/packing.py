@@ -22,6 +22,7 @@ from drorch.format.tree import Place
 from drorch.ids import LaneId, RepositoryId, RunId
 from drorch.repository.busy import BusyTimes, Stage
 from drorch.repository.replicas import Replicas
+from drorch.storage.interface import Bytes
 
 PACK_TARGET_BYTES = 16 * 2**20
 PACK_MOST_RECORDS = 65_000
@@ -69,7 +70,7 @@ class Shipper:
         *,
         on_shipped: Callable[[ShippedPack], None],
         busy: BusyTimes,
-        make_padding: Callable[[int], bytes],
+        make_padding: Callable[[int], Bytes],
     ) -> None:
         self._identity = identity
         self._replicas = replicas
@@ -194,7 +195,7 @@ class PackLine:
     _ordinal: int = -1
     _entries: list[IndexEntry] = field(default_factory=list)
 
-    def place(self, record: bytes) -> Place:
+    def place(self, record: Bytes) -> Place:
         """Add a sealed record and return where it lies; the caller then says what it is by ``describe``."""
         if self._builder is None:
             self._ordinal = self.shipper.next_ordinal()
@@ -202,7 +203,7 @@ class PackLine:
         offset = self._builder.add(record)
         return Place(ordinal=self._ordinal, offset=offset, length=len(record))
 
-    def keep(self, records: Sequence[bytes], entry_at: Callable[[Place, Place | None], IndexEntry]) -> IndexEntry:
+    def keep(self, records: Sequence[Bytes], entry_at: Callable[[Place, Place | None], IndexEntry]) -> IndexEntry:
         """Place the one record of a chunk, and note for the index what it is."""
         (record,) = records
         entry = entry_at(self.place(record), None)

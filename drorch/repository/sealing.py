@@ -25,11 +25,11 @@ class Sealer:
     compression_level: Callable[[], int]  # asked for each chunk
     random_bytes: Callable[[int], bytes]
 
-    def seal(self, kind: int, chunk: ChunkId, plain: Bytes, ordinal: int, offset: int) -> bytes:
+    def seal(self, kind: int, chunk: ChunkId, plain: Bytes, ordinal: int, offset: int) -> Bytes:
         """Return the sealed record of ``plain``; see ``encode``."""
         return self.seal_encoded(*self.encode(kind, chunk, plain, ordinal, offset))
 
-    def seal_encoded(self, header: RecordHeader, content: Bytes) -> bytes:
+    def seal_encoded(self, header: RecordHeader, content: Bytes) -> Bytes:
         """Return the sealed record of what ``encode`` gave."""
         return seal_record(self.run_key, self.random_bytes(SALT_BYTES), self.context, header, content)
 
@@ -67,7 +67,7 @@ class Sealer:
             raise Bug("a compressed chunk does not decode to what was compressed", hint="check this machine's memory")
         return header, content
 
-    def padding(self, length: int) -> bytes:
+    def padding(self, length: int) -> Bytes:
         """Return a record of ``length`` bytes of nothing, to fill up a pack."""
         header = RecordHeader(kind=KIND_PADDING, codec=0, plain_length=0, chunk_id=NO_CHUNK)
         return seal_record(self.run_key, self.random_bytes(SALT_BYTES), self.context, header, bytes(length))

@@ -59,7 +59,7 @@ class StreamTotals:
 class _Sealed:
     """A chunk ready to be placed, once or twice, and by which plan it was made."""
 
-    records: tuple[bytes, ...]
+    records: tuple[Bytes, ...]
     header: RecordHeader
     content: Bytes = field(repr=False)
     plan: Plan

@@ -9,6 +9,7 @@ from typing import Protocol
 from drorch.format.index import IndexEntry
 from drorch.format.tree import Place
 from drorch.repository.packing import PackLine, Shipper
+from drorch.storage.interface import Bytes
 
 
 class Line(Protocol):
@@ -19,7 +20,7 @@ class Line(Protocol):
         """How often each chunk is sealed."""
         ...
 
-    def keep(self, records: Sequence[bytes], entry_at: Callable[[Place, Place | None], IndexEntry]) -> IndexEntry:
+    def keep(self, records: Sequence[Bytes], entry_at: Callable[[Place, Place | None], IndexEntry]) -> IndexEntry:
         """Place the ``copies`` records of one chunk; ``entry_at`` says for the index what now lies there."""
         ...
 
@@ -34,7 +35,7 @@ class TwinLines:
         self._first = PackLine(shipper, copy=0, is_twin=True)
         self._second = PackLine(shipper, copy=1, is_twin=True)
 
-    def keep(self, records: Sequence[bytes], entry_at: Callable[[Place, Place | None], IndexEntry]) -> IndexEntry:
+    def keep(self, records: Sequence[Bytes], entry_at: Callable[[Place, Place | None], IndexEntry]) -> IndexEntry:
         """Place two records of one chunk or node in two packs."""
         first, second = records
         with self._lock:

@@ -58,7 +58,7 @@ PLAIN = b"a chunk of a stream\n" * 20
 PLACE: dict[str, Any] = {"repository": values.REPOSITORY, "lane": values.LANE, "allowed": values.WRITERS}
 FRAME = compress(PLAIN, 1)
 DELTA = compress(PLAIN + b"!", 1, PLAIN)
-RECORD = seal_record(values.RUN_KEYS.run_key, fixed("salt"), values.CONTEXT, values.header_of(PLAIN), PLAIN)
+RECORD = bytes(seal_record(values.RUN_KEYS.run_key, fixed("salt"), values.CONTEXT, values.header_of(PLAIN), PLAIN))
 CHUNK = ChunkPlace(ChunkId(fixed("chunk")), values.RUN, Place(1, 2, 3))
 ORIGIN = KeyOrigin(repository=values.REPOSITORY, trust_root=Digest(fixed("trust root")))
 BODY = SealedBody(facts={"a": 1}, entries=values.reference(), containers=(values.reference(),), entries_size=9)

@@ -34,12 +34,12 @@ RUN_RECORD = b"a whole run record"
 
 def record(number: int, size: int = 100) -> bytes:
     plain = fixed(f"record {number}", size)
-    return seal_record(RUN_KEYS.run_key, fixed(f"salt {number}"), CONTEXT, header_of(plain), plain)
+    return bytes(seal_record(RUN_KEYS.run_key, fixed(f"salt {number}"), CONTEXT, header_of(plain), plain))
 
 
 def padding(length: int) -> bytes:
     header = RecordHeader(kind=3, codec=0, plain_length=length, chunk_id=header_of(b"").base_id)
-    return seal_record(RUN_KEYS.run_key, fixed(f"padding {length}"), CONTEXT, header, bytes(length))
+    return bytes(seal_record(RUN_KEYS.run_key, fixed(f"padding {length}"), CONTEXT, header, bytes(length)))
 
 
 def builder() -> PackBuilder:

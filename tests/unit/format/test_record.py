@@ -23,7 +23,7 @@ KEY = LANE_KEYS.chunk_id_key
 
 
 def sealed(header=None, content=PLAIN, salt=SALT) -> bytes:
-    return seal_record(RUN_KEYS.run_key, salt, CONTEXT, header or header_of(PLAIN), content)
+    return bytes(seal_record(RUN_KEYS.run_key, salt, CONTEXT, header or header_of(PLAIN), content))
 
 
 def test_the_header_has_84_bytes():
