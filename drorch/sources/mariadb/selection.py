@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from drorch.errors import ObjectCorrupt
+from drorch.sources.attributes import text_of
 from drorch.sources.interface import Content, StoredStream, StreamKind
 from drorch.sources.mariadb.accounts import Accounts, decode_accounts
 from drorch.sources.mariadb.definitions import Kind, Schema, decode_schema
@@ -33,7 +34,7 @@ class Selection:
 
 def table_of(stream: StoredStream) -> str:
     """Return the table whose rows ``stream`` holds."""
-    return str(stream.spec.attributes["table"])
+    return text_of(stream.spec.attributes, "table")
 
 
 def select(content: Content, wanted: Sequence[str]) -> Selection:

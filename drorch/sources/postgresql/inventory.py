@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from drorch.sources.attributes import text_of, written_texts_of
 from drorch.sources.interface import Json, RowFormat, StreamKind, StreamSpec
 from drorch.sources.postgresql.column_types import ColumnTypes, column_types
 from drorch.sources.postgresql.encoding import printable
@@ -171,13 +172,13 @@ def stream_specs(table: Table, version: int, split_size_bytes: int) -> Iterator[
 
 
 def exact_names(attributes: Mapping[str, Json]) -> tuple[str, str, list[str]]:
-    """Return schema, table and columns of a table stream, byte for byte."""
+    """Return schema, table and columns of a table stream, byte for byte; raise ``ObjectCorrupt``."""
     if "exact" in attributes:
-        schema, table, *columns = json.loads(str(attributes["exact"]))
-        return schema, table, columns
+        schema, table, *columns = [*written_texts_of(attributes, "exact"), "", ""]
+        return schema, table, columns[:-2]
     columns_found = attributes.get("columns")
     columns = [str(column) for column in columns_found] if isinstance(columns_found, (list, tuple)) else []
-    return str(attributes["schema"]), str(attributes["table"]), columns
+    return text_of(attributes, "schema"), text_of(attributes, "table"), columns
 
 
 def copy_out_sql(table: Table, spec: StreamSpec) -> str:

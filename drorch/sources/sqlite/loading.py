@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from drorch.errors import RestoreDiffers, TargetRefused
+from drorch.sources.attributes import texts_of
 from drorch.sources.interface import Bytes, Content, Observer, StoredStream
 from drorch.sources.sqlite.database_file import identifier
 from drorch.sources.sqlite.definitions import Definition, Kind, Settings, read_table
@@ -110,7 +111,7 @@ class _Loader:
     def _load(self, stream: StoredStream) -> None:
         """Write the rows of one table, read them back, and compare."""
         table = table_of(stream)
-        columns = [str(name) for name in stream.spec.attributes["columns"]]  # type: ignore[union-attr]
+        columns = texts_of(stream.spec.attributes, "columns")
         with writing(f"table {table}"):
             sent = _Tally(self._content.open(stream), self._observer, stream)
             rows = self._insert(table, columns, sent)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from drorch.sources.attributes import text_of
 from drorch.sources.interface import StoredStream, StreamKind
 from drorch.sources.nearest import nearest
 from drorch.sources.sqlite.definitions import Definition, Kind, Schema
@@ -30,7 +31,7 @@ class Selection:
 
 def table_of(stream: StoredStream) -> str:
     """Return the table whose rows ``stream`` holds."""
-    return str(stream.spec.attributes["table"])
+    return text_of(stream.spec.attributes, "table")
 
 
 def select(schema: Schema, streams: Sequence[StoredStream], wanted: Sequence[str]) -> Selection:
