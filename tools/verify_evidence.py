@@ -234,8 +234,15 @@ def read_chain(identity: bytes, raws: list[bytes], records: list[Record]) -> tup
         line.append(before)
     if (line[-1]["number"], line[-1]["first"]) != (1, 1):
         raise Broken(f"the chain of {signer.label} does not begin with 1")
+    if signer.key_id in records[-1].revoked:  # what stands behind the named head counts for nothing
+        segments = {digest: each for digest, each in segments.items() if each["number"] <= line[0]["number"]}
     require_no_branch(line, segments, signer)
     return line[::-1], signer.key_id
+
+
+def is_given_up(identity: bytes, record: Record) -> bool:
+    """Say whether the chain is of a revoked signer of whom nothing counts."""
+    return any(key_id[:16] == identity and identity not in heads for key_id, heads in record.revoked.items())
 
 
 def newest(
@@ -437,6 +444,8 @@ class Verifier:
         self.lines: dict[bytes, list[dict[str, Any]]] = {}
         self.signers: dict[bytes, bytes] = {}
         for identity, raws in chains.items():
+            if is_given_up(identity, self.records[-1]):
+                continue
             self.lines[identity], self.signers[identity] = read_chain(identity, raws, self.records)
         require_nothing_cut(self.lines)
         every = [

@@ -99,6 +99,8 @@ def build_chain(
     signer = chain_signer(trust, identity)
     if signer is None:
         return None, (LedgerProblem(ProblemKind.UNSIGNED, "", f"chain {identity} is of no signer of this repository"),)
+    if trust.is_revoked(signer[0]) and trust.last_good(signer[0], identity) is None:
+        return None, ()  # nothing of it counts, and that is as it was meant
     segments = _parsed(identity, raws, problems)
     head = _head(raws, segments, signer, trust, identity, problems)
     if head is None:
@@ -215,7 +217,10 @@ def _find_forks(
             waiting.append(segments[digest].previous)
     if line[0].previous != NO_SEGMENT:
         return  # what lies below a gap cannot be told from a branch
+    is_revoked = trust.is_revoked(signer[0])
     for digest, segment in segments.items():
+        if is_revoked and segment.number > line[-1].number:
+            continue  # who has a revoked key may add what he likes: it counts for nothing, and harms nothing
         if digest not in reached:
             if is_signed(raws[digest], segment, trust):
                 words = f"there are two segments {segment.number} of {_named(signer)}"

@@ -77,12 +77,23 @@ def lane_ends(repository: Repository, key: ListedKey, vouching: Vouching) -> tup
 
 
 def ledger_end(repository: Repository, key: ListedKey, before: datetime | None) -> Head | None:
-    """Return up to where the key's chain of the ledger counts, by the stores' own dates when ``before`` is given."""
+    """Return up to where the key's chain of the ledger counts, by the stores' own dates when ``before`` is given.
+
+    What the chain of another signer saw counts in any case: without it that one's evidence would speak of entries that are gone.
+    """
     identity = chain_of(key.key_id)
-    chain = read_ledger(repository).chains.get(identity)
-    for segment in reversed(chain.segments if chain is not None else ()):
+    chains = read_ledger(repository).chains
+    seen = {
+        head.digest
+        for other in chains.values()
+        for segment in (other.segments if other.identity != identity else ())
+        for of, head in segment.seen
+        if of == identity
+    }
+    for segment in reversed(chains[identity].segments if identity in chains else ()):
         name = names.ledger_segment(identity, segment.number)
-        if before is None or _stored_at([one.store for one in repository.replicas], name) <= before:
+        stores = [one.store for one in repository.replicas]
+        if before is None or segment.digest in seen or _stored_at(stores, name) <= before:
             return Head(segment.number, segment.digest)
     return None
 

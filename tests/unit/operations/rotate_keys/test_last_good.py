@@ -14,19 +14,21 @@ from drorch.format.retire_list import HoldKind, HoldWord
 from drorch.format.signing import SigningKey
 from drorch.ids import Digest, LaneId
 from drorch.operations.proof.appending import LedgerWriter
-from drorch.operations.proof.reading import read_ledger
-from drorch.operations.rotate_keys.last_good import LaneEnd, Vouching, lane_ends
+from drorch.operations.proof.reading import read_ledger, read_segments
+from drorch.operations.rotate_keys.last_good import LaneEnd, Vouching, lane_ends, ledger_end
 from drorch.operations.rotate_keys.listed import find_key, revoked_keys
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.copier import catch_up
 from drorch.repository.findings import Kind, Level
 from drorch.repository.listing import ListedSnapshot
+from drorch.repository.opening import read_trust
 from drorch.repository.retirement import put_list, read_retirement
 from drorch.storage.memory import MemoryStore
 from tests.support.faulty_store import FaultyStore
 from tests.support.key_changes import HOUSEHOLD, LATER_PUBLIC, Office, key_of
 from tests.support.ledgers import month_entry
 from tests.support.repositories import EPOCH, Household, ManualClock, back_up, counting_random, seed, snapshots
+from tools import verify_evidence
 
 DAY = 86_400
 
@@ -138,6 +140,46 @@ def test_a_revoked_host_writes_no_more_and_what_counted_is_read_pruned_and_verif
     assert errors == []
     (revoked,) = revoked_keys(two_stores.opened().trust)
     assert (revoked.label, revoked.chains) == ("host", 2)  # its lane, and its chain of the ledger
+
+
+def test_of_the_ledger_counts_what_the_stores_had_and_what_another_machine_saw(
+    two_stores: Office, clock: ManualClock
+) -> None:
+    two_stores.add(key_of(KeyKind.DRILL_HOST, "drill"))
+
+    def enter(month: str, key: SigningKey) -> None:
+        LedgerWriter(repository=two_stores.opened(), key=key, clock=clock, memory=None).append([month_entry(month)])
+        clock.sleep(DAY)
+
+    own, drill = HOUSEHOLD.host.signing_key(), SigningKey.from_seed(seed("drill"))
+    host = find_key(two_stores.opened().trust, "host")
+    enter("2026-08", own)
+    stolen = clock.now()
+    enter("2026-09", own)
+    enter("2026-10", own)
+    heads = [ledger_end(two_stores.opened(), host, before) for before in (None, stolen, EPOCH.replace(year=2000))]
+    assert [None if head is None else head.sequence for head in heads] == [3, 1, None]
+    enter("2026-09", drill)
+    enter("2026-11", own)
+    two_stores.revoke("host", Vouching(before=stolen))
+    ledger = read_ledger(two_stores.opened())
+    assert sorted(len(chain.segments) for chain in ledger.chains.values()) == [1, 3]
+    assert ledger.alarms == ()
+    (first, _) = two_stores.opened().replicas
+    records = verify_evidence.trust_chain(list(read_trust(first.store)))
+    stored = {chain.raw: list(raws.values()) for chain, raws in read_segments(first).items()}
+    lines = {chain: verify_evidence.read_chain(chain, raws, records)[0] for chain, raws in stored.items()}
+    assert sorted(len(line) for line in lines.values()) == [1, 3]  # the reader that shares no code says the same
+
+
+def test_a_ledger_of_which_nothing_counts_breaks_no_other(two_stores: Office, clock: ManualClock) -> None:
+    own = HOUSEHOLD.host.signing_key()
+    LedgerWriter(repository=two_stores.opened(), key=own, clock=clock, memory=None).append([month_entry()])
+    two_stores.revoke("host", Vouching(before=EPOCH.replace(year=2000)))
+    ledger = read_ledger(two_stores.opened())
+    assert (dict(ledger.chains), ledger.alarms) == ({}, ())
+    records = verify_evidence.trust_chain(list(read_trust(two_stores.opened().replicas[0].store)))
+    assert verify_evidence.is_given_up(own.key_id.raw[:16], records[-1])
 
 
 def test_lists_of_a_revoked_maintainer_count_on_and_its_bundles_do_not(two_stores: Office, clock: ManualClock) -> None:
