@@ -14,6 +14,7 @@ from drorch.ids import SHORT_LENGTH
 from drorch.quantities import format_span
 
 _MOST = 10_000
+_NONE_UNSIGNED = "No drill waits for its verifier."
 
 
 @click.command(epilog="Example: drorch drill list --unsigned")
@@ -36,7 +37,9 @@ def command(source: str | None, unsigned: bool, limit: int, invocation: Invocati
         listed = [_document(record, signatures) for record in records]
         invocation.output.document("drorch.drill-list/1", {"ok": True, "drills": listed})
     else:
-        invocation.output.lines(_lines(records, signed, zone) if records else ["No drill yet."])
+        invocation.output.lines(
+            _lines(records, signed, zone) if records else [_NONE_UNSIGNED if unsigned else "No drill yet."]
+        )
     return 0
 
 
