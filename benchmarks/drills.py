@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from benchmarks.measure import Measured, timed
 from drorch.sandbox.interface import SandboxLimits
@@ -70,8 +71,8 @@ def restore_by_peer(dump: Path) -> int:
         Wiring(default_settings(ENVIRONMENT)) as wiring,
         wiring.sandbox({"engine": "postgresql"}, SandboxLimits()) as place,
     ):
-        socket = place.sandbox.url.partition("host=")[2]
-        login = ["-h", socket, "-U", "postgres"]
+        where = parse_qs(urlsplit(place.sandbox.url).query)
+        login = ["-h", where["host"][0], "-p", where["port"][0], "-U", "postgres"]
         subprocess.run(["createdb", *login, "-T", "template0", "drill"], check=True)
         subprocess.run(["pg_restore", *login, "-j", "2", "-d", "drill", str(dump)], check=True)
     return 0
@@ -83,7 +84,7 @@ def large(here: Path, scale: float, rounds: int) -> None:
     with throw_away_postgresql(here) as server:
         server.execute("postgres", ["create database land;"])
         server.execute("land", [SCRIPT.read_text(encoding="utf-8").replace(f"1,{ROWS}", f"1,{int(ROWS * scale)}")])
-        lines = f"host: {server.directory}\n    database: land\n    user: postgres"
+        lines = f"host: {server.directory}\n    port: {server.port}\n    database: land\n    user: postgres"
         installation.policy("land", f'name: land\nsource:\n  postgresql:\n    {lines}\nschedule: "30 1 * * *"\n')
         patiently(installation.command("backup", "land"))
         dump = here / "land.dump"

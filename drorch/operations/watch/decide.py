@@ -225,12 +225,12 @@ def _of_daemon(facts: Facts) -> Iterator[Alert]:
                 remedy="drorch policy validate",
             )
         return
-    what = "was stopped" if daemon.stopped_at is not None else "gives no sign of life"
-    since = daemon.stopped_at or daemon.heartbeat_at
+    what = "was stopped at" if daemon.stopped_at is not None else "gives no sign of life since"
+    moment = daemon.stopped_at or daemon.heartbeat_at
     yield Alert(
         code=AlertCode.DAEMON_DOWN,
         subject=f"daemon on {daemon.host}",
-        text=f"{what} since {since:%Y-%m-%d %H:%M} UTC: nothing runs on schedule",
+        text=f"{what} {moment:%Y-%m-%d %H:%M} UTC: nothing runs on schedule",
         remedy="systemctl status drorch",
     )
 
