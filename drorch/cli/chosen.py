@@ -11,7 +11,7 @@ from drorch.errors import DrorchError, PolicyUnknown, SourceMissing
 from drorch.operations.estate.discover import Discoverer, Found
 from drorch.operations.estate.seen import DISCOVERY
 from drorch.operations.overview import last_runs, needs_another_try
-from drorch.operations.protect import digest_of_text
+from drorch.operations.policy_history import digest_of_text
 from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.explain import policy_text
 from drorch.policy.model import Policy, SourcePromise

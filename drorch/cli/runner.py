@@ -20,7 +20,10 @@ from drorch.operations.back_up import QUIET_STEPS, BackupReport, Steps
 from drorch.operations.framing import Frame
 from drorch.operations.hooks import HookFrame
 from drorch.operations.interruption import Interruption
-from drorch.operations.protect import Machine, Protection, Protector, digest_of_text
+from drorch.operations.machine import Machine
+from drorch.operations.policy_history import digest_of_text
+from drorch.operations.protect import Protector
+from drorch.operations.protection import Protection
 from drorch.operations.room import require_room
 from drorch.operations.spool import current_outage, prepare
 from drorch.operations.together import GROUP_ID_BYTES, Member, Together

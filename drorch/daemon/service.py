@@ -22,11 +22,11 @@ from drorch.daemon.timetable import Timetable
 from drorch.daemon.troubles import Troubles
 from drorch.daemon.wishes import Ended, Wish, Wishes
 from drorch.errors import CatalogError, DrorchError
+from drorch.operations.machine import Machine
 from drorch.operations.occurrences.aftermath import ends_unseen
 from drorch.operations.occurrences.book import Book
 from drorch.operations.occurrences.opening import open_book
 from drorch.operations.occurrences.promises import is_once
-from drorch.operations.protect import Machine
 from drorch.operations.room import require_room
 from drorch.policy.occurrences.duty import DutyKind
 from drorch.policy.occurrences.line import Places

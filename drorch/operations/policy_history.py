@@ -8,6 +8,7 @@ from datetime import datetime
 
 from drorch.catalog.interface import Catalog
 from drorch.errors import PolicyUnknown
+from drorch.ids import Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ def text_at(catalog: Catalog, policy: str, moment: datetime, *, text_now: str | 
     digest = newest.policy_digest
     known = catalog.policy_text(digest)
     text = text_now if known is None else known.text
-    if text is not None and hashlib.sha256(text.encode()).hexdigest() == digest:
+    if text is not None and str(digest_of_text(text)) == digest:
         return TextInForce(digest=digest, text=text, is_remembered=False)
     raise PolicyUnknown(
         f"of that text of {policy} only the digest is known",
@@ -48,3 +49,8 @@ def text_at(catalog: Catalog, policy: str, moment: datetime, *, text_now: str | 
         found=f"sha256 {digest}, named by snapshot {newest.snapshot[:8]}",
         hint="the text itself is in no store; look for a policy file of that time, with the versions of /etc or its backups",
     )
+
+
+def digest_of_text(text: str) -> Digest:
+    """Return the digest by which a policy's text is known in snapshots and in the catalog."""
+    return Digest(hashlib.sha256(text.encode()).digest())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 
 from drorch.catalog.interface import Catalog, PolicyText, RunOutcome, RunRecord, RunState
 from drorch.clock import Clock
 from drorch.errors import DrorchError
 from drorch.ids import RunId
-from drorch.operations.protect import Machine
+from drorch.operations.machine import Machine
+from drorch.operations.policy_history import digest_of_text
 from drorch.operations.prune import LanePlan
 from drorch.operations.run_log import RunLog
 from drorch.policy.explain import policy_text
@@ -77,7 +77,7 @@ class PruneBooks:
     def _remembered(self, lane: LanePlan) -> str:
         policy = self._policies.get(lane.rule)
         text = "" if policy is None else policy_text(policy)
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        digest = str(digest_of_text(text))
         if policy is not None:
             self._catalog.remember_policy(
                 PolicyText(digest=digest, name=policy.name, text=text, first_seen_at=self._clock.now())

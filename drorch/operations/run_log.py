@@ -1,4 +1,4 @@
-"""The lines that a run leaves in the catalog, for whoever asks next morning what it did (``drorch history --run ID``).
+"""What a run leaves in the catalog beside its record: its lines, and the error that ended it, for whoever asks next morning what it did (``drorch history --run ID``).
 
 They hold names of stores and tables, numbers and errors; never a secret, a row's content or an answer of a probe.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from drorch.catalog.interface import Catalog, LogLine
 from drorch.clock import Clock
-from drorch.errors import DrorchError
+from drorch.errors import Bug, DrorchError, Interrupted, Terminated
 
 
 class RunLog:
@@ -36,3 +36,14 @@ def error_lines(error: DrorchError, what: str) -> Iterable[str]:
     for label in ("expected", "found", "hint"):
         for part in getattr(error, label).splitlines():
             yield f"  {label}: {part}"
+
+
+def as_ours(error: BaseException, operation: str) -> DrorchError:
+    """Return an error as the catalog keeps it; the text of a foreign one could hold a secret."""
+    if isinstance(error, DrorchError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted("interrupted")
+    if isinstance(error, SystemExit):
+        return Terminated("terminated")
+    return Bug(f"{type(error).__name__} during a {operation}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from drorch.catalog.interface import IsAlive, SourceClaim
-    from drorch.operations.protect import Machine
+    from drorch.operations.machine import Machine
 
 _MACHINE_ID = Path("/etc/machine-id")
 MEMORY_OF_A_DRILL = 512 * 2**20  # a server with 128 MiB of its own and what reads beside it
@@ -40,7 +40,7 @@ def host_name() -> str:
 def this_machine() -> Machine:
     """Return which process this is, on which machine."""
     from drorch.catalog.liveness import process_started
-    from drorch.operations.protect import Machine
+    from drorch.operations.machine import Machine
 
     pid = os.getpid()
     return Machine(host=host_name(), machine_id=machine_id(), pid=pid, process_started=process_started(pid))

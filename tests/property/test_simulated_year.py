@@ -17,10 +17,10 @@ from zoneinfo import ZoneInfo
 
 from drorch.catalog.interface import Catalog, OccurrenceRecord, OccurrenceState
 from drorch.errors import CatalogError
+from drorch.operations.machine import Machine
 from drorch.operations.occurrences.book import Book
 from drorch.operations.occurrences.entries import RunEnd
 from drorch.operations.occurrences.opening import open_book
-from drorch.operations.protect import Machine
 from drorch.policy.blackout import parse_blackout
 from drorch.policy.occurrences.duty import Duty, DutyKind
 from drorch.policy.occurrences.line import Places

@@ -23,7 +23,7 @@ from drorch.operations.drills.scenarios.cold_start import cold_start
 from drorch.operations.drills.scenarios.reached import Asked, Reached
 from drorch.operations.drills.staging import Stage, reach
 from drorch.operations.interruption import Interruption
-from drorch.operations.protect import digest_of_text
+from drorch.operations.policy_history import digest_of_text
 from drorch.operations.room import disk_of
 from drorch.policy.explain import policy_text
 from drorch.policy.model import Policy, SourcePromise

@@ -14,7 +14,8 @@ from drorch.evidence.drill_report import DrillReport, Earlier, Verdict
 from drorch.ids import drill_id
 from drorch.operations.drills.request import DrillRequest
 from drorch.operations.drills.verdict import exit_code_of
-from drorch.operations.protect import Machine, as_ours
+from drorch.operations.machine import Machine
+from drorch.operations.run_log import as_ours
 from drorch.policy.explain import policy_text
 
 OPERATION = "drill"

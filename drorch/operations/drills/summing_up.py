@@ -23,7 +23,7 @@ from drorch.ids import grouped
 from drorch.operations.drills.located import Located
 from drorch.operations.drills.request import DrillRequest
 from drorch.operations.drills.verdict import is_usable, summary_of, verdict_of
-from drorch.operations.protect import digest_of_text
+from drorch.operations.policy_history import digest_of_text
 from drorch.quantities import format_span
 
 REPORT_VERSION = 1

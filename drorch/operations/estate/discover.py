@@ -20,7 +20,8 @@ from drorch.clock import Clock
 from drorch.errors import CatalogError, SourceMissing
 from drorch.ids import RunId
 from drorch.operations.estate.seen import DISCOVERY, gone_addresses
-from drorch.operations.protect import Machine, as_ours
+from drorch.operations.machine import Machine
+from drorch.operations.run_log import as_ours
 from drorch.policy.discovery import chosen, discovery_of, server_of
 from drorch.policy.model import SourcePromise
 from drorch.sources.interface import DatabaseServer

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 from drorch.catalog.interface import Catalog, DaemonRecord, IsAlive, OccurrenceRecord, OccurrenceState, RunState
 from drorch.errors import NothingDone
+from drorch.operations.machine import Machine
 from drorch.operations.occurrences.aftermath import end_of, run_of
 from drorch.operations.occurrences.book import Book
 from drorch.operations.occurrences.entries import waits_again
 from drorch.operations.occurrences.promises import duty_of
-from drorch.operations.protect import Machine
 from drorch.policy.occurrences.duty import Duty, DutyKind
 from drorch.policy.schedule import parse_schedule
 

@@ -14,7 +14,9 @@ from drorch.catalog.sqlite import open_sqlite
 from drorch.clock import SystemClock
 from drorch.errors import CaptureFailed, CatalogError, RunVoided, SourceForeign
 from drorch.ids import Digest
-from drorch.operations.protect import Machine, Protection, Protector
+from drorch.operations.machine import Machine
+from drorch.operations.protect import Protector
+from drorch.operations.protection import Protection
 from drorch.repository.opening import Replica, Repository, open_repository
 from drorch.storage.memory import MemoryStore
 from tests.support.hooked_store import HookedStore

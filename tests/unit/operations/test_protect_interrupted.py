@@ -20,7 +20,9 @@ from drorch.clock import SystemClock
 from drorch.errors import Interrupted
 from drorch.ids import Digest, RunId
 from drorch.operations.interruption import Interruption
-from drorch.operations.protect import Machine, Protection, Protector
+from drorch.operations.machine import Machine
+from drorch.operations.protect import Protector
+from drorch.operations.protection import Protection
 from drorch.storage.memory import MemoryStore
 from tests.support.hooked_store import HookedStore
 from tests.support.noise import MEGABYTE, Nobody, NoiseCapture, NoiseSource

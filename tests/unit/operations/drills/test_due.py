@@ -22,8 +22,8 @@ from drorch.operations.drills.killed import report_of_killed
 from drorch.operations.drills.sampling import ballot
 from drorch.operations.drills.session import DrillSession
 from drorch.operations.drills.staging import in_turn
+from drorch.operations.machine import Machine as ThisMachine
 from drorch.operations.proof.recording import RecordedDrill
-from drorch.operations.protect import Machine as ThisMachine
 from drorch.policy.model import Policy
 from drorch.policy.restore_tests.model import RestoreTest, Sample, Stratum
 from tests.support.catalogs import START, a_copy, a_drill, a_run, a_snapshot, an_id
