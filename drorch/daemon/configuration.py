@@ -7,7 +7,7 @@ that a file which is half written, or wrong, reaches neither the daemon nor what
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +17,10 @@ from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.problems import Problem
 from drorch.policy.restore_tests.loading import LoadedTests
 from drorch.settings import IN_FORCE_VARIABLE, SYSTEM_FILE, Settings, load_policies, load_restore_tests, load_settings
+from drorch.settings.files import read_file
 
 _FOLDERS = ("policies", "restore_tests")
-_ENDINGS = (".yaml", ".yml", ".csv")
+_ENDINGS = (".yaml", ".yml", ".csv", ".sql")
 _KEPT = 4  # a run that was just started still reads the directory that was in force then
 _MOST_PASSES = 8
 _NEEDS_RESTART = ("catalog", "state_directory", "metrics")
@@ -107,8 +108,8 @@ class Configuration:
         found = {path.relative_to(base).as_posix(): path for path in _files(base)}
         contents: dict[str, bytes] = {}
         for name, path in found.items():
-            with suppress(OSError):  # gone since it was listed
-                contents[name] = path.read_bytes()
+            with suppress(OSError):  # gone since it was listed, or no file
+                contents[name] = read_file(path)
         with suppress(OSError):
             contents[SYSTEM_FILE.name] = self._live_file.read_bytes()
         return contents
@@ -173,11 +174,22 @@ def _fall_back(
     lists = {
         f"{_FOLDERS[0]}/{policy.for_each}" for policy in policies.policies if policy.file in files and policy.for_each
     }
+    questions = _questions_of(files, contents, former)
+    if questions:  # with what was asked before the tests may be good as they are: the next pass sees
+        contents |= {file: former[file] for file in questions}
+        return
     for file in files | lists:
         if file in former and contents.get(file) != former[file]:
             contents[file] = former[file]
         else:
             contents.pop(file, None)
+
+
+def _questions_of(files: Collection[str], contents: Contents, former: Contents) -> set[str]:
+    """Return the files of questions that these restore tests name, now or before, and that were others then."""
+    texts = [text.get(file, b"") for file in files if file.startswith(f"{_FOLDERS[1]}/") for text in (contents, former)]
+    questions = (file for file in former if file.endswith(".sql") and contents.get(file) != former[file])
+    return {file for file in questions if any(Path(file).name.encode() in text for text in texts)}
 
 
 def _kept_settings(settings: Settings, before: InForce | None, problems: list[str]) -> Settings:
