@@ -65,7 +65,11 @@ def _words(
 
 
 def _snapshots(repository: Repository, lane: LaneId) -> Mapping[RunId, tuple[str, datetime]]:
-    listed = list_lane(repository, lane)
+    """Return what the snapshots of a lane are of; nothing when it cannot be read: what is held there is held all the same."""
+    try:
+        listed = list_lane(repository, lane)
+    except (IntegrityError, StoreError):
+        return {}
     return {
         one.link.manifest.run: (one.link.manifest.source, one.link.manifest.restore_point) for one in listed.snapshots
     }

@@ -6,12 +6,11 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from urllib.parse import quote
 
-from drorch.errors import IntegrityError, SnapshotUnknown, StoreError
-from drorch.format import names
+from drorch.errors import SnapshotUnknown, StoreError
 from drorch.ids import LaneId
+from drorch.operations.newest_links import newest_links
 from drorch.policy.model import source_name_of
 from drorch.policy.url import split_url
-from drorch.repository.chain import read_link
 from drorch.repository.listing import list_lanes
 from drorch.repository.opening import Repository
 
@@ -19,7 +18,7 @@ from drorch.repository.opening import Repository
 def lanes_by_source(repository: Repository, policy: str, known: Mapping[str, str]) -> Mapping[str, tuple[LaneId, ...]]:
     """Return every lane that holds snapshots of a source of ``policy``, by source; ``known`` maps lanes to sources.
 
-    A lane that is not known is asked for its newest manifest. Raises ``SnapshotUnknown`` when there is none.
+    A lane that is not known is asked for its newest manifest that is good. Raises ``SnapshotUnknown`` when there is none.
     """
     found: dict[str, list[LaneId]] = {}
     for lane in list_lanes(repository):
@@ -38,10 +37,8 @@ def lanes_by_source(repository: Repository, policy: str, known: Mapping[str, str
 
 def _source_of(repository: Repository, lane: LaneId) -> str | None:
     for replica in repository.replicas:
-        with suppress(StoreError, IntegrityError):
-            listed = (names.sequence_of(stat.name) for stat in replica.store.list_objects(names.manifests_prefix(lane)))
-            link = read_link(replica.store, repository.trust, lane, max(listed, default=0) or 1)
-            if link is not None:
+        with suppress(StoreError):
+            for link in newest_links(replica, repository.trust, lane):
                 return link.manifest.source
     return None
 

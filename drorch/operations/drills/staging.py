@@ -15,9 +15,9 @@ from drorch.operations.drills.scenarios.bad_cut_over import bad_cut_over
 from drorch.operations.drills.scenarios.first_store_lost import first_store_lost
 from drorch.operations.drills.scenarios.reached import Asked, Reached
 from drorch.operations.drills.scenarios.single_database import single_database
+from drorch.operations.readable_lanes import readable_lanes
 from drorch.policy.restore_tests.model import LATEST as LATEST_SNAPSHOT
 from drorch.policy.restore_tests.model import RANDOM, ROTATE, Scenario
-from drorch.repository.listing import list_lane, list_lanes
 from drorch.repository.opening import Repository
 
 ColdStart = Callable[[Asked], Reached]
@@ -86,11 +86,14 @@ def _wanted(request: DrillRequest, stage: Stage) -> tuple[str, Selection | None]
 
 
 def complete_snapshots(repository: Repository, source: str) -> list[str]:
-    """Return the ids of every complete snapshot of the source, sorted; raise ``SnapshotUnknown`` when there is none."""
+    """Return the ids of every complete snapshot of the source, sorted; raise ``SnapshotUnknown`` when there is none.
+
+    A lane of which nothing is good hides no other.
+    """
     found = {
         str(one.link.manifest.run)
-        for lane in list_lanes(repository)
-        for one in list_lane(repository, lane).snapshots
+        for listing in readable_lanes(repository)
+        for one in listing.snapshots
         if one.link.manifest.source == source and one.link.manifest.result is Result.COMPLETE
     }
     if not found:

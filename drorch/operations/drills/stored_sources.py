@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 
-from drorch.errors import IntegrityError, StoreError
-from drorch.format import names
+from drorch.errors import StoreError
 from drorch.format.manifest import Result
 from drorch.ids import LaneId
-from drorch.repository.chain import ChainLink, LinkState, read_link
+from drorch.operations.newest_links import newest_links
+from drorch.repository.chain import ChainLink, LinkState
 from drorch.repository.listing import list_lanes
 from drorch.repository.opening import Replica, Repository
 
@@ -37,19 +37,9 @@ def newest_stored(repository: Repository, sources: Collection[str]) -> Mapping[s
 def _newest_good(replica: Replica, repository: Repository, lane: LaneId, sources: Collection[str]) -> ChainLink | None:
     """Return the newest good snapshot that a store has in a lane of one of ``sources``; a store that cannot be read has none."""
     with suppress(StoreError):
-        for link in islice(_links(replica, repository, lane), _MOST_LOOKED_AT):
+        for link in islice(newest_links(replica, repository.trust, lane), _MOST_LOOKED_AT):
             if link.manifest.source not in sources:
                 return None
             if link.state is LinkState.COMMITTED and link.manifest.result is Result.COMPLETE:
                 return link
     return None
-
-
-def _links(replica: Replica, repository: Repository, lane: LaneId) -> Iterator[ChainLink]:
-    listed = {names.sequence_of(stat.name) for stat in replica.store.list_objects(names.manifests_prefix(lane))}
-    for sequence in sorted((one for one in listed if one), reverse=True):
-        link = None
-        with suppress(IntegrityError):  # one that is damaged hides none before it
-            link = read_link(replica.store, repository.trust, lane, sequence)
-        if link is not None:
-            yield link

@@ -12,9 +12,9 @@ from drorch.format import names
 from drorch.format.keys import RunRecord
 from drorch.format.objects import ObjectType
 from drorch.ids import KeyId, LaneId, RunId
+from drorch.operations.readable_lanes import readable_lanes
 from drorch.repository.copies import Copies
 from drorch.repository.key_bundles import read_bundles
-from drorch.repository.listing import LaneListing, list_lane, list_lanes
 from drorch.repository.opening import Repository
 from drorch.repository.runs import read_with_spare
 from drorch.repository.spares import LaneSpares
@@ -79,22 +79,11 @@ class Seals:
         return SealedRun(lane=lane, run=run, record=record, readers=frozenset({*record.sealed, *further}))
 
 
-def listings(repository: Repository) -> Iterator[LaneListing]:
-    """Yield every lane that holds snapshots; one of which nothing is good hides no other."""
-    for lane in list_lanes(repository):
-        try:
-            listing = list_lane(repository, lane)
-        except IntegrityError:
-            continue
-        if listing.snapshots:
-            yield listing
-
-
 def open_to(repository: Repository, key_id: KeyId) -> tuple[StaysOpen, ...]:
     """Return what stays open to a key that is removed, by source."""
     seals = Seals(repository)
     found: dict[str, list[datetime]] = {}
-    for listing in listings(repository):
+    for listing in readable_lanes(repository):
         manifests = {one.link.manifest.run: one.link.manifest for one in listing.snapshots}
         for sealed in seals.of_runs(listing.lane, tuple(manifests)):
             if key_id in sealed.readers:

@@ -16,7 +16,8 @@ from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType
 from drorch.format.signing import SigningKey
 from drorch.format.trust_record import Recipient
 from drorch.ids import LaneId, RunId
-from drorch.operations.rotate_keys.open_to import SealedRun, Seals, listings
+from drorch.operations.readable_lanes import readable_lanes
+from drorch.operations.rotate_keys.open_to import SealedRun, Seals
 from drorch.operations.rotate_keys.publishing import bring_up, in_order
 from drorch.repository.copies import Copies
 from drorch.repository.key_bundles import further_keys
@@ -80,7 +81,7 @@ def make_plan(repository: Repository, recipients: Sequence[Recipient]) -> Reseal
     lanes: list[LaneSeals] = []
     problems: list[tuple[LaneId, RunId, DrorchError]] = []
     count = 0
-    for listing in listings(repository):
+    for listing in readable_lanes(repository):
         runs = _needed(listing)
         count += len(runs)
         missing = []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from drorch.errors import IntegrityError, SnapshotUnknown
+from drorch.errors import SnapshotUnknown
 from drorch.evidence.drill_report import Selection
 from drorch.format.manifest import Result
 from drorch.format.retire_list import HoldKind
-from drorch.ids import LaneId
 from drorch.operations.drills.scenarios.reached import Asked, Reached, from_one_store
-from drorch.repository.listing import ListedSnapshot, list_lane, list_lanes
+from drorch.operations.readable_lanes import readable_lanes
+from drorch.repository.listing import LaneListing, ListedSnapshot
 from drorch.repository.retirement import read_retirement
 
 
@@ -19,7 +19,7 @@ def bad_cut_over(asked: Asked, now: datetime) -> Reached:
 
     Raises ``SnapshotUnknown`` when none is pinned: then there is nothing to go back to.
     """
-    pinned = [one for lane in list_lanes(asked.repository) for one in _pinned(asked, lane, now)]
+    pinned = [one for lane in readable_lanes(asked.repository) for one in _pinned(asked, lane, now)]
     if not pinned:
         raise SnapshotUnknown(
             f"no snapshot of {asked.source} is pinned",
@@ -35,11 +35,7 @@ def bad_cut_over(asked: Asked, now: datetime) -> Reached:
     )
 
 
-def _pinned(asked: Asked, lane: LaneId, now: datetime) -> list[tuple[ListedSnapshot, str]]:
-    try:
-        listing = list_lane(asked.repository, lane)
-    except IntegrityError:
-        return []
+def _pinned(asked: Asked, listing: LaneListing, now: datetime) -> list[tuple[ListedSnapshot, str]]:
     of_source = [
         one
         for one in listing.snapshots
@@ -49,7 +45,7 @@ def _pinned(asked: Asked, lane: LaneId, now: datetime) -> list[tuple[ListedSnaps
         return []
     found: dict[str, tuple[ListedSnapshot, str]] = {}
     for replica in asked.repository.replicas:
-        retirement = read_retirement(replica.store, asked.repository.trust, lane)
+        retirement = read_retirement(replica.store, asked.repository.trust, listing.lane)
         for one in of_source:
             for word in retirement.standing(one.link.manifest.run, now):
                 if word.kind is HoldKind.PIN:
