@@ -33,7 +33,7 @@ class Answer:
         """Return the answer in ``output``; what is no JSON object is no answer."""
         try:
             found = json.loads(output)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         return cls(code=code, document=found if isinstance(found, dict) else None, seconds=seconds)
 
@@ -89,7 +89,8 @@ def _of_snapshot(snapshot: Mapping[str, Any]) -> RunEnd:
     run_id = str(snapshot.get("snapshot", "")) or None
     if snapshot.get("state") == "complete":
         return RunEnd(state=OccurrenceState.OK, run_id=run_id)
-    reasons = [str(one) for key in ("incomplete", "warnings") for one in snapshot.get(key) or ()]
+    found = (snapshot.get(key) for key in ("incomplete", "warnings"))
+    reasons = [str(one) for listed in found if isinstance(listed, list) for one in listed]
     reasons += [f"{copy.get('store')}: {copy.get('error')}" for copy in _listed(snapshot, "copies") if "error" in copy]
     return RunEnd(state=OccurrenceState.PARTIAL, reason="; ".join(reasons)[:_LONGEST_REASON], run_id=run_id)
 
@@ -126,9 +127,11 @@ def _of_code(answer: Answer, duty: Duty) -> RunEnd:
 
 def _reasons(document: Mapping[str, Any]) -> str:
     """Return what a partial answer says is wrong, as far as it says so in words."""
-    told = [
-        str(one.get("message") or one.get("text") or one.get("error", {}).get("message", ""))
-        for key in ("failures", "problems", "findings")
-        for one in _listed(document, key)
-    ]
+    told = [_reason(one) for key in ("failures", "problems", "findings") for one in _listed(document, key)]
     return "; ".join(one for one in told if one)[:_LONGEST_REASON]
+
+
+def _reason(told: Mapping[str, Any]) -> str:
+    error = told.get("error")
+    below = error.get("message", "") if isinstance(error, dict) else ""
+    return str(told.get("message") or told.get("text") or below)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 _UNIT = """\
@@ -84,11 +85,11 @@ def unit_files(
     """
     loaded = "".join(f"LoadCredential={name}:{path}\n" for name, path in sorted(credentials.items()))
     unit = _UNIT.format(
-        program=program,
-        settings=settings,
+        program=_word(program).replace("$", "$$"),
+        settings=_word(settings).replace("$", "$$"),
         account=account,
         credentials=loaded,
-        writable=" ".join(["-/var/tmp/drorch", *(f"-{path}" for path in stores)]),
+        writable=" ".join(["-/var/tmp/drorch", *(_word(f"-{path}") for path in stores)]),
         capabilities="CAP_DAC_READ_SEARCH" if reads_all_files else "",
     )
     return {
@@ -96,3 +97,9 @@ def unit_files(
         SYSUSERS: _SYSUSERS.format(account=account),
         TMPFILES: _TMPFILES.format(account=account),
     }
+
+
+def _word(path: str) -> str:
+    """Return a path that systemd reads as one word, as it is (systemd.syntax(7), systemd.unit(5))."""
+    text = path.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return text if re.fullmatch(r"[^\s\"'\\;]+", text) else f'"{text}"'

@@ -92,7 +92,8 @@ class Watcher(Observer):
         beat = settings.heartbeat
         if beat is None:
             return
-        if self._pinged_at is None or now - self._pinged_at >= timedelta(seconds=beat.every_seconds):
+        every = timedelta(seconds=beat.every_seconds)
+        if self._pinged_at is None or not timedelta(0) <= now - self._pinged_at < every:  # a clock may be set back
             self._pinged_at = now
             ping_switch(self._wiring.catalog(), beat, self._wiring.switch(), self._wiring.post(settings))
 

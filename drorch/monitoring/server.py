@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,28 +14,39 @@ _BROKEN = Page(status=500, kind="text/plain; charset=utf-8", content=b"the page 
 _LONGEST_REQUEST_SECONDS = 10
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of a connection that its other end broke off; what a page raises is answered."""
+
+
+class _SixServer(_Server):
+    address_family = socket.AF_INET6
+
+
 class PageServer:
-    """Serves until it is closed (it is a context manager); each request has a thread of its own."""
+    """Serves until it is closed; each request has a thread of its own."""
 
     def __init__(self, address: str, pages: Pages) -> None:
         host, _, port = address.rpartition(":")
+        kind = _SixServer if host.startswith("[") else _Server
         try:
-            self._server = ThreadingHTTPServer((host.strip("[]"), int(port)), _handler(pages))
+            self._server = kind((host.strip("[]"), int(port)), _handler(pages))
         except (OSError, OverflowError, ValueError) as error:
             raise SettingsInvalid(
                 f"nothing can be served on {address}",
                 found=str(error),
                 hint="`metrics:` in drorch.yaml names another address, or `none`",
             ) from error
-        self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True, name="pages")
         self._thread.start()
 
     @property
     def address(self) -> str:
-        """Host and port that are served."""
+        """Host and port that are served, as ``metrics:`` writes them."""
         host, port = self._server.server_address[:2]
-        return f"{host!s}:{port}"
+        return f"[{host!s}]:{port}" if isinstance(self._server, _SixServer) else f"{host!s}:{port}"
 
     def close(self) -> None:
         """Serve nothing more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import urllib.error
 import urllib.request
 
@@ -23,5 +24,5 @@ class HttpSwitch:
         except urllib.error.HTTPError as error:
             error.close()
             raise NotificationFailed("the heartbeat was not taken", found=f"answer {error.code}") from None
-        except (OSError, ValueError) as error:  # its text may hold the address
+        except (OSError, ValueError, http.client.HTTPException) as error:  # its text may hold the address
             raise NotificationFailed("the heartbeat was not taken", found=type(error).__name__) from None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -46,6 +49,44 @@ def asked(server: PageServer, path: str) -> tuple[int, bytes]:
 )
 def test_pages(server: PageServer, path: str, status: int, content: bytes) -> None:
     assert asked(server, path) == (status, content)
+
+
+def test_an_address_of_version_6() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:  # this machine has none
+        with pytest.raises(SettingsInvalid):
+            PageServer("[::1]:0", {})
+        return
+    found = PageServer("[::1]:0", {"/healthz": lambda: Page(status=200, kind="text/plain", content=b"ok\n")})
+    try:
+        assert found.address.startswith("[::1]:")
+        assert asked(found, "/healthz") == (200, b"ok\n")
+    finally:
+        found.close()
+
+
+def test_a_caller_that_breaks_off_leaves_no_word(capfd: pytest.CaptureFixture[str]) -> None:
+    asked_for, is_gone = threading.Event(), threading.Event()
+
+    def slow() -> Page:
+        asked_for.set()
+        is_gone.wait(60)
+        return Page(status=200, kind="text/plain", content=b"x" * 2**20)
+
+    found = PageServer("127.0.0.1:0", {"/slow": slow})
+    host, port = found.address.split(":")
+    caller = socket.create_connection((host, int(port)))
+    caller.sendall(b"GET /slow HTTP/1.0\r\n\r\n")
+    assert asked_for.wait(60)
+    caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it ends by a reset
+    caller.close()
+    is_gone.set()
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join(60)
+    found.close()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_address_that_is_taken_is_said(server: PageServer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -89,4 +90,31 @@ def test_a_heartbeat_that_is_refused_tells_no_address(listener: Listener, addres
     listener.answer = 404
     with pytest.raises(NotificationFailed) as caught:
         HttpSwitch().ping(Secret(address.format(listener.address).encode()), timeout_seconds=10)
+    assert CANARY not in told(caught.value)
+
+
+def garbage() -> tuple[socket.socket, int]:
+    """Return a socket that answers its first caller with what is no HTTP, and its port."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        with listening.accept()[0] as caller:
+            caller.recv(4096)
+            caller.sendall(f"{CANARY}\r\n\r\n".encode())
+
+    threading.Thread(target=answer, daemon=True).start()
+    return listening, listening.getsockname()[1]
+
+
+def test_a_switch_that_answers_what_is_no_http_took_nothing() -> None:
+    listening, port = garbage()
+    with listening, pytest.raises(NotificationFailed) as caught:
+        HttpSwitch().ping(Secret(f"http://127.0.0.1:{port}/{CANARY}".encode()), timeout_seconds=30)
+    assert caught.value.found == "BadStatusLine"
+    assert CANARY not in told(caught.value)
+
+
+def test_an_address_that_is_none_is_not_told() -> None:
+    with pytest.raises(NotificationFailed) as caught:
+        HttpSwitch().ping(Secret(f"http://127.0.0.1:{CANARY}/".encode()), timeout_seconds=30)
     assert CANARY not in told(caught.value)
