@@ -117,6 +117,10 @@ def _references(settings: Settings, loaded: LoadedPolicies) -> Iterator[SecretRe
     if settings.catalog.password is not None:
         yield settings.catalog.password
     yield from (notification.url for notification in settings.notifications.values())
+    keys, heartbeat = settings.keys, settings.heartbeat
+    passwords = (sandbox.password for sandbox in settings.sandboxes.values())
+    beside = (keys.drill_key, keys.drill_passphrase, None if heartbeat is None else heartbeat.url, *passwords)
+    yield from (reference for reference in beside if reference is not None)
     for policy in loaded.policies:
         for promise in policy.sources():
             source = promise.source

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from drorch.cli.evidence.trust import TRUST_FILE, trust_path, trusted_keys
 from drorch.cli.invocation import Invocation, common_options
-from drorch.cli.output import utc_time, wrapped
+from drorch.cli.output import local_time, utc_time, wrapped
 from drorch.cli.private_keys import text_of
+from drorch.cli.times import parse_time
 from drorch.clock import SystemClock
 from drorch.errors import TargetRefused, UsageInvalid
 from drorch.evidence.trusted_keys import TrustedKeys, read_trusted_keys
@@ -29,16 +29,14 @@ _file = click.option(
 @click.command(short_help="Say whose signatures on evidence count.", epilog="Example: drorch keys trust list")
 @click.argument("action", type=click.Choice(["list", "add", "revoke"]))
 @click.argument("which", required=False, metavar="[FILE.pub|KEY]")
-@click.option(
-    "--since", type=click.DateTime(["%Y-%m-%d"]), help="From when a revoked key counts no more; now by default."
-)
+@click.option("--since", metavar="TIME", help="From when a revoked key counts no more; now by default.")
 @click.option("--reason", metavar="TEXT", help="Why a key is revoked; stays in the file.")
 @_file
 @common_options
 def command(
     action: str,
     which: str | None,
-    since: datetime | None,
+    since: str | None,
     reason: str | None,
     path: Path | None,
     invocation: Invocation,
@@ -55,12 +53,12 @@ def command(
     if action == "add":
         known = known.with_key(read_public(text_of(Path(_required(which, "FILE.pub")))))
     elif action == "revoke":
-        moment = SystemClock().now() if since is None else since.replace(tzinfo=UTC)
+        moment = SystemClock().now() if since is None else parse_time(since, settings.time_zone)
         known = known.with_revoked(_key_id(_required(which, "KEY"), known), moment, _required(reason, "--reason TEXT"))
     if action != "list":
         _write(place, known.encode())
     shown = known if path is not None or action != "list" else trusted_keys(settings, None)
-    _tell(shown, place, invocation)
+    _tell(shown, place, invocation, str(settings.time_zone))
     return 0
 
 
@@ -87,7 +85,7 @@ def _write(path: Path, text: str) -> None:
         raise TargetRefused(f"{path} cannot be written", found=error.strerror or "") from error
 
 
-def _tell(trusted: TrustedKeys, path: Path, invocation: Invocation) -> None:
+def _tell(trusted: TrustedKeys, path: Path, invocation: Invocation, zone: str) -> None:
     if invocation.output.as_json:
         invocation.output.document("drorch.keys-trust/1", _document(trusted, path))
         return
@@ -97,7 +95,8 @@ def _tell(trusted: TrustedKeys, path: Path, invocation: Invocation) -> None:
     for key_id, machine in trusted.machines.items():
         lines += wrapped(f"machine   {grouped(key_id.raw[:8])}  {machine.label} ({machine.kind.value})", 10)
     for key_id, revoked in trusted.revoked.items():
-        lines += wrapped(f"revoked   {grouped(key_id.raw[:8])}  since {revoked.since:%d/%m/%Y}: {revoked.reason}", 10)
+        since = local_time(revoked.since, zone)[:10]
+        lines += wrapped(f"revoked   {grouped(key_id.raw[:8])}  since {since}: {revoked.reason}", 10)
     if not invocation.output.quiet:
         invocation.output.lines(lines or ["nobody is trusted yet; drorch keys trust add FILE.pub"])
 

@@ -236,7 +236,10 @@ def schema(of_settings: bool, of_test: bool, output: Path | None, invocation: In
         raise UsageInvalid("two schemas at once", expected="--settings or --restore-test", found="both")
     text = schema_text(settings_schema() if of_settings else restore_test_schema() if of_test else policy_schema())
     if output is not None:
-        output.write_text(text, encoding="utf-8")
+        try:
+            output.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise TargetRefused(f"{output} cannot be written", found=error.strerror or "") from error
     elif invocation.output.as_json:
         invocation.output.document("drorch.policy-schema/1", {"ok": True, "json_schema": json.loads(text)})
     else:

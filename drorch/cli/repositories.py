@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import click
 
+from drorch.catalog.interface import SourceState
 from drorch.cli.output import Output, wrapped
 from drorch.errors import CatalogError, StoreMissing, StoreUnavailable, TrustMismatch, UsageInvalid
 from drorch.ids import LaneId, grouped
@@ -149,3 +150,20 @@ def known_lanes(wiring: Wiring, wanted: str) -> KnownLanes:
         wanted=tuple(LaneId.parse(lane) for lane in sorted(lanes)),
         of_others=frozenset(LaneId.parse(lane) for lane in others),
     )
+
+
+def known_sources(wiring: Wiring) -> tuple[Mapping[str, str], Collection[str]]:
+    """Return which lane is of which source, and which sources are retired, as far as the catalog knows.
+
+    Nothing on a bare machine, or when there is no catalog to ask: it saves looking, and nothing that a restore needs is only there.
+    """
+    if wiring.settings.file is None:
+        return {}, ()
+    try:
+        catalog = wiring.catalog()
+        snapshots, sources = catalog.snapshots(), catalog.sources()
+    except CatalogError:
+        return {}, ()
+    retired = {record.address for record in sources if record.state is SourceState.RETIRED}
+    lanes = {record.lane: record.source for record in reversed(snapshots)}
+    return lanes | {record.lane: record.address for record in sources if record.address not in retired}, retired

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from drorch.cli.fan_out import cause_lines
 from drorch.cli.output import Output, error_fields, local_time, printable, table, utc_time
+from drorch.cli.repositories import known_sources
 from drorch.errors import DecisionNeeded, DrorchError, TargetRefused
 from drorch.format.keys import RecipientKey
 from drorch.ids import LaneId
@@ -91,8 +92,9 @@ class _All:
 
 def restore_many(wiring: Wiring, repository: Repository, request: ManyRequest, output: Output) -> int:
     """Restore the newest snapshot of every source of a policy; return the exit code: 0 all, 3 some, else that of the failures."""
-    by_source = lanes_by_source(repository, request.policy, _known_lanes(wiring))
-    sources = [source for source in by_source if source not in _retired(wiring)]
+    known, retired = known_sources(wiring)
+    by_source = lanes_by_source(repository, request.policy, known)
+    sources = [source for source in by_source if source not in retired]
     interruption = Interruption()
     worker = _Worker(wiring, repository, request, by_source, interruption)
     limits = wiring.settings.limits
@@ -189,21 +191,6 @@ class _Worker:
                 report = restore.run(reader, target, request.choices, observer=observer, clock=self._wiring.clock)
             one.tables, one.rows = report.outcome.tables, report.outcome.rows
             one.not_as_before = report.outcome.not_as_before
-
-
-def _known_lanes(wiring: Wiring) -> Mapping[str, str]:
-    """Return which lane is of which source, as far as the catalog knows; nothing on a bare machine."""
-    if wiring.settings.file is None:
-        return {}
-    catalog = wiring.catalog()
-    found = {record.lane: record.source for record in reversed(catalog.snapshots())}
-    return found | {record.lane: record.address for record in catalog.sources() if record.state.value != "retired"}
-
-
-def _retired(wiring: Wiring) -> Collection[str]:
-    if wiring.settings.file is None:
-        return ()
-    return {record.address for record in wiring.catalog().sources() if record.state.value == "retired"}
 
 
 def _lines(found: _All, request: ManyRequest, zone: str) -> list[str]:

@@ -255,11 +255,12 @@ def _from_catalog(wiring: Wiring, source: str | None, limit: int) -> list[tuple[
     """Return what the catalog lists, without what a prune gave up everywhere."""
     catalog = wiring.catalog()
     copies: dict[str, list[str]] = {}
+    states: set[tuple[str, CopyState]] = set()
     for copy in catalog.copies():
+        states.add((copy.snapshot, copy.state))
         stores = copies.setdefault(copy.snapshot, [])
         if copy.state is CopyState.COMPLETE:
             stores.append(copy.store)
-    states = {(copy.snapshot, copy.state) for copy in catalog.copies()}
     given_up = {snapshot for snapshot, state in states if state is CopyState.ABSENT}
     given_up -= {snapshot for snapshot, state in states if state is not CopyState.ABSENT}
     most = limit + len(given_up)

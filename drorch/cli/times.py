@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -30,5 +31,6 @@ def parse_time(text: str, zone: ZoneInfo, *, end_of_day: bool = False) -> dateti
             continue
         if form in _DATES and end_of_day:
             moment += timedelta(days=1, seconds=-1)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=zone).astimezone(UTC)
+        with suppress(OverflowError):  # the first and the last day that can be written down, in another zone
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=zone).astimezone(UTC)
     raise UsageInvalid("not a time", expected="22/11/2026 08:04 or 2026-11-22T08:04:00+07:00", found=text[:40])

@@ -21,6 +21,7 @@ from drorch.format.keyfile import HostKeyFile, KeyFile, KeyKind, read_key_file
 from drorch.format.trust_record import Role
 from drorch.ids import grouped
 from drorch.operations.explain_stores import HelpState, look
+from drorch.operations.room import existing_part
 from drorch.policy.secret import SecretReference
 from drorch.quantities import format_duration, format_size
 from drorch.repository.opening import Replica, Repository, open_repository
@@ -97,8 +98,16 @@ def examine_secrets(
 
 def examine_directory(path: Path, label: str, keep_free_percent: int) -> Iterator[Examined]:
     """Yield whether a directory of ours is private and writable and its disk has room; it is made when first used."""
-    existing = next((place for place in (path, *path.parents) if place.exists()), path)
     shown = f"{label}: {path}"
+    try:
+        existing = existing_part(path)
+    except OSError as error:
+        yield failed(
+            f"{shown} cannot be looked at: {error.strerror}",
+            f"name another in `directories: {{{label}: ...}}`",
+            SettingsInvalid,
+        )
+        return
     if not os.access(existing, os.W_OK | os.X_OK):
         yield failed(
             f"{shown} cannot be written by this account",

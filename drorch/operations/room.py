@@ -52,7 +52,7 @@ class Disk:
 
 def disk_of(path: Path) -> Disk:
     """Return the disk on which ``path`` lies or will lie; raises ``OSError``."""
-    disk = os.statvfs(_existing(path))
+    disk = os.statvfs(existing_part(path))
     return Disk(free_bytes=disk.f_bavail * disk.f_frsize, total_bytes=max(1, disk.f_blocks * disk.f_frsize))
 
 
@@ -83,8 +83,9 @@ def require_room(directories: Mapping[str, Path], keep_free_percent: int) -> Non
 
 
 def _on_one_disk(one: Path, other: Path) -> bool:
-    return _existing(one).stat().st_dev == _existing(other).stat().st_dev
+    return existing_part(one).stat().st_dev == existing_part(other).stat().st_dev
 
 
-def _existing(path: Path) -> Path:
+def existing_part(path: Path) -> Path:
+    """Return the path itself or the nearest directory above it that is there; raises ``OSError``."""
     return next((place for place in (path, *path.parents) if place.exists()), path)

@@ -61,18 +61,18 @@ def ballot(
     names = [name for name in wanted if name in good]
     last = {name: record.declared_at for name, record in catalog.newest_drill_by_source().items()}
     sizes = {name: good[name] for name in names}
-    lots = tuple(Lot(source=name, stratum=_stratum(name, sample.stratify, last, sizes, now)) for name in sorted(names))
+    ranks = {name: rank for rank, name in enumerate(sorted(sizes, key=lambda one: (sizes[one], one)))}
+    lots = tuple(Lot(source=name, stratum=_stratum(name, sample.stratify, last, ranks, now)) for name in sorted(names))
     return Ballot(lots=lots, excluded=excluded, count=sample.count)
 
 
 def _stratum(
-    name: str, by: Collection[Stratum], last: Mapping[str, datetime], sizes: Mapping[str, int], now: datetime
+    name: str, by: Collection[Stratum], last: Mapping[str, datetime], ranks: Mapping[str, int], now: datetime
 ) -> str:
     parts = []
     if Stratum.LAST_DRILLED in by:
         at = last.get(name)
         parts.append("never drilled" if at is None else "long ago" if now - at > _LONG_AGO else "lately")
     if Stratum.SIZE in by:
-        ranked = sorted(sizes, key=lambda one: (sizes[one], one))
-        parts.append(("small", "middle", "large")[min(_LARGE, ranked.index(name) * 3 // len(ranked))])
+        parts.append(("small", "middle", "large")[min(_LARGE, ranks[name] * 3 // len(ranks))])
     return ", ".join(parts)

@@ -28,10 +28,14 @@ class ChainMemory:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Let nobody else of this machine add to the chain meanwhile, threads included."""
+        """Let nobody else of this machine add to the chain meanwhile, threads included; raise ``StoreError`` when that cannot be had."""
         private_directory(self._top, "state")
-        self._place.mkdir(mode=0o700, exist_ok=True)
-        with (self._top / "lock").open("w") as lock:
+        try:
+            self._place.mkdir(mode=0o700, exist_ok=True)
+            lock = (self._top / "lock").open("w")
+        except OSError as error:
+            raise self._not_writable(error) from error
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -80,6 +84,9 @@ class ChainMemory:
                 os.fsync(file.fileno())
             partial.replace(self._place / name)
         except OSError as error:
-            raise StoreError(
-                f"{self._place} cannot be written", expected="room for a ledger entry", found=error.strerror or ""
-            ) from error
+            raise self._not_writable(error) from error
+
+    def _not_writable(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"{self._place} cannot be written", expected="room for a ledger entry", found=error.strerror or ""
+        )

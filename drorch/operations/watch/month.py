@@ -16,6 +16,7 @@ from drorch.policy.model import Policy
 
 _BEFORE = timedelta(days=62)  # how far back the run is looked for that a month begins with
 MONTH_FORM = "%Y-%m"
+_FIRST_YEAR = 1970
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,8 @@ def period_of(month: str, zone: tzinfo, now: datetime) -> Period:
         start = datetime.strptime(month, MONTH_FORM).replace(tzinfo=zone)
     except ValueError as error:
         raise UsageInvalid("not a month", expected="a year and a month, such as 2026-10", found=month[:40]) from error
+    if start.year < _FIRST_YEAR:
+        raise UsageInvalid("no catalog knows that month", expected=f"a month since {_FIRST_YEAR}", found=month)
     if start > now:
         raise UsageInvalid("that month has not begun", expected="a month of the past, or this one", found=month)
     following = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from drorch.errors import PolicyInvalid, PolicyUnknown
+from drorch.errors import PolicyInvalid, PolicyUnknown, TargetRefused
 from tests.support.desk import Desk
 from tests.support.installations import ZONE
 from tests.support.repositories import ManualClock
@@ -65,3 +65,9 @@ def test_a_policy_that_is_gone_can_still_be_shown_as_it_was(desk: Desk) -> None:
     desk.back_up()
     (desk.base / "policies" / "civil.yaml").unlink()
     desk.drorch("policy", "show", "civil", "--at", "2099-01-01T00:00:00Z").says("name: civil")
+
+
+def test_a_schema_that_cannot_be_written_is_said(desk: Desk) -> None:
+    place = desk.base / "nowhere" / "schema.json"
+    told = desk.drorch("policy", "schema", "--output", str(place), expect=TargetRefused.exit_code)
+    assert f"{place} cannot be written" in " ".join(told.err.split())

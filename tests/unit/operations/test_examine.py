@@ -1,12 +1,13 @@
-"""What the doctor says of a store's clock."""
+"""What the doctor says of a store's clock, and of directories."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from drorch.operations.examine import examine_clock
+from drorch.operations.examine import examine_clock, examine_directory
 from drorch.repository.opening import Replica
 from drorch.sources.interface import Level
 from drorch.storage.memory import MemoryStore
@@ -23,3 +24,9 @@ def test_a_clock_that_is_wrong_is_told(apart: int, level: Level, side: int) -> N
     assert told.finding.level is level
     assert "hanoi: its clock and this host's are" in told.finding.text
     assert store.server_time() >= EPOCH
+
+
+def test_a_directory_that_cannot_be_looked_at_is_a_failure_and_no_fault_of_ours(tmp_path: Path) -> None:
+    (found,) = examine_directory(tmp_path / ("x" * 300), "state", 10)
+    assert (found.finding.level, found.code) == (Level.FAIL, 11)
+    assert found.finding.text.endswith("cannot be looked at: File name too long")

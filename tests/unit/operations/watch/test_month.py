@@ -51,7 +51,7 @@ def test_a_month_begins_and_ends_in_the_zone_of_the_office() -> None:
     assert period_of("2026-10", ZONE, now) == Period(month="2026-10", start=OCTOBER.start, end=now, is_over=False)
 
 
-@pytest.mark.parametrize("text", ["2026-13", "october", "2026-10-01", "2027-01", ""])
+@pytest.mark.parametrize("text", ["2026-13", "october", "2026-10-01", "2027-01", "0001-01", "1969-12", ""])
 def test_other_texts_are_no_month(text: str) -> None:
     with pytest.raises(UsageInvalid):
         period_of(text, ZONE, LATER)
