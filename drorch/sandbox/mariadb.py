@@ -65,15 +65,19 @@ def throw_away_mariadb(parent: Path, clock: Clock) -> Iterator[MariadbServer]:
 
 
 def prepare(directory: Path, *more: str) -> tuple[list[str], Path, str]:
-    """Make a data directory; return the words that start its server, the socket, and the client's program."""
+    """Make a data directory; return the words that start its server, the socket, and the client's program.
+
+    Temporary tables lie in ``directory``, too: they hold rows, and a server that starts deletes those of every other server
+    that has the same directory for them.
+    """
     server, install, client = (program(name) for name in ("mariadbd", "mariadb-install-db", "mariadb"))
-    data, at = f"--datadir={directory}/data", directory / "s"
+    places, at = [f"--datadir={directory}/data", f"--tmpdir={directory}"], directory / "s"
     run_unprivileged(
-        [install, "--no-defaults", data, "--skip-test-db", "--auth-root-authentication-method=normal",
+        [install, "--no-defaults", *places, "--skip-test-db", "--auth-root-authentication-method=normal",
          "--skip-name-resolve"]
     )  # fmt: skip
     return (
-        [server, "--no-defaults", data, f"--socket={at}", f"--pid-file={directory}/pid", *_OPTIONS, *more],
+        [server, "--no-defaults", *places, f"--socket={at}", f"--pid-file={directory}/pid", *_OPTIONS, *more],
         at,
         client,
     )

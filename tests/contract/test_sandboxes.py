@@ -60,6 +60,12 @@ def test_it_is_given_empty_and_leaves_nothing(wiring: Wiring, engine: str) -> No
     assert list(occupants(house)) == []
 
 
+def files_elsewhere(pid: int, house: Path) -> list[str]:
+    """Return the files for temporary use that a process has open, deleted ones too, outside a sandbox: a killed server's would stay."""
+    opened = [str(number.readlink()) for number in Path(f"/proc/{pid}/fd").iterdir()]
+    return [name for name in opened if name.startswith(("/tmp/", "/var/tmp/")) and not name.startswith(f"{house}/")]
+
+
 @pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
 def test_a_server_has_no_network_at_all(wiring: Wiring, engine: str) -> None:
     with wiring, wiring.sandbox(FACTS[engine], SandboxLimits()) as place:
@@ -74,6 +80,7 @@ def test_a_server_has_no_network_at_all(wiring: Wiring, engine: str) -> None:
                 assert [line.split(":")[0].strip() for line in devices] == ["lo"]
                 assert Path(f"/proc/{pid}").stat().st_uid != 0
                 assert "/dev/shm/" not in maps, "what is killed would leave it there"
+                assert files_elsewhere(pid, house_of(place)) == []
                 looked_at += 1
         assert looked_at
 
