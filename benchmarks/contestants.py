@@ -14,7 +14,8 @@ from typing import Protocol
 
 from benchmarks.measure import Measured, timed
 from drorch.sandbox.interface import ThrowAwayServer
-from tests.support.seaweedfs import ADMIN, SeaweedFS
+from tests.support.seaweedfs import SeaweedFS
+from tests.support.seaweedfs_identities import ADMIN
 
 PASSPHRASE = "benchmark"
 POLICY = """\

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 # Fixtures shared by several folders live in tests/support/; one line each.
 pytest_plugins: list[str] = [
+    "tests.support.supervision",
     "tests.support.seaweedfs",
     "tests.support.catalogs",
     "tests.support.postgresql",

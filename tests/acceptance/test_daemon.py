@@ -34,7 +34,8 @@ from tests.support.installations import (
     new_installation,
 )
 from tests.support.postgresql import SUPERUSER_PASSWORD, Server
-from tests.support.seaweedfs import ADMIN, SeaweedFS
+from tests.support.seaweedfs import SeaweedFS
+from tests.support.seaweedfs_identities import ADMIN
 
 LOG_SCHEMA = json.loads((ROOT / "docs/monitoring/log.schema.json").read_text())
 SECOND = timedelta(seconds=1)

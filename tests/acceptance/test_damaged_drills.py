@@ -23,7 +23,8 @@ from tests.support.installations import (
     new_installation,
     run,
 )
-from tests.support.postgresql import Server, readable_wheel
+from tests.support.postgresql import Server
+from tests.support.postgresql_programs import readable_wheel
 
 FAULTY = ROOT / "tests/support/damaged_drill.py"
 LAND = """

@@ -16,7 +16,8 @@ from tests.support.installations import (
     make_civil,
     new_installation,
 )
-from tests.support.seaweedfs import ADMIN, SeaweedFS
+from tests.support.seaweedfs import SeaweedFS
+from tests.support.seaweedfs_identities import ADMIN
 
 BOOKS = """name: books
 source:

@@ -8,7 +8,8 @@ import pytest
 
 from tests.acceptance.test_damaged_drills import LAND
 from tests.support.installations import Custodian, new_installation
-from tests.support.postgresql import NPM_VERSIONS, readable_wheel, running_server
+from tests.support.postgresql import running_server
+from tests.support.postgresql_programs import NPM_VERSIONS, readable_wheel
 
 
 @pytest.mark.matrix

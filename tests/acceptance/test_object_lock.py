@@ -10,7 +10,8 @@ import pytest
 
 from tests.acceptance.test_object_storage import with_credentials
 from tests.support.installations import Custodian, Installation, civil_policy, equal, make_civil, new_installation
-from tests.support.seaweedfs import ADMIN, SeaweedFS
+from tests.support.seaweedfs import SeaweedFS
+from tests.support.seaweedfs_identities import ADMIN
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,8 @@ from tests.support.installations import (
 )
 from tests.support.installations import LAND as LAND_SQL
 from tests.support.postgresql import SUPERUSER_PASSWORD, Server
-from tests.support.seaweedfs import ADMIN, READER, SeaweedFS
+from tests.support.seaweedfs import SeaweedFS
+from tests.support.seaweedfs_identities import ADMIN, READER
 
 
 @dataclass(frozen=True, kw_only=True)

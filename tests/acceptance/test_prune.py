@@ -12,7 +12,8 @@ import pytest
 from drorch.catalog.sqlite import open_sqlite
 from tests.support.catalogs import a_drill
 from tests.support.installations import Installation, equal
-from tests.support.seaweedfs import ADMIN, SeaweedFS
+from tests.support.seaweedfs import SeaweedFS
+from tests.support.seaweedfs_identities import ADMIN
 
 
 def change(installation: Installation) -> None:

@@ -65,7 +65,7 @@ def test_a_database_that_is_not_there(town: Town, refused: Installation) -> None
 
 
 def test_a_certificate_of_somebody_else(town: Town, refused: Installation, tmp_path: Path) -> None:
-    from tests.support.postgresql import make_certificates
+    from tests.support.certificates import make_certificates
 
     backup_fails(refused, town, 22, tls_authority=str(make_certificates(tmp_path))).told("certificate")
 

@@ -25,7 +25,8 @@ from tests.support.installations import (
     new_name,
 )
 from tests.support.postgresql import BACKUP_PASSWORD, SUPERUSER_PASSWORD
-from tests.support.seaweedfs import ADMIN, SeaweedFS
+from tests.support.seaweedfs import SeaweedFS
+from tests.support.seaweedfs_identities import ADMIN
 
 VARIABLE = "LAND_PASSWORD"
 ADDRESS, SECRET_OF_NO_BUCKET = "canary-of-an-address", "canary-of-no-bucket"

@@ -20,7 +20,8 @@ from tests.support.installations import (
     new_installation,
     run,
 )
-from tests.support.seaweedfs import ADMIN, SeaweedFS
+from tests.support.seaweedfs import SeaweedFS
+from tests.support.seaweedfs_identities import ADMIN
 
 NOBODY = "http://127.0.0.1:1"  # where nothing ever listens
 SLOW_BYTES_PER_SECOND = 250_000

@@ -36,7 +36,8 @@ from tests.support.installations import (
     new_installation,
     run,
 )
-from tests.support.seaweedfs import ADMIN, MACHINES, Credential, SeaweedFS
+from tests.support.seaweedfs import SeaweedFS
+from tests.support.seaweedfs_identities import ADMIN, MACHINES, Credential
 
 SOON = timedelta(seconds=20)  # after the jitter
 BY_HAND = 4  # and one at night, of which the first of the day and the newest three stay

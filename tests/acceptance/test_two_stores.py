@@ -23,7 +23,8 @@ from tests.support.installations import (
     make_civil,
     new_installation,
 )
-from tests.support.seaweedfs import ADMIN, SeaweedFS
+from tests.support.seaweedfs import SeaweedFS
+from tests.support.seaweedfs_identities import ADMIN
 
 STORES = ("hanoi", "dalat")
 SCANS = 40

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.postgresql import DEBIAN, Server
+from tests.support.postgresql import Server
+from tests.support.postgresql_programs import DEBIAN
 from tests.support.postgresql_zoo import database_sql, make_zoo
 
 COMPARE = Path(__file__).parents[2] / "tools" / "compare.py"

@@ -19,7 +19,8 @@ from drorch.storage.retrying import RetryingStore
 from drorch.storage.s3 import S3Store
 from tests.contract.test_object_store import as_moto_takes_it, dated
 from tests.support.manual_clock import ManualClock
-from tests.support.seaweedfs import ADMIN, SeaweedFS
+from tests.support.seaweedfs import SeaweedFS
+from tests.support.seaweedfs_identities import ADMIN
 
 CLOCK = SystemClock()
 RULE = LockRule(seconds=35 * 86_400)

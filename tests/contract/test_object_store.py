@@ -23,7 +23,8 @@ from drorch.storage.throttled import ThrottledStore
 from drorch.storage.validation import validate
 from tests.support.hooked_store import HookedStore, Result
 from tests.support.quirky_s3 import QuirkyS3
-from tests.support.seaweedfs import ADMIN, SeaweedFS
+from tests.support.seaweedfs import SeaweedFS
+from tests.support.seaweedfs_identities import ADMIN
 
 CLOCK = SystemClock()
 MIB = 1 << 20

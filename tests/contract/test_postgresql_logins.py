@@ -13,8 +13,9 @@ import pytest
 from drorch import errors
 from drorch.sources.interface import RestoreChoices
 from drorch.sources.postgresql.location import PostgresqlLocation
+from tests.support.certificates import make_certificates
 from tests.support.memory_content import SilentObserver, read_capture
-from tests.support.postgresql import Server, make_certificates, running_server
+from tests.support.postgresql import Server, running_server
 
 PASSWORD = "pgpass-canary: with\\colon"
 

@@ -13,7 +13,8 @@ import pytest
 from drorch.clock import SystemClock
 from drorch.sources.sqlite.source import SqliteSource
 from tests.support.forge import Forge, Stream
-from tests.support.postgresql import DEBIAN, Server
+from tests.support.postgresql import Server
+from tests.support.postgresql_programs import DEBIAN
 from tests.support.postgresql_zoo import contents, make_zoo
 from tests.support.sqlite_zoo import build_zoo
 from tests.support.taken_snapshot import TakenSnapshot, take

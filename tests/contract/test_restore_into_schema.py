@@ -13,7 +13,8 @@ import pytest
 from drorch import errors
 from drorch.sources.interface import Level, RestoreChoices, RestoreOutcome
 from tests.support.memory_content import MemoryContent, SilentObserver, read_capture
-from tests.support.postgresql import DEBIAN, Server
+from tests.support.postgresql import Server
+from tests.support.postgresql_programs import DEBIAN
 from tests.support.postgresql_zoo import make_zoo
 
 LAND = """

@@ -12,9 +12,10 @@ import pytest
 from drorch import errors
 from drorch.sources.interface import Finding, Level, RestoreChoices, RestoreOutcome
 from tests.support.memory_content import MemoryContent, SilentObserver, read_capture
-from tests.support.postgresql import Server, give, running_server
+from tests.support.postgresql import Server, running_server
 from tests.support.postgresql_zoo import assert_same_contents, schema_difference
 from tests.support.small_disk import REFUSALS, limited, small_disk
+from tests.support.unprivileged import give
 
 PLACED = """
 create table here (id int primary key, v text); insert into here select g, 'here ' || g from generate_series(1, 50) g;

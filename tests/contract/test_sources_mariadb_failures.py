@@ -17,10 +17,10 @@ from drorch.sources.interface import Level, RestoreChoices
 from drorch.sources.mariadb import snapshot
 from drorch.sources.mariadb.location import parse_location
 from drorch.sources.mariadb.server import MariadbServer as Asked
+from tests.support.certificates import make_certificates
 from tests.support.mariadb import ADMIN_PASSWORD, BACKUP_PASSWORD, MariadbServer, grants_of, running_mariadb
 from tests.support.memory_content import SilentObserver, read_capture
 from tests.support.ports import free_port
-from tests.support.postgresql import make_certificates
 from tests.support.relay import Relay
 
 

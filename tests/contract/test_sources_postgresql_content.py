@@ -17,8 +17,9 @@ from drorch import errors
 from drorch.sources.interface import RestoreChoices, StreamKind
 from drorch.sources.postgresql.copy_reader import row_reader
 from tests.support.memory_content import MemoryContent, SilentObserver, read_capture
-from tests.support.postgresql import Server, account, give, private_directory, running_server, unprivileged
+from tests.support.postgresql import Server, running_server
 from tests.support.postgresql_zoo import assert_same_contents, schema_difference
+from tests.support.unprivileged import account, give, private_directory, unprivileged
 
 WHEN = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
 TCVN3 = b"Nguy\xd4n V\xa8n \xb9\xb8\xff"  # "Nguyễn Văn ..." as the nineties wrote it: no UTF-8

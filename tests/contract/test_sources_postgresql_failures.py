@@ -21,9 +21,10 @@ from drorch.sources.postgresql.location import PostgresqlLocation
 from drorch.sources.postgresql.options import CaptureOptions, RolesChoice
 from drorch.sources.postgresql.source import PostgresqlSource
 from drorch.sources.postgresql.tools import PostgresqlTools
+from tests.support.certificates import make_certificates
 from tests.support.memory_content import read_capture
 from tests.support.ports import free_port
-from tests.support.postgresql import SUPERUSER_PASSWORD, Server, make_certificates, running_server
+from tests.support.postgresql import SUPERUSER_PASSWORD, Server, running_server
 from tests.support.relay import Relay
 
 BIG = "create table big (id int, filler text); insert into big select g, repeat(md5(g::text), 20) from generate_series(1, 60000) g;"

@@ -14,7 +14,8 @@ from drorch.storage.s3 import S3Store
 from drorch.storage.writer_validation import probe_lane, validate_as_writer
 from tests.support import quirky_s3
 from tests.support.quirky_s3 import QuirkyS3
-from tests.support.seaweedfs import ADMIN, BY_ACTIONS, BY_POLICY, Credential, SeaweedFS
+from tests.support.seaweedfs import SeaweedFS
+from tests.support.seaweedfs_identities import ADMIN, BY_ACTIONS, BY_POLICY, Credential
 
 WRITER = "0123456789ab"
 ALL = "arn:aws:s3:::*"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
 import sys
@@ -25,13 +24,16 @@ from drorch.sources.mariadb.location import MariadbLocation
 from drorch.sources.mariadb.options import CaptureOptions, NonTransactional, RolesChoice
 from drorch.sources.mariadb.source import MariadbSource
 from drorch.sources.mariadb.target import MariadbTarget
+from tests.support.certificates import make_certificates
 from tests.support.ports import free_port
-from tests.support.postgresql import account, give, make_certificates, private_directory, unprivileged
+from tests.support.supervision import ended, supervised
+from tests.support.unprivileged import as_account, give, private_directory, unprivileged
 
 ADMIN = "drorch_admin"
 ADMIN_PASSWORD = "mariadb-canary-3fd1"
 BACKUP_PASSWORD = "mariadb-canary-9a0e"
 STARTING_SECONDS = 60
+ANSWER_SECONDS = 2
 COMPARE = Path(__file__).resolve().parents[2] / "tools/compare.py"
 
 
@@ -48,6 +50,10 @@ class MariadbServer:
     @property
     def socket(self) -> str:
         return str(self.directory / "s")
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "log"
 
     def connect(self, database: str | None = None, **keywords: Any) -> Any:
         words = {"unix_socket": self.socket, "user": "root", "charset": "utf8mb4", "autocommit": True} | keywords
@@ -118,40 +124,47 @@ class MariadbServer:
         return told.stdout + told.stderr
 
     def start(self) -> None:
-        owner = account()
         command = [
             "/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.directory}/data", f"--socket={self.socket}",
-            f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.directory}/pid",
-            "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=48M", "--innodb-log-file-size=16M",
+            f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.directory}/pid", f"--tmpdir={self.directory}",
+            "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=48M", "--innodb-log-file-size=16M",
             f"--log-bin={self.directory}/data/binlog", "--server-id=7", "--sync-binlog=0", "--skip-name-resolve",
             "--character-set-server=utf8mb4", "--default-time-zone=+07:00", "--max-connections=80",
             "--log-bin-trust-function-creators=1", "--performance-schema=OFF",
             *self.arguments,
         ]  # fmt: skip
-        if os.geteuid() == 0:
-            command = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups", *command]
-        with (self.directory / "log").open("ab") as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env={"PATH": "/usr/bin:/bin"}
-            )
+                [*as_account(), *command],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env={"PATH": "/usr/bin:/bin"},
+            )  # fmt: skip
         deadline = time.monotonic() + STARTING_SECONDS
-        while True:
-            with (
-                contextlib.suppress(OSError),
-                socket.socket(socket.AF_UNIX) as probe,
-            ):  # PyMySQL leaves a refused one open
-                probe.connect(self.socket)
-                break
+        while not self.answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((self.directory / "log").read_text(errors="replace")[-3000:])
+                raise RuntimeError(self.log.read_text(errors="replace")[-3000:])
             time.sleep(0.05)
-        self.connect().close()
 
     def stop(self) -> None:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+    def how_it_ended(self) -> str:
+        """See ``Supervised``."""
+        status = None if self.process is None else self.process.poll()
+        return "" if status is None else ended("MariaDB", status, self.log)
+
+    def answers(self) -> bool:
+        """See ``Supervised``."""
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_UNIX) as probe,  # PyMySQL leaves a refused one open
+        ):
+            probe.settimeout(ANSWER_SECONDS)
+            probe.connect(self.socket)
+            return bool(probe.recv(1))  # the greeting; who has crashed and not ended yet sends none
+        return False
 
 
 def grants_of(database: str, user: str, **options: Any) -> list[str]:
@@ -193,7 +206,9 @@ def running_mariadb(
 ) -> Iterator[MariadbServer]:
     with private_directory("drorch-my-") as directory:
         install = ["/usr/bin/mariadb-install-db", "--no-defaults", f"--datadir={directory}/data", "--skip-test-db"]
-        unprivileged([*install, "--auth-root-authentication-method=normal", "--skip-name-resolve"])
+        unprivileged(
+            [*install, f"--tmpdir={directory}", "--auth-root-authentication-method=normal", "--skip-name-resolve"]
+        )
         authority = directory / "none"
         tls: tuple[str, ...] = ()
         if certificates is not None:
@@ -209,7 +224,8 @@ def running_mariadb(
                 f"create user {ADMIN}@'%' identified by '{ADMIN_PASSWORD}'",
                 f"grant all on *.* to {ADMIN}@'%' with grant option",
             )
-            yield server
+            with supervised(server):
+                yield server
         finally:
             server.stop()
 

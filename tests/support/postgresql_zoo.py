@@ -7,7 +7,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.support.postgresql import DEBIAN, WHEEL, Server
+from tests.support.postgresql import Server
+from tests.support.postgresql_programs import DEBIAN, WHEEL
 
 MAPPING_PASSWORD = "mapping-canary-c0de"
 SUBSCRIPTION_PASSWORD = "subscription-canary-beef"

