@@ -64,8 +64,9 @@ class Configuration:
     def reload(self) -> InForce:
         """Read everything anew and return what holds from now on; raises ``OSError`` when it cannot be kept."""
         seen = self._look()
-        live, former = self._read(self._live_file.parent), self._former()
-        contents, problems = dict(live), list[str]()
+        former, problems = self._former(), list[str]()
+        live = self._read(self._live_file.parent, former, problems)
+        contents = dict(live)
         contents[SYSTEM_FILE.name] = self._settings_text(live, former, problems)
         directory = self._fresh_directory()
         for _ in range(_MOST_PASSES):
@@ -104,12 +105,18 @@ class Configuration:
             return text
         return live[SYSTEM_FILE.name]
 
-    def _read(self, base: Path) -> Contents:
+    def _read(self, base: Path, former: Contents, problems: list[str]) -> Contents:
+        """Return what the files say now; of one that is there and cannot be read, what it said before."""
         found = {path.relative_to(base).as_posix(): path for path in _files(base)}
         contents: dict[str, bytes] = {}
         for name, path in found.items():
-            with suppress(OSError):  # gone since it was listed, or no file
+            try:
                 contents[name] = read_file(path)
+            except FileNotFoundError:  # gone since it was listed
+                continue
+            except OSError as error:
+                problems.append(f"{name} cannot be read: {error.strerror}; what it said before stays in force")
+                contents.update({name: former[name]} if name in former else {})
         with suppress(OSError):
             contents[SYSTEM_FILE.name] = self._live_file.read_bytes()
         return contents
