@@ -17,7 +17,7 @@ from pathlib import Path
 
 from drorch.format.record import RecordHeader
 from drorch.format.similarity import Sketcher
-from drorch.format.tree import ChunkPlace
+from drorch.format.tree import MOST_BASES, ChunkPlace
 from drorch.ids import ChunkId
 from drorch.repository.anchors import DEEPEST_ANCHOR, Anchor, Anchors, is_within
 from drorch.repository.base_cache import SIZE_FILE, BaseCache, CacheKeys
@@ -97,15 +97,15 @@ class Deltas:
         self._unnoted_bytes = 0
         self._lock = threading.Lock()
 
-    def plan(self, plain: Bytes) -> Plan:
-        """Return how to store a new chunk."""
+    def plan(self, identity: ChunkId, plain: Bytes) -> Plan:
+        """Return how to store a new chunk: never against itself, or what rests on it, which another thread may just have stored."""
         sketch = self._sketcher().sketch(plain)
         missed: list[ChunkId] = []
         for candidate in self._anchors.similar(sketch):
             anchor, exhausted = self._usable(candidate)
             if anchor is None:
                 return Plan(sketch, replaced=exhausted)
-            base = self._base(anchor, len(plain))
+            base = self._base(anchor, identity, len(plain))
             if base is not None:
                 return Plan(sketch, base, exhausted)
             if not anchor.is_cached:
@@ -168,8 +168,13 @@ class Deltas:
         while found is not None and (found.level > DEEPEST_ANCHOR or found.is_exhausted):
             if found.level <= DEEPEST_ANCHOR:
                 exhausted.append(found.identity)
-            found = None if found.base is None else self._anchors.get(found.base)
+            found = self._below(found)
         return found, tuple(exhausted)
+
+    def _below(self, anchor: Anchor) -> Anchor | None:
+        """Return what an anchor rests on; ``None`` where that does not lie deeper: such a file leads round in circles."""
+        below = None if anchor.base is None else self._anchors.get(anchor.base)
+        return None if below is None or below.level >= anchor.level else below
 
     @property
     def _after_a_cut(self) -> int:
@@ -189,9 +194,9 @@ class Deltas:
             self._cache.drop(self._anchors.fit(room_bytes))
             self._held_bytes = self._anchors.cached_bytes + self._unnoted_bytes
 
-    def _base(self, anchor: Anchor, plain_length: int) -> Base | None:
+    def _base(self, anchor: Anchor, wanted: ChunkId, plain_length: int) -> Base | None:
         known = self._index.find(anchor.identity)
-        if known is None or not self._admits(known):
+        if known is None or not self._admits(known) or wanted in _chain(anchor.identity, known):
             return None
         plain = self._cache.plain(anchor.identity) if anchor.is_cached else None
         if plain is None:
@@ -204,13 +209,20 @@ class Deltas:
         return Base(anchor, plain, (place, *known.bases), full // WORTH)
 
     def _admits(self, known: Known) -> bool:
-        return all(map(self._needs.admits, (known.run, *(place.run for place in known.bases))))
+        """Say whether a delta may rest on this: the index may know of a longer chain than the anchors do, which are another file."""
+        return len(known.bases) < MOST_BASES and all(
+            map(self._needs.admits, (known.run, *(place.run for place in known.bases)))
+        )
 
     def _sketcher(self) -> Sketcher:
         found: Sketcher | None = getattr(self._own, "sketcher", None)
         if found is None:
             found = self._own.sketcher = Sketcher(self._seed)
         return found
+
+
+def _chain(identity: ChunkId, known: Known) -> tuple[ChunkId, ...]:
+    return identity, *(place.chunk_id for place in known.bases)
 
 
 def open_deltas(

@@ -164,7 +164,7 @@ class TreeWriter:
         """Encode and seal a chunk: in full, or as a delta where that takes less than half as much."""
         sealer, deltas, busy = self._sink.sealer, self._sink.deltas, self._sink.busy
         with busy.at(Stage.LIKENESS):
-            plan = NO_PLAN if deltas is None or self.line.copies > 1 else deltas.plan(plain)
+            plan = NO_PLAN if deltas is None or self.line.copies > 1 else deltas.plan(identity, plain)
         with busy.at(Stage.COMPRESS):
             plan, header, content = self._encode(plan, identity, plain, offset)
         with busy.at(Stage.SEAL):

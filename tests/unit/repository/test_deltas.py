@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -12,16 +12,24 @@ from typing import Any
 
 import pytest
 
+from drorch.format.index import IndexEntry
 from drorch.format.manifest import ordinals_of
-from drorch.format.record import RecordHeader
-from drorch.format.tree import LeafEntry
+from drorch.format.record import KIND_CHUNK, RecordContext, RecordHeader, chunk_id
+from drorch.format.similarity import Sketcher
+from drorch.format.tree import MOST_BASES, LeafEntry, Place
+from drorch.ids import ChunkId, LaneId, RepositoryId, RunId
 from drorch.repository.anchors import CANDIDATES, Anchor, Anchors
+from drorch.repository.base_cache import BaseCache, CacheKeys
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.data_checker import Depth
+from drorch.repository.deltas import Deltas, Plan
+from drorch.repository.index import LaneIndex
+from drorch.repository.needs import NeedsCollector
 from drorch.repository.opening import Repository
 from drorch.repository.reader import SnapshotReader
 from drorch.repository.run_parts import CommittedSnapshot
 from drorch.repository.sealing import Sealer
+from drorch.repository.streams import TreeWriter
 from drorch.repository.walking import leaf_entries
 from drorch.storage.interface import Bytes
 from drorch.storage.memory import MemoryStore
@@ -306,3 +314,88 @@ def test_without_a_base_cache_everything_is_stored_in_full(tmp_path: Path) -> No
     register.update()
     assert days.back_up(register.stream()).totals.delta_chunks == 0
     assert list(days.cache.glob("*.bases")) + list(days.cache.glob("*.anchors")) == []
+
+
+def test_a_chunk_that_another_thread_has_just_stored_is_no_delta_against_itself(
+    days: Days, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was unknown when it was cut may be known, and be its own nearest relative, when it comes to be sealed."""
+    content = Register().stream()
+    days.back_up(content)
+    with monkeypatch.context() as patch:
+        patch.setattr(TreeWriter, "_may_reuse", lambda _writer, _known: False)
+        again = days.back_up(content)
+    assert again.totals.known_chunks == 0, "each was stored once more"
+    for entry in days.entries(2):
+        assert entry.chunk.chunk_id not in {base.chunk_id for base in entry.bases}
+    assert days.back_up(content).totals.new_chunks <= 1, "known by both places: only the list of streams is new"
+    assert days.read() == days.made
+
+
+@pytest.fixture
+def deltas(tmp_path: Path) -> Iterator[tuple[Deltas, Anchors, LaneIndex]]:
+    """Deltas with everything in reach."""
+    context = RecordContext(RepositoryId(bytes(16)), LaneId(bytes(16)), RunId(bytes(16)))
+    keys = CacheKeys(cache_key=bytes(32), chunk_id_key=KEY, context=context)
+    anchors, index = Anchors(tmp_path / "lane.anchors"), LaneIndex(None)
+    cache = BaseCache(tmp_path / "bases", keys, counting_random())
+    made = Deltas(anchors, cache, index, NeedsCollector(), seed=1, budget_bytes=ROOM)
+    with closing(made), closing(index):
+        yield made, anchors, index
+
+
+KEY = bytes(32)
+PLAIN = random.Random(5).randbytes(400_000)
+
+
+def stored(deltas: Deltas, index: LaneIndex, plain: bytes, below: ChunkId | None, level: int) -> ChunkId:
+    """Keep a chunk as if it had been stored by a plan; in the cache it lies whole."""
+    identity = chunk_id(KEY, KIND_CHUNK, plain)
+    header = RecordHeader(kind=KIND_CHUNK, codec=0, plain_length=len(plain), chunk_id=identity)
+    sketch = Sketcher(1).sketch(plain)
+    cached = deltas.keep(Plan(sketch), header, plain)
+    deltas._anchors.add(Anchor(identity, below, level, len(plain), len(plain), True, 0), sketch, cached)
+    index.add_fresh(IndexEntry(identity, KIND_CHUNK, len(plain), Place(0, 0, 500), base=below), RunId(bytes(16)))
+    return identity
+
+
+def test_anchors_that_lead_round_in_circles_are_followed_to_no_end(
+    deltas: tuple[Deltas, Anchors, LaneIndex], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, anchors, index = deltas
+    other = chunk_id(KEY, KIND_CHUNK, PLAIN[1:])
+    one = stored(made, index, PLAIN, other, 1)
+    stored(made, index, PLAIN[1:], one, 1)
+    for each in (one, other):
+        anchors.spend(each, 10 * len(PLAIN))
+    asked: list[ChunkId] = []
+
+    def get(_anchors: Anchors, identity: ChunkId) -> Anchor | None:
+        asked.append(identity)
+        assert len(asked) < 100, "round and round"
+        return look(anchors, identity)
+
+    look = Anchors.get
+    monkeypatch.setattr(Anchors, "get", get)
+    plan = made.plan(ChunkId(bytes(32)), PLAIN + b"x")
+    assert plan.base is None
+    assert plan.replaced
+
+
+def test_no_chain_of_bases_grows_beyond_what_a_tree_can_say(deltas: tuple[Deltas, Anchors, LaneIndex]) -> None:
+    """The index comes from the store and knows of four bases; the anchors, another file and an older one, know of none."""
+    made, _, index = deltas
+    below = None
+    for number in range(MOST_BASES):
+        identity = ChunkId(bytes([number]) * 32)
+        index.add_fresh(IndexEntry(identity, KIND_CHUNK, 10, Place(0, number, 500), base=below), RunId(bytes(16)))
+        below = identity
+    shallow = stored(made, index, PLAIN, None, 0)
+    plan = made.plan(ChunkId(bytes(32)), PLAIN + b"x")
+    assert plan.base is not None
+    assert plan.base.anchor.identity == shallow
+    index.add_fresh(IndexEntry(shallow, KIND_CHUNK, len(PLAIN), Place(0, 0, 500), base=below), RunId(bytes(16)))
+    known = index.find(shallow)
+    assert known is not None
+    assert len(known.bases) == MOST_BASES
+    assert made.plan(ChunkId(bytes(32)), PLAIN + b"x").base is None

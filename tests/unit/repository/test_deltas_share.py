@@ -48,7 +48,7 @@ class Lane:
         assert deltas is not None
         made = 0
         for chunk in map(bytes, self.chunks):
-            plan = deltas.plan(chunk)
+            plan = deltas.plan(chunk_id(KEY, KIND_CHUNK, chunk), chunk)
             header, content = encoded(chunk, plan)
             cached_bytes = deltas.keep(plan, header, content)
             base = None if plan.base is None else plan.base.anchor.identity
