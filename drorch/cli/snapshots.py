@@ -173,7 +173,7 @@ def _held_document(report: HeldReport) -> dict[str, object]:
 
 
 def _packs(chosen: ListedSnapshot) -> int:
-    return sum(1 for need in chosen.link.manifest.needs for _ in need.ordinals)
+    return sum(need.count for need in chosen.link.manifest.needs)
 
 
 def _told(chosen: ListedSnapshot, inside: Inside | None, zone: str) -> Iterator[str]:

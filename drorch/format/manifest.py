@@ -74,6 +74,11 @@ class Needs:
         """The ordinals of the needed packs, ascending."""
         return ordinals_of(self.bitmap)
 
+    @property
+    def count(self) -> int:
+        """How many packs are needed."""
+        return int.from_bytes(self.bitmap, "big").bit_count()
+
     def has(self, ordinal: int) -> bool:
         """Say whether the pack with that ordinal is needed."""
         return ordinal // 8 < len(self.bitmap) and bool(self.bitmap[ordinal // 8] & (0x80 >> ordinal % 8))

@@ -97,6 +97,24 @@ def without(first: bytes, second: bytes) -> bytes:
     return rest.to_bytes(size, "big")
 
 
+def within(bitmap: bytes, count: int) -> bytes:
+    """Return the bitmap of those among the first ``count`` packs: a forged list, or manifest, may name half a billion."""
+    cut = bytearray(bitmap[: (count + 7) // 8])
+    if count % 8 and len(cut) > count // 8:
+        cut[-1] &= 0xFF00 >> count % 8 & 0xFF
+    return bytes(cut)
+
+
+def reaches_beyond(bitmap: bytes, count: int) -> bool:
+    """Say whether it names a pack behind the first ``count``."""
+    return counted(bitmap) > counted(within(bitmap, count))
+
+
+def counted(bitmap: bytes) -> int:
+    """Return how many packs it names."""
+    return int.from_bytes(bitmap, "big").bit_count()
+
+
 def ordinals(bitmap: bytes) -> Sequence[int]:
     """Return the ordinals that a bitmap names, ascending."""
     return [place * 8 + bit for place, byte in enumerate(bitmap) if byte for bit in range(8) if byte & 0x80 >> bit]

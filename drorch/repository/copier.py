@@ -17,40 +17,29 @@ whose chain ends there would never take part in a backup again.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 from drorch.clock import Clock
-from drorch.errors import (
-    ChainBroken,
-    DrorchError,
-    IntegrityError,
-    ObjectConflict,
-    ObjectCorrupt,
-    ObjectMissing,
-    RunVoided,
-)
+from drorch.errors import DrorchError, IntegrityError, ObjectConflict, ObjectMissing, RunVoided
 from drorch.format import names
-from drorch.format.keys import RunRecord
-from drorch.format.manifest import Commit, CommitState, Manifest, Needs
-from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
-from drorch.format.pack import ListedPack, PackList
-from drorch.format.packsets import overlap, read_pack_sets, united
+from drorch.format.manifest import Needs
+from drorch.format.objects import OBJECT_LIMIT_BYTES
+from drorch.format.pack import ListedPack
+from drorch.format.packsets import overlap, united
 from drorch.format.signing import SigningKey
 from drorch.format.trust import TrustChain
 from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.carrier import Carrier
-from drorch.repository.chain import ALTERNATES, MANIFEST_LIMIT_BYTES, ChainLink, LinkState, lanes_of, read_good_part
+from drorch.repository.chain import ALTERNATES, ChainLink, LinkState, lanes_of, read_good_part
+from drorch.repository.copied_objects import VerifiedObjects, check_pack
 from drorch.repository.copy_report import CopiedSnapshot, CopyProblem, CopyReport
+from drorch.repository.histories import damaged_commit, decided_part, merged, outran, require_same_history
 from drorch.repository.lane import Head
 from drorch.repository.opening import Replica
-from drorch.repository.retirement import known_retired, put_list
-from drorch.repository.runs import SecondCopies
-from drorch.repository.spares import LaneSpares
-from drorch.storage.interface import ObjectStore
+from drorch.repository.retirement import known_retired, put_list, retired_packs
 
 Progress = Callable[[int], None]
 
@@ -130,7 +119,7 @@ class _Lane:
         self._give_up = give_up
         self._retired_here: Collection[RunId] = ()
         self._retired: Collection[RunId] = ()
-        self._spares = LaneSpares(carrier.sources, carrier.trust, lane)
+        self._objects = VerifiedObjects(carrier, lane)
         self._present: set[str] = set()
         self._segments: dict[RunId, list[str]] = {}
         self._given_up: dict[RunId, bytes] = {}
@@ -146,8 +135,8 @@ class _Lane:
         there = read_good_part(self._carrier.target.store, self._trust, self._lane)
         if there.problem is not None:
             raise there.problem
-        self._require_same_history(known, there.links, self._carrier.target.name)
-        self._outrun = {other.sequence for one, other in zip(known, there.links, strict=False) if _outran(one, other)}
+        require_same_history(self._lane, known, there.links, self._carrier.target.name)
+        self._outrun = {other.sequence for one, other in zip(known, there.links, strict=False) if outran(one, other)}
         self._retired_here = known_retired(self._carrier.target.store, self._trust, self._lane)
         self._own = {link.manifest.run for link in there.links if link.state is LinkState.COMMITTED}
         pending = list(self._pending(known, there.links))
@@ -168,23 +157,12 @@ class _Lane:
     def _source_links(self) -> tuple[tuple[ChainLink, ...], DrorchError | None]:
         """Return the decided links that the sources know together, and what is wrong behind them in every source."""
         parts = {source.name: read_good_part(source.store, self._trust, self._lane) for source in self._carrier.sources}
-        decided = {name: _decided(part.links) for name, part in parts.items()}
+        decided = {name: decided_part(part.links) for name, part in parts.items()}
         longest = max(decided.values(), key=len)
         for name, links in decided.items():
-            self._require_same_history(longest, links, name)
-        problems = [part.problem or _damaged_commit(part.links) for part in parts.values()]
-        return _merged(longest, decided.values()), problems[0] if all(problems) else None
-
-    def _require_same_history(self, known: Sequence[ChainLink], links: Sequence[ChainLink], name: str) -> None:
-        for one, other in zip(known, links, strict=False):
-            if one.digest != other.digest and not _outran(one, other):
-                raise ChainBroken(
-                    f"{name} holds another history of lane {self._lane}",
-                    expected=f"manifest {one.sequence} with digest {str(one.digest)[:16]}",
-                    found=str(other.digest)[:16],
-                    hint="two machines wrote to one lane, or a store was altered; nothing of this lane was copied."
-                    " docs/OPERATIONS.md says how to go on",
-                )
+            require_same_history(self._lane, longest, links, name)
+        problems = [part.problem or damaged_commit(part.links) for part in parts.values()]
+        return merged(longest, decided.values()), problems[0] if all(problems) else None
 
     def _pending(self, known: Sequence[ChainLink], there: Sequence[ChainLink]) -> Iterator[ChainLink]:
         for place, link in enumerate(known):
@@ -213,13 +191,13 @@ class _Lane:
     def _look(self) -> None:
         """List what the target has of the lane's packs, and which segments and retired packs the sources have."""
         self._present = {stat.name for stat in self._carrier.target.store.list_objects(names.packs_prefix(self._lane))}
-        self._retired_packs = retired(self._carrier.target.store, self._trust, self._lane)
+        self._retired_packs = retired_packs(self._carrier.target.store, self._trust, self._lane)
         for source in self._carrier.sources:
             for stat in source.store.list_objects(names.index_prefix(self._lane)):
                 if names.is_index_segment(stat.name):
                     run, _ = names.parse_index_segment(stat.name)
                     self._segments.setdefault(run, []).append(stat.name)
-            for run, bitmap in retired(source.store, self._trust, self._lane).items():
+            for run, bitmap in retired_packs(source.store, self._trust, self._lane).items():
                 self._given_up[run] = united(self._given_up.get(run, b""), bitmap)
 
     # -- one snapshot
@@ -229,21 +207,21 @@ class _Lane:
         is_retired = link.manifest.run in self._retired or self._is_swept(link, self._retired_packs)
         is_whole = link.state is not LinkState.COMMITTED or self._copy_content(link, with_packs=not is_retired)
         carrier, sequence = self._carrier, link.sequence
-        commit_name = names.commit(self._lane, sequence)
-        commit = carrier.read(commit_name, lambda raw: self._commit(raw, link))
-        name = names.manifest(self._lane, sequence)
-        carrier.put(names.alternate(name, 1) if sequence in self._outrun else name, self._manifest(link, commit))
+        commit, name = self._objects.commit(link), names.manifest(self._lane, sequence)
+        carrier.put(
+            names.alternate(name, 1) if sequence in self._outrun else name, self._objects.manifest(link, commit)
+        )
         # Each side writes, then reads (FORMAT 12): no commit for what a sweep of the target is about to delete.
-        is_retired = is_retired or self._is_swept(link, retired(carrier.target.store, self._trust, self._lane))
-        carrier.put(commit_name, commit)
+        is_retired = is_retired or self._is_swept(link, retired_packs(carrier.target.store, self._trust, self._lane))
+        carrier.put(names.commit(self._lane, sequence), commit)
         if link.state is LinkState.COMMITTED and not is_retired:
             self._done.snapshots.append(CopiedSnapshot(link=link, is_whole=is_whole))
 
     def _copy_content(self, link: ChainLink, *, with_packs: bool) -> bool:
         needs = link.manifest.needs
         for run in dict.fromkeys([*(need.run for need in needs), link.manifest.run]):
-            self._put(names.run_record(self._lane, run), self._run_record(run))
-        lists = [(need, *self._pack_list(need)) for need in needs]
+            self._put(names.run_record(self._lane, run), self._objects.run_record(run))
+        lists = [(need, *self._objects.pack_list(need)) for need in needs]
         whole = [self._copy_packs(need, packs) for need, _, packs in lists] if with_packs else []
         for need, raw, _ in lists:
             self._put(names.pack_list(self._lane, need.run), raw)
@@ -259,7 +237,7 @@ class _Lane:
             if self._is_there(name, packs[ordinal].digest):
                 continue
             try:
-                raw = self._carrier.read(name, partial(_check_pack, packs[ordinal].digest))
+                raw = self._objects.pack(packs[ordinal].digest)
             except (IntegrityError, ObjectMissing) as error:
                 is_whole = False
                 self._tell_lost(name, need.run, ordinal, error)
@@ -275,19 +253,20 @@ class _Lane:
             return name in self._present
         for copy in (name, *(names.alternate(name, k) for k in range(1, ALTERNATES + 1))):
             with suppress(IntegrityError, ObjectMissing):
-                _check_pack(digest, self._carrier.target.store.read(copy, limit_bytes=OBJECT_LIMIT_BYTES))
+                check_pack(digest, self._carrier.target.store.read(copy, limit_bytes=OBJECT_LIMIT_BYTES))
                 self._looked_at.add(name)
                 return True
         return False
 
     def _put(self, name: str, raw: bytes) -> None:
-        """Put a verified object; when it is altered in a target that is repaired, beside it."""
-        try:
-            self._carrier.put(name, raw)
-        except ObjectConflict:
-            if not self._repair:
-                raise
-            self._carrier.put(names.alternate(name, 1), raw)
+        """Put a verified object; when it is altered in a target that is repaired, beside it, where nobody has put something else."""
+        beside = [names.alternate(name, k) for k in range(1, ALTERNATES + 1)] if self._repair else []
+        for place in beside:
+            with suppress(ObjectConflict):
+                self._carrier.put(name, raw)
+                return
+            name = place
+        self._carrier.put(name, raw)
 
     def _tell_lost(self, name: str, run: RunId, ordinal: int, error: DrorchError) -> None:
         """Tell a pack that is good nowhere, once; one that a sweep gave up is none of ours."""
@@ -325,131 +304,6 @@ class _Lane:
             )
         self._done.swept.append(link)
         return True
-
-    # -- verified bytes
-
-    def _run_record(self, run: RunId) -> bytes:
-        allowed = self._trust.allowed(ObjectType.RUN_RECORD, self._lane)
-
-        def verify(raw: bytes) -> object:
-            return RunRecord.verify(raw, repository=self._trust.repository, lane=self._lane, run=run, allowed=allowed)
-
-        return self._read_or_spare(names.run_record(self._lane, run), verify, run, lambda spare: spare.run_record)
-
-    def _pack_list(self, need: Needs) -> tuple[bytes, Sequence[ListedPack]]:
-        allowed = self._trust.allowed(ObjectType.PACK_LIST, self._lane)
-        name = names.pack_list(self._lane, need.run)
-
-        def verify(raw: bytes) -> PackList:
-            if digest_of(raw) != need.pack_list_digest:
-                raise ObjectCorrupt(f"{name} is not the one that the manifest names")
-            return PackList.verify(
-                raw, repository=self._trust.repository, lane=self._lane, run=need.run, allowed=allowed
-            )
-
-        raw = self._read_or_spare(name, verify, need.run, lambda spare: spare.pack_list)
-        packs = verify(raw).packs
-        if max(need.ordinals, default=0) >= len(packs):
-            raise ObjectCorrupt(f"{name} lists fewer packs than the manifest needs", found=f"{len(packs)} packs")
-        return raw, packs
-
-    def _read_or_spare(
-        self, name: str, verify: Callable[[bytes], object], run: RunId, choose: Callable[[SecondCopies], bytes | None]
-    ) -> bytes:
-        try:
-            return self._carrier.read(name, verify)
-        except (IntegrityError, ObjectMissing):
-            spares = self._spares.of(run)
-            spare = None if spares is None else choose(spares)
-            if not spare:
-                raise
-            verify(spare)
-            return spare
-
-    def _commit(self, raw: bytes, link: ChainLink) -> Commit:
-        allowed = self._trust.allowed(ObjectType.COMMIT, self._lane)
-        commit = Commit.verify(
-            raw, repository=self._trust.repository, lane=self._lane, sequence=link.sequence, allowed=allowed
-        )
-        is_same = (commit.state is CommitState.COMMITTED) == (link.state is LinkState.COMMITTED)
-        if commit.manifest_digest != link.digest or not is_same:
-            raise ObjectCorrupt(f"the commit of manifest {link.sequence} does not say what the chain says")
-        return commit
-
-    def _manifest(self, link: ChainLink, commit: bytes) -> bytes:
-        allowed = self._trust.allowed(ObjectType.MANIFEST, self._lane)
-
-        def verify(raw: bytes) -> None:
-            if digest_of(raw) != link.digest:
-                raise ObjectCorrupt(f"manifest {link.sequence} is not the one of the chain")
-            Manifest.verify(
-                raw, repository=self._trust.repository, lane=self._lane, sequence=link.sequence, allowed=allowed
-            )
-
-        name = names.manifest(self._lane, link.sequence)
-        try:
-            return self._carrier.read(name, verify, MANIFEST_LIMIT_BYTES)
-        except (IntegrityError, ObjectMissing):
-            spare = self._commit(commit, link).manifest
-            if not spare:
-                raise
-            verify(spare)
-            return spare
-
-
-def retired(store: ObjectStore, trust: TrustChain, lane: LaneId) -> dict[RunId, bytes]:
-    """Return every pack that a retire list of the store names, as bitmaps."""
-    allowed = trust.allowed(ObjectType.RETIRE_LIST, lane)
-    found: dict[RunId, bytes] = {}
-    number = 0
-    while True:
-        try:
-            raw = store.read(names.retire_list(lane, number), limit_bytes=OBJECT_LIMIT_BYTES)
-        except ObjectMissing:
-            return found
-        packs = read_pack_sets(
-            raw, ObjectType.RETIRE_LIST, repository=trust.repository, lane=lane, number=number, allowed=allowed
-        )
-        for run, bitmap in packs.items():
-            found[run] = united(found.get(run, b""), bitmap)
-        number += 1
-
-
-def _outran(decided: ChainLink, other: ChainLink) -> bool:
-    """Say whether ``other`` is the manifest of a run that lost its number to another, which it could not see.
-
-    The one that counts comes beside it as an alternate, and the commit says which it is. Should that run wake up, it finds the commit there
-    and knows that it is void; was it quicker, then its commit stands and there are two histories.
-    """
-    return decided.digest != other.digest and other.state is LinkState.UNDECIDED
-
-
-def _decided(links: Sequence[ChainLink]) -> tuple[ChainLink, ...]:
-    """Return the links up to the first that is undecided: its run may be under way."""
-    undecided = (place for place, link in enumerate(links) if link.state is LinkState.UNDECIDED)
-    return tuple(links[: next(undecided, len(links))])
-
-
-def _damaged_commit(links: Sequence[ChainLink]) -> DrorchError | None:
-    """Return what is wrong with a link whose decision cannot be read; one without a decision is a run under way."""
-    place = len(_decided(links))
-    if place == len(links) or (place == len(links) - 1 and not links[place].damage):
-        return None
-    return ObjectCorrupt(f"nothing says whether manifest {links[place].sequence} counts", found=links[place].damage)
-
-
-def _merged(longest: Sequence[ChainLink], others: Iterable[Sequence[ChainLink]]) -> tuple[ChainLink, ...]:
-    """Return the chain with every snapshot that is committed anywhere: each store may have decided for itself."""
-    merged = {link.sequence: link for link in longest}
-    for link in (link for links in others for link in links):
-        if link.state is LinkState.COMMITTED:
-            merged[link.sequence] = link
-    return tuple(merged[sequence] for sequence in sorted(merged))
-
-
-def _check_pack(digest: Digest, raw: bytes) -> None:
-    if hashlib.sha256(raw).digest() != digest.raw:
-        raise ObjectCorrupt("a pack is not what its name says", expected=str(digest)[:16], found="other bytes")
 
 
 def _only(ordinal: int) -> bytes:

@@ -285,13 +285,19 @@ class DataChecker:
         """Walk a whole tree; return the packs that it uses."""
         top = InnerEntry(reference.plain_bytes, reference.chunk_id, reference.run, reference.place, reference.twin)
         used: set[tuple[RunId, int]] = set()
-        for run, place in self._places(reader, top, reference.level):
+        for run, place in self._places(reader, top, reference.level, set()):
             if (run, place.ordinal) not in used:
                 used.add((run, place.ordinal))
                 needs.add(run, place)
         return used
 
-    def _places(self, reader: SnapshotReader, child: InnerEntry, level: int) -> Iterator[tuple[RunId, Place]]:
+    def _places(
+        self, reader: SnapshotReader, child: InnerEntry, level: int, visited: set[InnerEntry]
+    ) -> Iterator[tuple[RunId, Place]]:
+        """Yield every place below; what a tree names twice is visited once, or a forged one of nine nodes would keep us for ever."""
+        if child in visited:
+            return
+        visited.add(child)
         yield child.run, child.place
         if child.twin is not None:
             yield child.run, child.twin
@@ -311,7 +317,7 @@ class DataChecker:
                         yield chunk.run, chunk.twin
             return
         for inner in node.entries:
-            yield from self._places(reader, inner, level - 1)
+            yield from self._places(reader, inner, level - 1, visited)
 
     def _node(self, fetch: Callable[[], bytes], identity: ChunkId) -> Node:
         plain = self._nodes.get(identity)

@@ -19,6 +19,7 @@ from drorch.clock import to_milliseconds
 from drorch.format.index import IndexEntry, IndexSegment
 from drorch.format.manifest import ordinals_of
 from drorch.format.pack import ListedPack
+from drorch.format.packsets import within
 from drorch.format.tree import MOST_BASES, NO_TWIN, ChunkPlace, Place, decode_twin, encode_twin
 from drorch.ids import ChunkId, Digest, RunId
 from drorch.repository.index_file import checksum, open_file, remove_file
@@ -189,9 +190,13 @@ class LaneIndex:
 
     def mark_unreliable(self, run: RunId, bitmap: bytes) -> None:
         """Treat the packs that ``bitmap`` names as absent: they are damaged, or a sweeper is about to delete them."""
-        gone = [(run.raw, ordinal) for ordinal in ordinals_of(bitmap)]
+        # Only those that are known are asked for: a list may name half a billion.
         with self._lock, self._connection:
-            self._connection.executemany("update pack set present = 0 where run = ? and ordinal = ?", gone)
+            (last,) = self._connection.execute("select max(ordinal) from pack where run = ?", (run.raw,)).fetchone()
+            gone = ordinals_of(within(bitmap, 0 if last is None else last + 1))
+            self._connection.executemany(
+                "update pack set present = 0 where run = ? and ordinal = ?", ((run.raw, ordinal) for ordinal in gone)
+            )
 
     def keep_listed(self, run: RunId, listed: Sequence[ListedPack]) -> None:
         """State which packs the pack list of ``run`` holds under their ordinals; no other is ever relied on.

@@ -23,7 +23,7 @@ from drorch.errors import (
 from drorch.format import names
 from drorch.format.manifest import Commit, CommitState, Manifest
 from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
-from drorch.format.packsets import overlap, read_pack_sets, united
+from drorch.format.packsets import overlap, united
 from drorch.format.signing import SigningKey
 from drorch.format.trust import TrustChain
 from drorch.format.trust_record import NO_PREVIOUS
@@ -31,6 +31,7 @@ from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.chain import ChainLink, LinkState, manifests_of, read_commit, read_link
 from drorch.repository.opening import Replica
 from drorch.repository.replicas import Replicas, put_or_compare
+from drorch.repository.retirement import listed_packs, retired_packs
 from drorch.storage.interface import ObjectStore
 
 
@@ -124,7 +125,7 @@ class LaneWriter:
         content = self._signed(commit)
 
         def decide(replica: Replica) -> None:
-            if overlap(needed, self.retired(replica.store)):
+            if overlap(needed, retired_packs(replica.store, self.trust, self.lane)):
                 self._decide(replica, replace(commit, state=CommitState.VOID, pack_list=b"", run_record=b""))
                 raise _voided(replica)
             self._put_commit(replica, manifest.sequence, content)
@@ -132,34 +133,13 @@ class LaneWriter:
         replicas.each(decide)
         return Decided(manifest.sequence, digest_of(raw), len(raw) + len(content))
 
-    def retired(self, store: ObjectStore) -> Mapping[RunId, bytes]:
-        """Return every pack that any retire list of the lane names, as bitmaps."""
-        return self._listed_packs(store, ObjectType.RETIRE_LIST, names.retire_list)
-
     def unreliable(self, store: ObjectStore) -> Mapping[RunId, bytes]:
         """Return every pack that a run must not rely on: those of the retire lists, and those of the damage lists."""
-        found = dict(self.retired(store))
-        for run, bitmap in self._listed_packs(store, ObjectType.DAMAGE_LIST, names.damage_list).items():
+        found = retired_packs(store, self.trust, self.lane)
+        damaged = listed_packs(store, self.trust, self.lane, ObjectType.DAMAGE_LIST, names.damage_list)
+        for run, bitmap in damaged.items():
             found[run] = united(found.get(run, b""), bitmap)
         return found
-
-    def _listed_packs(
-        self, store: ObjectStore, object_type: ObjectType, name_of: Callable[[LaneId, int], str]
-    ) -> dict[RunId, bytes]:
-        allowed = self.trust.allowed(object_type, self.lane)
-        found: dict[RunId, bytes] = {}
-        number = 0
-        while True:
-            try:
-                raw = store.read(name_of(self.lane, number), limit_bytes=OBJECT_LIMIT_BYTES)
-            except ObjectMissing:
-                return found
-            packs = read_pack_sets(
-                raw, object_type, repository=self.trust.repository, lane=self.lane, number=number, allowed=allowed
-            )
-            for run, bitmap in packs.items():
-                found[run] = united(found.get(run, b""), bitmap)
-            number += 1
 
     # -- the chain's end
 
@@ -177,7 +157,7 @@ class LaneWriter:
         Void; but as in another store where its run had come to commit it: everything that it needs came before the manifest.
         """
         needed = {need.run: need.bitmap for need in link.manifest.needs}
-        if commit is None or overlap(needed, self.retired(replica.store)):
+        if commit is None or overlap(needed, retired_packs(replica.store, self.trust, self.lane)):
             manifests = (raw for raw, _ in manifests_of(replica.store, self.trust, self.lane, link.sequence))
             manifest = next((raw for raw in manifests if digest_of(raw) == link.digest), b"")
             void = Commit(

@@ -12,7 +12,7 @@ from drorch.format.keys import RunRecord
 from drorch.format.manifest import ordinals_of
 from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
 from drorch.format.pack import ListedPack, PackList
-from drorch.format.packsets import read_pack_sets, united
+from drorch.format.packsets import counted, reaches_beyond, read_pack_sets, united, within
 from drorch.format.retire_list import RetireList
 from drorch.ids import Digest, RunId
 from drorch.quantities import format_size
@@ -112,7 +112,7 @@ class LaneChecker:
 
     def _check_damage_lists(self) -> None:
         damaged = self._pack_sets(ObjectType.DAMAGE_LIST, names.damage_list)
-        count = sum(1 for bitmap in damaged.values() for _ in ordinals_of(bitmap))
+        count = sum(map(counted, damaged.values()))
         if count:
             prefix = names.lane_prefix(self._place.lane) + "d/"
             self._place.report(Kind.INDEX, prefix, f"{count} packs are listed as damaged", level=Level.NOTE)
@@ -167,9 +167,18 @@ class LaneChecker:
         packs = self._pack_list(run, digest, is_required=bool(required))
         if packs is None:
             return
-        for ordinal in ordinals_of(in_use):
+        for ordinal in ordinals_of(within(in_use, len(packs))):
             self._check_pack(run, ordinal, packs, is_required=_has(required, ordinal))
+        if reaches_beyond(required, len(packs)):
+            self._report_beyond(run, len(packs))
         self._check_segment(run)
+
+    def _report_beyond(self, run: RunId, listed: int) -> None:
+        """Report in one line what manifests need behind the end of the list: they may name as many as fit into them."""
+        needs = [(link, bitmap) for link, _, bitmap in self._place.scratch.needs_of(run) if link.is_required]
+        links = [link for link, bitmap in needs if reaches_beyond(bitmap, listed)]
+        text = f"packs are needed that it does not list: it ends with pack {listed - 1}"
+        self._place.report(Kind.MISSING, names.pack_list(self._place.lane, run), text, links=links)
 
     def _pack_list(self, run: RunId, digest: Digest, *, is_required: bool) -> tuple[ListedPack, ...] | None:
         place, name = self._place, names.pack_list(self._place.lane, run)
@@ -212,7 +221,7 @@ class LaneChecker:
 
     def _check_pack(self, run: RunId, ordinal: int, packs: tuple[ListedPack, ...], *, is_required: bool) -> None:
         place = self._place
-        if ordinal >= len(packs) or packs[ordinal].digest == NO_DIGEST:
+        if packs[ordinal].digest == NO_DIGEST:
             if is_required:
                 name = names.pack_list(place.lane, run)
                 place.report(

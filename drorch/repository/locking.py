@@ -21,7 +21,7 @@ from drorch.errors import IntegrityError, ObjectMissing
 from drorch.format import names
 from drorch.format.objects import FRAME_BYTES, OBJECT_LIMIT_BYTES, ObjectType
 from drorch.format.pack import PackHeader, PackList, pack_header_length
-from drorch.format.packsets import ordinals
+from drorch.format.packsets import ordinals, within
 from drorch.format.retire_list import Extension
 from drorch.format.signing import SigningKey
 from drorch.format.trust import TrustChain
@@ -97,7 +97,7 @@ class LaneLocks:
             except (ObjectMissing, IntegrityError):
                 without_list.add(run)
                 continue
-            retired.update(packs[ordinal].digest for ordinal in ordinals(bitmap) if ordinal < len(packs))
+            retired.update(packs[ordinal].digest for ordinal in ordinals(within(bitmap, len(packs))))
         return retired, without_list
 
 

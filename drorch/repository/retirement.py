@@ -6,7 +6,7 @@ hold on one that was given up before comes too late. Nobody's clock takes part i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from drorch.clock import Clock
 from drorch.errors import IntegrityError, ObjectMissing
 from drorch.format import names
 from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType
-from drorch.format.packsets import united
+from drorch.format.packsets import read_pack_sets, united
 from drorch.format.retire_list import Extension, HoldKind, HoldWord, RetireList
 from drorch.format.signing import SigningKey
 from drorch.format.trust import TrustChain
@@ -74,6 +74,29 @@ def known_retired(store: ObjectStore, trust: TrustChain, lane: LaneId) -> Mappin
     except IntegrityError:
         return found.retired
     return found.retired
+
+
+def retired_packs(store: ObjectStore, trust: TrustChain, lane: LaneId) -> dict[RunId, bytes]:
+    """Return every pack that any retire list of the lane names, as bitmaps; raise what is wrong with one, and what the store raises."""
+    return listed_packs(store, trust, lane, ObjectType.RETIRE_LIST, names.retire_list)
+
+
+def listed_packs(
+    store: ObjectStore, trust: TrustChain, lane: LaneId, object_type: ObjectType, name_of: Callable[[LaneId, int], str]
+) -> dict[RunId, bytes]:
+    """Return every pack that the lists of one kind name."""
+    allowed = trust.allowed(object_type, lane)
+    found: dict[RunId, bytes] = {}
+    number = 0
+    while True:
+        try:
+            raw = store.read(name_of(lane, number), limit_bytes=OBJECT_LIMIT_BYTES)
+        except ObjectMissing:
+            return found
+        packs = read_pack_sets(raw, object_type, repository=trust.repository, lane=lane, number=number, allowed=allowed)
+        for run, bitmap in packs.items():
+            found[run] = united(found.get(run, b""), bitmap)
+        number += 1
 
 
 def _lists(store: ObjectStore, trust: TrustChain, lane: LaneId) -> Iterator[RetireList]:

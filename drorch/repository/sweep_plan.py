@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from drorch.format import names
 from drorch.format.manifest import bitmap_of
-from drorch.format.packsets import ordinals, united, without
+from drorch.format.packsets import ordinals, united, within, without
 from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.chain import ChainLink, LinkState
 from drorch.repository.lane_contents import LEAST_WHOLE_RUN, LaneContents, UnlistedPack
@@ -63,8 +63,7 @@ def plan(contents: LaneContents, give_up: Iterable[RunId], *, now: datetime, mar
     of_needed = {
         good_lists[run][at]
         for run, bitmap in needed.items()
-        for at in ordinals(bitmap)
-        if at < len(good_lists.get(run, ()))
+        for at in ordinals(within(bitmap, len(good_lists.get(run, ()))))
     }
     is_every_list_good = needed.keys() <= good_lists.keys()
     for run, digests in good_lists.items():
@@ -73,13 +72,14 @@ def plan(contents: LaneContents, give_up: Iterable[RunId], *, now: datetime, mar
         # A list that no manifest names may be a forger's, and name packs of a run whose own list is not known.
         if run not in named and not is_every_list_good:
             continue
-        mine = set(ordinals(needed.get(run, b"")))
+        wanted = within(needed.get(run, b""), len(digests))
+        mine = set(ordinals(wanted))
         there = {
             at: names.pack(contents.lane, one)
             for at, one in enumerate(digests)
             if one in contents.present and (one not in of_needed or at in mine)
         }
-        unneeded = without(bitmap_of(there, len(digests)), needed.get(run, b""))
+        unneeded = without(bitmap_of(there, len(digests)), wanted)
         chosen = {ordinal: there[ordinal] for ordinal in ordinals(unneeded)}
         if chosen:
             packs[run], pack_names[run] = unneeded, chosen

@@ -430,3 +430,19 @@ def test_the_trust_chain_comes_first() -> None:
     puts = [name for verb, name in watched.calls if verb == "put"]
     assert puts[0] == "trust/0"
     assert objects(there) == objects(here)
+
+
+def test_a_repair_finds_room_beside_what_somebody_put_where_the_copy_goes() -> None:
+    """Whoever has the writer's credential may put any bytes under a name that is free, and no repair may be stopped by it."""
+    here, there = memory(), memory()
+    repository = HOUSEHOLD.create(here, there)
+    day(repository, 1)
+    pack = next(name for name in objects(there) if "/p/" in name)
+    there.delete([pack])
+    for name in (pack, f"{pack}~1"):
+        there.put_if_absent(name, b"garbage")
+    report = copied(repository, here, there, repair=True)
+    assert report.problems == ()
+    assert objects(there)[f"{pack}~2"] == objects(here)[pack]
+    alone = opened(repository, there)
+    assert [read_back(alone, snapshot) for snapshot in snapshots(alone)] == [streams(1)]
