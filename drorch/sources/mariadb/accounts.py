@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drorch.errors import ObjectCorrupt
+from drorch.sources.contract.definitions import stored_lines
 from drorch.sources.interface import Bytes
 from drorch.sources.mariadb.options import RolesChoice
 from drorch.sources.mariadb.quoting import account, identifier, literal, qualified
@@ -189,7 +190,7 @@ class Accounts:
 def decode_accounts(pieces: Iterable[Bytes]) -> Accounts:
     """Return what the stream says; raise ``ObjectCorrupt`` if it is none."""
     try:
-        lines = [json.loads(line) for line in b"".join(pieces).splitlines()]
+        lines = [json.loads(line) for line in stored_lines(pieces)]
         return Accounts(
             roles=frozenset(str(one["name"]) for one in lines if one["kind"] == "account" and one["role"]),
             logins=dict(_logins(lines)),

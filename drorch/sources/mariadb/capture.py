@@ -10,6 +10,7 @@ from datetime import datetime
 from drorch.clock import Clock
 from drorch.errors import Bug, CaptureFailed, SourceStalled
 from drorch.quantities import format_duration
+from drorch.sources.contract.definitions import storable
 from drorch.sources.interface import Bytes, Json, RowFormat, StreamKind, StreamSpec
 from drorch.sources.mariadb.definitions import encode_schema
 from drorch.sources.mariadb.failures import ServerRefused, mapped
@@ -90,10 +91,10 @@ class MariadbCapture:
     def open(self, stream: StreamSpec) -> Iterator[Iterator[Bytes]]:
         """See ``Capture``."""
         if stream.name == SCHEMA_STREAM:
-            yield iter([encode_schema(self._opened.snapshot.schema)])
+            yield storable([encode_schema(self._opened.snapshot.schema)])
             return
         if stream.name == ROLES_STREAM and self._opened.accounts is not None:
-            yield iter([self._opened.accounts])
+            yield storable([self._opened.accounts])
             return
         if stream.name not in self._tables:
             raise Bug(f"no stream {stream.name} in this capture")

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from drorch.errors import ObjectCorrupt
+from drorch.sources.contract.definitions import stored_lines
 from drorch.sources.interface import Bytes
 from drorch.sources.mariadb.quoting import account, unquoted
 
@@ -142,7 +143,7 @@ def _line(document: Mapping[str, Any]) -> bytes:
 def decode_schema(pieces: Iterable[Bytes]) -> Schema:
     """Return the schema that the stream holds; raise ``ObjectCorrupt`` if it is none of this form."""
     try:
-        first, *rest = [json.loads(line) for line in b"".join(pieces).splitlines()]
+        first, *rest = [json.loads(line) for line in stored_lines(pieces)]
         form = first.pop("form")
         if form == FORM:
             return _checked(Schema(**first, definitions=tuple(_definition(line) for line in rest)))

@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from drorch.errors import ObjectCorrupt, SourceError
+from drorch.sources.contract.definitions import stored_lines
 from drorch.sources.interface import Asks, Bytes, Defined, Orphans, StreamSpec
 from drorch.sources.mariadb.definitions import decode_schema
 from drorch.sources.mariadb.quoting import identifier, literal
@@ -27,11 +28,11 @@ class MariadbProof:
 
     def definitions(self, pieces: Iterable[Bytes]) -> Iterator[Defined]:
         """See ``DatabaseProof``; of the accounts each right is a definition."""
-        content = b"".join(bytes(piece) for piece in pieces)
-        if not content.startswith(b'{"charset"'):
-            yield from _accounts(content)
+        lines = list(stored_lines(pieces))
+        if not lines or not lines[0].startswith(b'{"charset"'):
+            yield from _accounts(lines)
             return
-        schema = decode_schema([content])
+        schema = decode_schema(line + b"\n" for line in lines)
         for name in _HEAD:
             yield Defined(kind="database", name=name, text=str(getattr(schema, name)))
         for one in schema.definitions:
@@ -92,10 +93,10 @@ def _shown(value: bytes) -> str:
         return value.hex()
 
 
-def _accounts(content: bytes) -> Iterator[Defined]:
+def _accounts(lines: Iterable[bytes]) -> Iterator[Defined]:
     """Yield accounts, memberships and rights; how somebody logs in only where the snapshot keeps hashes, and never to be shown."""
     try:
-        for line in content.splitlines():
+        for line in lines:
             document = json.loads(line)
             kind = str(document["kind"])
             name = " ".join(str(document[key]) for key in _NAMING if key in document)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from drorch.clock import Clock
 from drorch.errors import Bug, CaptureFailed, Interrupted, SourceError
+from drorch.sources.contract.definitions import storable
 from drorch.sources.interface import Bytes, Json, RowFormat, StreamKind, StreamSpec
 from drorch.sources.postgresql import left_out
 from drorch.sources.postgresql.border import mapped
@@ -141,7 +142,7 @@ class PostgresqlCapture:
     def _bytes_of(self, stream: StreamSpec) -> Generator[Bytes, None, None]:
         with self._ended(), mapped(f"reading {stream.name}"):
             if stream.kind is StreamKind.SCHEMA:
-                yield from self._schema()
+                yield from storable(self._schema())
                 return
             if stream.kind is StreamKind.TABLE:
                 yield from self._rows(stream)
@@ -150,7 +151,7 @@ class PostgresqlCapture:
                 if stream.kind is StreamKind.LARGE_OBJECTS:
                     yield from read_large_objects(session)
                 elif stream.kind is StreamKind.ROLES:
-                    yield from read_roles(session, self._options.roles)
+                    yield from storable(read_roles(session, self._options.roles))
                 else:
                     raise Bug(f"no stream of kind {stream.kind.name} in PostgreSQL")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drorch.errors import ObjectCorrupt
+from drorch.sources.contract.definitions import stored_lines
 
 PRE, DATA, POST, GRANTS, LAST, DATABASE = "pre", "data", "post", "grants", "last", "database"
 
@@ -68,19 +69,10 @@ def encode_entry(entry: Entry) -> bytes:
 
 def decode_entries(pieces: Iterable[bytes | bytearray | memoryview]) -> Iterator[Entry]:
     """Yield the entries of a schema stream; unknown keys of later versions are ignored. Raises ``ObjectCorrupt``."""
-    for line in _lines(pieces):
+    for line in stored_lines(pieces):
         try:
             document = json.loads(line)
             document["depends"] = tuple(document.get("depends", ()))
             yield Entry(**{key: value for key, value in document.items() if key in _KEYS})
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise ObjectCorrupt("a line of the schema stream is not a definition") from error
-
-
-def _lines(pieces: Iterable[bytes | bytearray | memoryview]) -> Iterator[bytes]:
-    rest = b""
-    for piece in pieces:
-        *whole, rest = (rest + bytes(piece)).split(b"\n")
-        yield from whole
-    if rest:
-        raise ObjectCorrupt("the schema stream ends inside a line")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drorch.errors import ObjectCorrupt
+from drorch.sources.contract.definitions import stored_lines
 from drorch.sources.interface import Bytes, RestoreChoices
 from drorch.sources.postgresql.failures import StatementRefused
 from drorch.sources.postgresql.quoting import identifier, literal
@@ -227,7 +228,7 @@ def _moment(epoch: str) -> str:
 
 def decode_roles(pieces: Iterable[Bytes]) -> Iterator[Mapping[str, Any]]:
     """Yield the documents of a roles stream; raise ``ObjectCorrupt``."""
-    for line in b"".join(bytes(piece) for piece in pieces).splitlines():
+    for line in stored_lines(pieces):
         try:
             document = json.loads(line)
         except (ValueError, RecursionError) as error:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from drorch.errors import Bug, CaptureFailed
+from drorch.sources.contract.definitions import storable
 from drorch.sources.interface import Bytes, Json, RowFormat, StreamKind, StreamSpec
 from drorch.sources.sqlite.database_file import identifier
 from drorch.sources.sqlite.definitions import Schema, TableRows, encode_schema, read_schema, read_tables
@@ -93,7 +94,7 @@ class SqliteCapture:
     def open(self, stream: StreamSpec) -> Iterator[Iterator[Bytes]]:
         """See ``Capture``."""
         if stream.name == SCHEMA_STREAM:
-            yield iter([encode_schema(self._schema)])
+            yield storable([encode_schema(self._schema)])
             return
         if stream.name not in self._tables:
             raise Bug(f"no stream {stream.name} in this capture")

@@ -17,6 +17,7 @@ from enum import Enum
 from typing import Any
 
 from drorch.errors import ObjectCorrupt, SourceUnsupported
+from drorch.sources.contract.definitions import stored_lines
 from drorch.sources.interface import Bytes, Json
 from drorch.sources.sqlite.database_file import identifier
 
@@ -203,7 +204,7 @@ def decode_schema(pieces: Iterable[Bytes]) -> Schema:
         ObjectCorrupt: not a schema stream of this form.
     """
     try:
-        first, *rest = [json.loads(line) for line in b"".join(pieces).splitlines()]
+        first, *rest = [json.loads(line) for line in stored_lines(pieces)]
         form = first.pop("form")
         if form == FORM:
             return Schema(
