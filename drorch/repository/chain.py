@@ -153,7 +153,7 @@ def manifests_of(
 ) -> Iterator[tuple[bytes, Manifest]]:
     """Yield every genuine manifest that stands under a number or its alternates: while none is decided any may come to count."""
     name = names.manifest(lane, sequence)
-    for candidate in (name, *(names.alternate(name, number) for number in range(1, ALTERNATES + 1))):
+    for candidate in (name, *alternates(name)):
         with suppress(ObjectMissing, IntegrityError):
             raw = store.read(candidate, limit_bytes=MANIFEST_LIMIT_BYTES)
             yield raw, _verified(trust, lane, sequence, raw).manifest
@@ -170,13 +170,25 @@ def read_commit(store: ObjectStore, trust: TrustChain, lane: LaneId, sequence: i
     return first_verified(store, names.commit(lane, sequence), OBJECT_LIMIT_BYTES, verify)
 
 
+def counts(trust: TrustChain, link: ChainLink, raw: bytes) -> bool:
+    """Say whether ``raw`` is a commit by which the link counts; raise what is wrong with it."""
+    allowed = trust.allowed(ObjectType.COMMIT, link.lane)
+    found = Commit.verify(raw, repository=trust.repository, lane=link.lane, sequence=link.sequence, allowed=allowed)
+    return (found.state, found.manifest_digest) == (CommitState.COMMITTED, link.digest)
+
+
+def alternates(name: str) -> Iterator[str]:
+    """Yield the names of the copies that may lie beside an object."""
+    return (names.alternate(name, number) for number in range(1, ALTERNATES + 1))
+
+
 def first_verified(store: ObjectStore, name: str, limit_bytes: int, verify: Callable[[bytes], T]) -> T:
     """Return what ``verify`` makes of an object, or of the first alternate copy that it accepts when the object is damaged.
 
     Raises ``ObjectMissing``, or what ``verify`` said of the object itself.
     """
     damage: IntegrityError | None = None
-    for candidate in (name, *(names.alternate(name, number) for number in range(1, ALTERNATES + 1))):
+    for candidate in (name, *alternates(name)):
         try:
             return verify(store.read(candidate, limit_bytes=limit_bytes))
         except IntegrityError as error:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from drorch.errors import DrorchError, IntegrityError, ObjectCorrupt, ObjectMissing
 from drorch.format import names
@@ -12,11 +15,13 @@ from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
 from drorch.format.trust import TrustChain
 from drorch.format.trust_record import NO_PREVIOUS
 from drorch.ids import Digest, LaneId, RunId
-from drorch.repository.chain import MANIFEST_LIMIT_BYTES, read_link
+from drorch.repository.chain import MANIFEST_LIMIT_BYTES, alternates, read_link
 from drorch.repository.findings import Finding, Findings, Kind, Level, kind_of
 from drorch.repository.lane import Head
 from drorch.repository.opening import Replica
 from drorch.repository.scratch import RememberedLink, Scratch
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,19 +141,21 @@ class ChainChecker:
         if isinstance(raw, ObjectMissing):
             return None
         place.scratch.see(name)
+        verify = partial(
+            Commit.verify,
+            repository=place.trust.repository,
+            lane=place.lane,
+            sequence=sequence,
+            allowed=place.trust.allowed(ObjectType.COMMIT, place.lane),
+        )
         try:
-            return Commit.verify(
-                _bytes(raw),
-                repository=place.trust.repository,
-                lane=place.lane,
-                sequence=sequence,
-                allowed=place.trust.allowed(ObjectType.COMMIT, place.lane),
-            )
+            return verify(_bytes(raw))
         except DrorchError as error:
-            place.report_error(
-                name, f"the commit of manifest {sequence} is no good, so its snapshot does not exist", error
-            )
-            return None
+            beside = self._beside(name, verify)
+            if beside is None:
+                text = f"the commit of manifest {sequence} is no good, so its snapshot does not exist"
+                place.report_error(name, text, error)
+            return beside
 
     def _manifest(self, name: str, sequence: int, raw: bytes | DrorchError, commit: Commit | None) -> Manifest | None:
         """Return the manifest, from its commit's second copy when it is no good itself; ``None`` when neither is."""
@@ -161,7 +168,24 @@ class ChainChecker:
                 return manifest
             return self._that_counts(name, sequence, manifest, commit)
         except DrorchError as error:
-            return self._from_commit(name, sequence, error, commit)
+            beside = self._beside(name, partial(self._that_is_meant, sequence, commit))
+            return beside or self._from_commit(name, sequence, error, commit)
+
+    def _beside(self, name: str, verify: Callable[[bytes], T]) -> T | None:
+        """Return what a repair put beside an object that is no good, and tell that it did; ``None`` when no copy is good."""
+        for copy in alternates(name):
+            self._place.scratch.see(copy)
+            with suppress(ObjectMissing, IntegrityError):
+                found = verify(self._store.read(copy, limit_bytes=OBJECT_LIMIT_BYTES))
+                self._place.report(Kind.ALTERED, name, "it is no good; a good copy lies beside it", level=Level.NOTE)
+                return found
+        return None
+
+    def _that_is_meant(self, sequence: int, commit: Commit | None, raw: bytes) -> Manifest:
+        manifest = self._verified(sequence, raw)
+        if commit is not None and commit.manifest_digest != manifest.digest:
+            raise _other_manifest(manifest.name, commit, manifest)
+        return manifest
 
     def _that_counts(self, name: str, sequence: int, other: Manifest, commit: Commit) -> Manifest:
         """Return the manifest that the commit names, where ``name`` holds that of a run which lost the number (FORMAT 12)."""

@@ -33,7 +33,7 @@ from drorch.format.signing import SigningKey
 from drorch.format.trust import TrustChain
 from drorch.ids import Digest, LaneId, RunId
 from drorch.repository.carrier import Carrier
-from drorch.repository.chain import ALTERNATES, ChainLink, LinkState, lanes_of, read_good_part
+from drorch.repository.chain import ChainLink, LinkState, alternates, lanes_of, read_good_part
 from drorch.repository.copied_objects import VerifiedObjects, check_pack
 from drorch.repository.copy_report import CopiedSnapshot, CopyProblem, CopyReport
 from drorch.repository.histories import damaged_commit, decided_part, merged, outran, require_same_history
@@ -208,12 +208,14 @@ class _Lane:
         is_whole = link.state is not LinkState.COMMITTED or self._copy_content(link, with_packs=not is_retired)
         carrier, sequence = self._carrier, link.sequence
         commit, name = self._objects.commit(link), names.manifest(self._lane, sequence)
-        carrier.put(
-            names.alternate(name, 1) if sequence in self._outrun else name, self._objects.manifest(link, commit)
-        )
+        manifest = self._objects.manifest(link, commit)
+        if sequence in self._outrun:
+            carrier.put(names.alternate(name, 1), manifest)
+        else:
+            self._put(name, manifest)
         # Each side writes, then reads (FORMAT 12): no commit for what a sweep of the target is about to delete.
         is_retired = is_retired or self._is_swept(link, retired_packs(carrier.target.store, self._trust, self._lane))
-        carrier.put(names.commit(self._lane, sequence), commit)
+        self._put(names.commit(self._lane, sequence), commit)
         if link.state is LinkState.COMMITTED and not is_retired:
             self._done.snapshots.append(CopiedSnapshot(link=link, is_whole=is_whole))
 
@@ -251,7 +253,7 @@ class _Lane:
         """Say whether the target has a pack; when it is repaired, whether it has a good copy of it."""
         if not self._repair or name in self._looked_at:
             return name in self._present
-        for copy in (name, *(names.alternate(name, k) for k in range(1, ALTERNATES + 1))):
+        for copy in (name, *alternates(name)):
             with suppress(IntegrityError, ObjectMissing):
                 check_pack(digest, self._carrier.target.store.read(copy, limit_bytes=OBJECT_LIMIT_BYTES))
                 self._looked_at.add(name)
@@ -260,7 +262,7 @@ class _Lane:
 
     def _put(self, name: str, raw: bytes) -> None:
         """Put a verified object; when it is altered in a target that is repaired, beside it, where nobody has put something else."""
-        beside = [names.alternate(name, k) for k in range(1, ALTERNATES + 1)] if self._repair else []
+        beside = alternates(name) if self._repair else ()
         for place in beside:
             with suppress(ObjectConflict):
                 self._carrier.put(name, raw)

@@ -28,7 +28,7 @@ from drorch.format.signing import SigningKey
 from drorch.format.trust import TrustChain
 from drorch.format.trust_record import NO_PREVIOUS
 from drorch.ids import Digest, LaneId, RunId
-from drorch.repository.chain import ChainLink, LinkState, manifests_of, read_commit, read_link
+from drorch.repository.chain import ChainLink, LinkState, alternates, counts, manifests_of, read_commit, read_link
 from drorch.repository.opening import Replica
 from drorch.repository.replicas import Replicas, put_or_compare
 from drorch.repository.retirement import listed_packs, retired_packs
@@ -157,6 +157,7 @@ class LaneWriter:
         Void; but as in another store where its run had come to commit it: everything that it needs came before the manifest.
         """
         needed = {need.run: need.bitmap for need in link.manifest.needs}
+        commit = commit or self._commit_beside(replica.store, link)
         if commit is None or overlap(needed, retired_packs(replica.store, self.trust, self.lane)):
             manifests = (raw for raw, _ in manifests_of(replica.store, self.trust, self.lane, link.sequence))
             manifest = next((raw for raw in manifests if digest_of(raw) == link.digest), b"")
@@ -166,6 +167,15 @@ class LaneWriter:
             self._decide(replica, void)
         else:
             replica.store.put_if_absent(names.commit(self.lane, link.sequence), commit)
+
+    def _commit_beside(self, store: ObjectStore, link: ChainLink) -> bytes | None:
+        """Return the commit that a repair put beside a damaged one, which somebody has taken away since."""
+        for candidate in alternates(names.commit(self.lane, link.sequence)):
+            with suppress(ObjectMissing, IntegrityError):
+                raw = store.read(candidate, limit_bytes=OBJECT_LIMIT_BYTES)
+                if counts(self.trust, link, raw):
+                    return raw
+        return None
 
     def _last_link(self, store: ObjectStore) -> ChainLink | None:
         """Return the chain's last link. A listing says where to begin to look; the end is where a GET finds nothing."""

@@ -446,3 +446,40 @@ def test_a_repair_finds_room_beside_what_somebody_put_where_the_copy_goes() -> N
     assert objects(there)[f"{pack}~2"] == objects(here)[pack]
     alone = opened(repository, there)
     assert [read_back(alone, snapshot) for snapshot in snapshots(alone)] == [streams(1)]
+
+
+@pytest.mark.parametrize("suffix", ["", ".c"])
+def test_a_repair_puts_a_good_manifest_and_commit_beside_one_that_was_altered(suffix: str) -> None:
+    here, there = memory(), memory()
+    repository = HOUSEHOLD.create(here, there)
+    for number in (1, 2):
+        day(repository, number)
+    (second,) = [name for name in objects(there) if name.endswith(f"000000000002{suffix}")]
+    there.delete([second])
+    there.put_if_absent(second, objects(here)[second][:-1] + b"?")
+    alone = opened(repository, there)
+    before = check(alone, CheckRequest()).errors
+    assert [finding.name for finding in before] == [second]
+    report = copied(repository, here, there, repair=True)
+    assert report.problems == ()
+    assert objects(there)[f"{second}~1"] == objects(here)[second]
+    assert check(alone, CheckRequest()).errors == ()
+    assert [read_back(alone, snapshot) for snapshot in snapshots(alone)] == [streams(1), streams(2)]
+    day(repository, 3)
+
+
+def test_a_snapshot_whose_damaged_commit_somebody_took_away_is_not_declared_void() -> None:
+    """The good copy that a repair put beside it says that it counts; nobody else may be left who could."""
+    here, there = memory(), memory()
+    repository = HOUSEHOLD.create(here, there)
+    day(repository, 1)
+    (commit,) = [name for name in objects(there) if name.endswith(".c")]
+    whole = objects(there)[commit]
+    there.delete([commit])
+    there.put_if_absent(commit, b"damaged")
+    assert copied(repository, here, there, repair=True).problems == ()
+    there.delete([commit])
+    alone = opened(repository, there)
+    day(alone, 2)
+    assert objects(there)[commit] == whole
+    assert [read_back(alone, snapshot) for snapshot in snapshots(alone)] == [streams(1), streams(2)]
