@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, insert, select, tuple_, update
 
 from drorch.catalog import tables
 from drorch.catalog.contract.occurrences import DaemonRecord, DutyRecord, OccurrenceRecord
@@ -113,15 +113,6 @@ class SqlOccurrences(Database):
         with self.writing() as connection:
             for these in _keys_of(tables.unentered_occurrences, occurrences):
                 connection.execute(delete(tables.unentered_occurrences).where(these))
-
-    def newest_occurrences(self, *, kind: str, states: Collection[OccurrenceState]) -> tuple[OccurrenceRecord, ...]:
-        """See ``Occurrences``."""
-        found = tables.occurrences.c
-        fits = (found.kind == kind, found.state.in_(list(states)))
-        newest = select(found.subject, func.max(found.slot)).where(*fits).group_by(found.subject)
-        query = _occurrences().where(*fits, tuple_(found.subject, found.slot).in_(newest)).order_by(found.subject)
-        with self.reading() as connection:
-            return records(connection, OccurrenceRecord, query)
 
 
 def _occurrences() -> Select[Any]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, insert, select
+from sqlalchemy import Connection, Select, insert, select
 
 from drorch.catalog import tables
 from drorch.catalog.contract.sources import PolicyText, SeenDatabase, SourceClaim, SourceRecord, SourceState
@@ -123,12 +123,6 @@ class SqlSources(Database):
                     raise _held(holder, claim)
                 put(connection, tables.claims, [claim])
                 return
-
-    def release_source(self, source: str, run_id: str) -> None:
-        """See ``Sources``."""
-        claims = tables.claims
-        with self.writing() as connection:
-            connection.execute(delete(claims).where(claims.c.source == source, claims.c.run_id == run_id))
 
     def claims(self) -> tuple[SourceClaim, ...]:
         """See ``Sources``."""

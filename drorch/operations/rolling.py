@@ -18,12 +18,6 @@ WHOLE = 1_000_000  # the circle, in millionths
 _SEED_BYTES = 16
 
 
-def checks_for_a_round(percent: float) -> int:
-    """Return after how many checks everything was read."""
-    share = _share(percent)
-    return -(-WHOLE // share)
-
-
 def rolling_depth(
     catalog: Catalog, stores: Collection[str], percent: float, random_bytes: Callable[[int], bytes], now: datetime
 ) -> tuple[Depth, Mapping[str, RollingCheck]]:

@@ -576,13 +576,14 @@ class TestClaims:
         assert asked == [(1, "a")]
         assert catalog.claims() == (heir,)
 
-    def test_a_claim_of_another_host_is_held_until_it_is_released(self, catalog: Catalog) -> None:
+    def test_a_claim_of_another_host_is_held_until_its_run_ends(self, catalog: Catalog) -> None:
         far = a_claim(host="backup2")
         catalog.claim_source(far, is_alive=always)
         with pytest.raises(NothingDone) as refusal:
             catalog.claim_source(a_claim(), is_alive=never)
         assert "if backup2 is gone for good" in refusal.value.hint
-        catalog.release_source(far.source, far.run_id)
+        catalog.begin_run(a_run(run_id=far.run_id))
+        catalog.end_run(far.run_id, an_outcome(RunState.FAILED))
         catalog.claim_source(a_claim(), is_alive=never)
 
     def test_a_claim_ends_with_its_run(self, catalog: Catalog) -> None:
@@ -590,16 +591,6 @@ class TestClaims:
         catalog.claim_source(a_claim(run_id=run.run_id), is_alive=always)
         catalog.begin_run(run)
         catalog.end_run(run.run_id, an_outcome(RunState.FAILED))
-        assert catalog.claims() == ()
-
-    def test_only_the_holder_releases(self, catalog: Catalog) -> None:
-        holder = a_claim()
-        catalog.claim_source(holder, is_alive=always)
-        catalog.release_source(holder.source, an_id())
-        catalog.release_source("unknown", holder.run_id)
-        assert catalog.claims() == (holder,)
-        catalog.release_source(holder.source, holder.run_id)
-        catalog.release_source(holder.source, holder.run_id)
         assert catalog.claims() == ()
 
     def test_of_threads_that_claim_at_once_one_wins(self, catalog: Catalog) -> None:

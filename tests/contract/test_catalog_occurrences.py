@@ -75,15 +75,6 @@ def test_occurrences_are_found_by_what_they_are(catalog: Catalog) -> None:
     assert catalog.occurrences(since=after(-100)) == (drill, ok)
 
 
-def test_the_newest_of_each_subject_is_found(catalog: Catalog) -> None:
-    old = an_occurrence(state=OccurrenceState.OK, slot=after(-60), ended_at=after(0))
-    new = an_occurrence(state=OccurrenceState.OK, slot=after(-30), ended_at=after(0))
-    failed = an_occurrence(state=OccurrenceState.FAILED, ended_at=after(1))
-    scans = an_occurrence(subject="scans", state=OccurrenceState.OK, ended_at=after(1))
-    catalog.put_occurrences([old, new, failed, scans])
-    assert catalog.newest_occurrences(kind="backup", states=[OccurrenceState.OK]) == (new, scans)
-
-
 def test_ended_occurrences_are_forgotten_with_the_history(catalog: Catalog) -> None:
     old = an_occurrence(state=OccurrenceState.OK, ended_at=after(0))
     kept = an_occurrence(slot=after(5), state=OccurrenceState.OK, ended_at=after(10))

@@ -16,13 +16,13 @@ from drorch.errors import Bug, DrorchError, ObjectMissing, StoreError, StoreMiss
 from drorch.storage.filesystem import FilesystemStore
 from drorch.storage.interface import Finding, ObjectStore, PutOutcome
 from drorch.storage.memory import MemoryStore
-from drorch.storage.recording import RecordingStore
 from drorch.storage.retrying import RetryingStore
 from drorch.storage.s3 import S3Store
 from drorch.storage.throttled import ThrottledStore
 from drorch.storage.validation import validate
 from tests.support.hooked_store import HookedStore, Result
 from tests.support.quirky_s3 import QuirkyS3
+from tests.support.recording_store import RecordingStore
 from tests.support.seaweedfs import SeaweedFS
 from tests.support.seaweedfs_identities import ADMIN
 

@@ -16,7 +16,6 @@ from drorch.errors import ChainBroken, ChunkUnavailable, DrorchError, SnapshotUn
 from drorch.format import names
 from drorch.format.objects import ObjectType
 from drorch.format.pack import parse_pack
-from drorch.format.packsets import sign_pack_sets
 from drorch.operations.choose import choose
 from drorch.repository.checker import CheckRequest, check
 from drorch.repository.opening import Replica, Repository, open_repository
@@ -26,6 +25,7 @@ from drorch.storage.interface import ObjectStore
 from drorch.storage.memory import MemoryStore
 from tests.support.forge import Forge
 from tests.support.forge import RecipientKey as ForgedRecipient
+from tests.support.pack_sets import sign_pack_sets
 from tests.support.repositories import (
     EPOCH,
     Household,

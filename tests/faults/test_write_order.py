@@ -11,11 +11,11 @@ from drorch.clock import SystemClock
 from drorch.errors import DrorchError, StoreUnavailable
 from drorch.format import names
 from drorch.format.objects import ObjectType
-from drorch.format.packsets import sign_pack_sets
 from drorch.ids import RepositoryId
 from drorch.repository.opening import Repository
 from drorch.storage.interface import Bytes, ObjectStore, PutOutcome
 from drorch.storage.memory import MemoryStore
+from tests.support.pack_sets import sign_pack_sets
 from tests.support.repositories import EPOCH, Household, back_up, counting_random, read_back, seed, snapshots
 
 

@@ -129,7 +129,3 @@ class Occurrences(Protocol):
     def mark_entered(self, occurrences: Sequence[OccurrenceRecord]) -> None:
         """Record that the ledger has them."""
         ...
-
-    def newest_occurrences(self, *, kind: str, states: Collection[OccurrenceState]) -> tuple[OccurrenceRecord, ...]:
-        """Return of every subject the latest occurrence of ``kind`` in one of ``states``, by subject."""
-        ...

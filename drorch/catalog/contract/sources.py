@@ -125,10 +125,6 @@ class Sources(Protocol):
         """
         ...
 
-    def release_source(self, source: str, run_id: str) -> None:
-        """End the claim of that run; no error when there is none."""
-        ...
-
     def claims(self) -> tuple[SourceClaim, ...]:
         """Return every claim, by source; the processes of some may be gone."""
         ...

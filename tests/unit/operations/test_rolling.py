@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from drorch.catalog.sql import SqlCatalog
 from drorch.catalog.sqlite import open_sqlite
-from drorch.operations.rolling import checks_for_a_round, remember, rolling_depth
+from drorch.operations.rolling import remember, rolling_depth
 from drorch.repository.data_checker import Depth
 from drorch.repository.findings import CheckReport, Counts, Finding, Kind, Level
 from tests.support.manual_clock import START
@@ -48,7 +49,7 @@ def check(catalog: SqlCatalog, day: int, percent: float, *away: str) -> dict[str
 
 @pytest.mark.parametrize("percent", [7, 30, 100])
 def test_every_object_is_read_within_a_round_and_none_much_oftener(catalog: SqlCatalog, percent: float) -> None:
-    rounds = checks_for_a_round(percent)
+    rounds = math.ceil(100 / percent)
     days = [check(catalog, day, percent)["hanoi"] for day in range(2 * rounds)]
     for first in range(rounds + 1):  # whichever check is the first after it came
         assert set().union(*days[first : first + rounds]) == set(OBJECTS)

@@ -20,8 +20,8 @@ from drorch.repository.checker import CheckRequest, check
 from drorch.repository.opening import Replica, open_repository
 from drorch.storage.interface import ObjectStore
 from drorch.storage.memory import MemoryStore
-from drorch.storage.recording import RecordingStore
 from tests.support.crash_store import Crashed, CrashStore
+from tests.support.recording_store import RecordingStore
 from tests.support.repositories import Household, ManualClock, back_up, counting_random, read_back, snapshots
 
 HOUSEHOLD = Household()

@@ -14,7 +14,6 @@ from drorch.errors import DrorchError, StoreUnavailable
 from drorch.format import names
 from drorch.format.keys import RecipientKey, RunRecord, SealedAgain, key_bundle, seal_run_keys
 from drorch.format.objects import ObjectType, digest_of
-from drorch.format.packsets import sign_pack_sets
 from drorch.format.trust_record import Role, RootKey, Signer, TrustRecord
 from drorch.ids import Digest, LaneId, RepositoryId, RunId
 from drorch.repository.checker import CheckRequest, check
@@ -25,9 +24,10 @@ from drorch.repository.needs import NeedsCollector
 from drorch.repository.opening import Replica, Repository, open_repository
 from drorch.storage.interface import ObjectStat
 from drorch.storage.memory import MemoryStore
-from drorch.storage.recording import RecordingStore
 from tests.support.faulty_store import FaultyStore
 from tests.support.hooked_store import HookedStore
+from tests.support.pack_sets import sign_pack_sets
+from tests.support.recording_store import RecordingStore
 from tests.support.repositories import EPOCH, Household, ManualClock, back_up, counting_random, seed, snapshots
 
 HOUSEHOLD = Household()

@@ -11,7 +11,6 @@ import pytest
 from drorch.errors import ChainBroken, DrorchError, ObjectConflict, RunVoided, StoreUnavailable
 from drorch.format import names
 from drorch.format.objects import ObjectType
-from drorch.format.packsets import sign_pack_sets
 from drorch.ids import RunId
 from drorch.repository import packing, segments
 from drorch.repository.checker import CheckRequest, check
@@ -24,6 +23,7 @@ from drorch.storage.interface import ObjectStore
 from drorch.storage.memory import MemoryStore
 from tests.support.crash_store import Crashed, CrashStore
 from tests.support.faulty_store import FaultyStore
+from tests.support.pack_sets import sign_pack_sets
 from tests.support.repositories import (
     EPOCH,
     Household,

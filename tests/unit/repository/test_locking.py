@@ -18,8 +18,8 @@ from drorch.repository.opening import Replica, Repository
 from drorch.repository.retirement import read_retirement
 from drorch.repository.run_parts import CommittedSnapshot
 from drorch.storage.memory import MemoryStore
-from drorch.storage.recording import RecordingStore
 from tests.support.histories import SetClock
+from tests.support.recording_store import RecordingStore
 from tests.support.repositories import EPOCH, Household, back_up, counting_random, read_back, snapshots
 
 HOUSEHOLD = Household()

@@ -28,10 +28,10 @@ from drorch.repository.sweep_plan import SweepPlan
 from drorch.repository.sweeper import SweepReport
 from drorch.storage.interface import ObjectStore
 from drorch.storage.memory import MemoryStore
-from drorch.storage.recording import RecordingStore
 from tests.support.crash_store import Crashed, CrashStore
 from tests.support.faulty_store import FaultyStore
 from tests.support.hooked_store import HookedStore
+from tests.support.recording_store import RecordingStore
 from tests.support.repositories import EPOCH, Household, ManualClock, back_up, counting_random, read_back, snapshots
 
 HOUSEHOLD = Household()

@@ -11,10 +11,10 @@ import pytest
 from drorch.errors import StoreUnavailable
 from drorch.format import names
 from drorch.format.objects import ObjectType
-from drorch.format.packsets import sign_pack_sets
 from drorch.repository.opening import Replica, Repository, open_repository
 from drorch.storage.memory import MemoryStore
 from tests.support.faulty_store import FaultyStore
+from tests.support.pack_sets import sign_pack_sets
 from tests.support.repositories import EPOCH, Household, ManualClock, back_up, counting_random, read_back, snapshots
 
 STREAMS = {"table": random.Random(1).randbytes(3_000_000), "small": b"kept"}

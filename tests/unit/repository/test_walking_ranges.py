@@ -15,7 +15,7 @@ from drorch.ids import ChunkId
 from drorch.repository.fetching import spans
 from drorch.repository.reader import SnapshotReader
 from drorch.storage.memory import MemoryStore
-from drorch.storage.recording import RecordingStore
+from tests.support.recording_store import RecordingStore
 from tests.support.repositories import Household, ManualClock, back_up, snapshots
 
 NOISE = random.Random(11).randbytes(12_000_000)

@@ -7,10 +7,10 @@ import pytest
 from drorch.errors import ObjectMissing
 from drorch.storage.interface import ObjectStore
 from drorch.storage.memory import MemoryStore
-from drorch.storage.recording import RecordingStore
 from drorch.storage.throttled import ThrottledStore
 from tests.support.crash_store import Crashed, CrashStore
 from tests.support.manual_clock import ManualClock
+from tests.support.recording_store import RecordingStore
 
 
 @pytest.fixture

@@ -30,9 +30,9 @@ from drorch.repository.opening import Replica, Repository
 from drorch.storage.filesystem import FilesystemStore
 from drorch.storage.interface import ObjectStore
 from drorch.storage.memory import MemoryStore
-from drorch.storage.recording import RecordingStore
 from tests.support.crash_store import Crashed, CrashStore
 from tests.support.hooked_store import HookedStore, Result
+from tests.support.recording_store import RecordingStore
 from tests.support.repositories import Household, ManualClock, back_up, counting_random, read_back, snapshots
 
 HOUSEHOLD = Household()

@@ -1,4 +1,4 @@
-"""Count what a store is asked: for the report of a run, and for the request budgets that tests assert."""
+"""Count what a store is asked: for the budgets of requests."""
 
 from __future__ import annotations
 
