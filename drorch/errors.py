@@ -49,6 +49,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+PARTIAL = 3  # the exit code of what is no error: it ended, and not all that was asked for is done
+
 
 class DrorchError(Exception):
     """The root. ``exit_code``, ``slug`` and ``retryable`` belong to the class and are stable."""

@@ -15,7 +15,7 @@ from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, error_fields, labelled, local_time, printable, utc_time, wrapped
 from drorch.cli.runner import Runner
 from drorch.clock import from_milliseconds
-from drorch.errors import DrorchError, Interrupted, Terminated, UsageInvalid
+from drorch.errors import PARTIAL, DrorchError, Interrupted, Terminated, UsageInvalid
 from drorch.operations.back_up import BackupReport
 from drorch.operations.causes import common_code
 from drorch.operations.interruption import Interruption
@@ -24,7 +24,6 @@ from drorch.quantities import counted, format_duration, format_size
 from drorch.settings import Settings, load_policies
 from drorch.wiring import Wiring
 
-PARTIAL = 3
 _LONGEST_ANSWER = 200
 
 

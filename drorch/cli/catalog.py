@@ -10,7 +10,7 @@ from drorch import __version__
 from drorch.cli.evidence.trust import trusted_keys
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import wrapped
-from drorch.errors import DrorchError, IntegrityError, SettingsInvalid, StoreDenied, StoreError
+from drorch.errors import PARTIAL, DrorchError, IntegrityError, SettingsInvalid, StoreDenied, StoreError
 from drorch.evidence.sign_off import TrustedPerson
 from drorch.operations import explain_stores
 from drorch.operations.drills.recalled import recall
@@ -22,8 +22,6 @@ from drorch.quantities import counted
 from drorch.repository.opening import Repository
 from drorch.settings import Settings
 from drorch.wiring import Wiring, help_files, machine_id
-
-PARTIAL = 3
 
 
 @click.group(epilog="Example: drorch catalog rebuild")

@@ -11,18 +11,15 @@ from drorch import __version__
 from drorch.cli.addresses import complete_store
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import wrapped
-from drorch.cli.progress import Silent, observer
-from drorch.errors import SecretUnavailable, UsageInvalid
+from drorch.cli.progress import Silent, observer, summed
+from drorch.errors import PARTIAL, SecretUnavailable
 from drorch.format.signing import SigningKey
 from drorch.operations import copy
 from drorch.operations.initialise import help_objects
 from drorch.operations.spool import ShipReport, is_empty, ship
 from drorch.quantities import counted, format_size
 from drorch.repository.copy_report import CopyReport
-from drorch.sources.interface import Observer
 from drorch.wiring import Wiring, claim_lives, help_files
-
-PARTIAL = 3
 
 
 @click.command(epilog="Example: drorch copy --to dalat")
@@ -44,11 +41,11 @@ def command(target: str, source: str | None, is_new: bool, repair: bool, invocat
     settings.require_role("maintenance", "copy between stores")
     with invocation.wiring(settings) as wiring:
         for name in (target, source):
-            if name is not None and name not in settings.stores:
-                raise UsageInvalid(f"no store is called {name}", expected=", ".join(settings.stores), found=name)
+            if name is not None:
+                settings.require_store(name)
         bars = observer(invocation.output, "copied")
         with bars or nullcontext(Silent()) as watching:
-            progress = _Sum(watching)
+            progress = summed(watching, "copied", unit="bytes")
             repository, shipped = wiring.repository(), _shipped(wiring, target, progress)
             is_alone = shipped is not None and len(repository.replicas) == 1
             report = (
@@ -103,18 +100,6 @@ def _maintenance_key(wiring: Wiring) -> SigningKey | None:
         return wiring.maintenance_key()
     except SecretUnavailable:
         return None
-
-
-class _Sum:
-    """Adds up what was copied, for a bar."""
-
-    def __init__(self, watching: Observer) -> None:
-        self._watching = watching
-        self._bytes = 0
-
-    def __call__(self, count: int) -> None:
-        self._bytes += count
-        self._watching.advance("copied", self._bytes, None, "bytes")
 
 
 def _lines(target: str, report: CopyReport, *, repair: bool) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from drorch.cli.addresses import complete_store
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.named_files import bytes_of
 from drorch.cli.output import local_time, utc_time, wrapped
-from drorch.cli.progress import Silent, observer
-from drorch.errors import SettingsInvalid, UsageInvalid
+from drorch.cli.progress import Silent, observer, summed
+from drorch.errors import PARTIAL, SettingsInvalid, UsageInvalid
 from drorch.operations.courier import export as exporting
 from drorch.operations.courier import ingest as ingesting
 from drorch.operations.courier.export import ExportReport
@@ -21,9 +21,7 @@ from drorch.operations.courier.have import have
 from drorch.operations.courier.ingest import IngestReport
 from drorch.quantities import counted, format_size
 from drorch.repository.copy_report import CopyReport
-from drorch.settings import Settings
 
-PARTIAL = 3
 _PAGE_LIMIT_BYTES = 2**30
 
 
@@ -47,7 +45,8 @@ def export(directory: str, want: str | None, source: str | None, invocation: Inv
     """
     settings = invocation.settings()
     settings.require_role("maintenance", "fill a medium")
-    _require_store(settings, source)
+    if source is not None:
+        settings.require_store(source)
     page = None if want is None else bytes_of(Path(want), "what `drorch courier want` wrote", _PAGE_LIMIT_BYTES)
     with invocation.wiring(settings) as wiring, observer(invocation.output, "copied") or nullcontext(Silent()) as bar:
         report = exporting.run(
@@ -56,7 +55,7 @@ def export(directory: str, want: str | None, source: str | None, invocation: Inv
             wanted=page,
             key=wiring.maintenance_key(),
             clock=wiring.clock,
-            progress=_summed(lambda done: bar.advance("copied", done, None, "bytes")),
+            progress=summed(bar, "copied", unit="bytes"),
         )
     output = invocation.output
     if output.as_json:
@@ -81,7 +80,7 @@ def ingest(directory: str, target: str, is_new: bool, invocation: Invocation) ->
     """
     settings = invocation.settings()
     settings.require_role("maintenance", "take from a medium")
-    _require_store(settings, target)
+    settings.require_store(target)
     root = settings.keys.trust
     if root is None:
         raise SettingsInvalid("drorch.yaml does not name the trust root", expected="`keys: {trust: ...}`", found="none")
@@ -91,7 +90,7 @@ def ingest(directory: str, target: str, is_new: bool, invocation: Invocation) ->
             wiring.replica(target),
             root,
             is_new=is_new,
-            progress=_summed(lambda done: bar.advance("copied", done, None, "bytes")),
+            progress=summed(bar, "copied", unit="bytes"),
         )
     output = invocation.output
     if output.as_json:
@@ -111,7 +110,7 @@ def want(file: str, source: str, invocation: Invocation) -> int:
     The page holds names of objects and nothing secret.
     """
     settings = invocation.settings()
-    _require_store(settings, source)
+    settings.require_store(source)
     with invocation.wiring(settings) as wiring:
         opened = wiring.repository([source])
         page = have(opened.replicas[0].store, opened.trust)
@@ -126,28 +125,11 @@ def want(file: str, source: str, invocation: Invocation) -> int:
     return 0
 
 
-def _require_store(settings: Settings, name: str | None) -> None:
-    if name is not None and name not in settings.stores:
-        raise UsageInvalid(f"no store is called {name}", expected=", ".join(settings.stores), found=name)
-
-
 def _write(file: str, page: bytes) -> None:
     try:
         Path(file).write_bytes(page)
     except OSError as error:
         raise UsageInvalid(f"{file} cannot be written", found=str(error.strerror)) from error
-
-
-def _summed(tell: Callable[[int], None]) -> Callable[[int], None]:
-    """Return what is told of each object's bytes and passes their sum on."""
-    total = 0
-
-    def add(count: int) -> None:
-        nonlocal total
-        total += count
-        tell(total)
-
-    return add
 
 
 # -- for people

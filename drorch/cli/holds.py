@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from drorch.cli.invocation import Invocation
 from drorch.cli.output import local_time, printable, utc_time, wrapped
 from drorch.cli.times import parse_time
+from drorch.errors import PARTIAL
 from drorch.format.retire_list import HoldKind
 from drorch.operations import hold
 from drorch.operations.hold import HoldReport, HoldRequest
-
-PARTIAL = 3
 
 
 def say(kind: HoldKind, wanted: str, *, reason: str, until: str | None, release: bool, invocation: Invocation) -> int:

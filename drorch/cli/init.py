@@ -16,7 +16,7 @@ from drorch.cli.output import labelled, wrapped
 from drorch.cli.private_keys import new_passphrase, text_of
 from drorch.clock import SystemClock
 from drorch.environment import process_environment
-from drorch.errors import DrorchError, SettingsInvalid, TargetRefused, UsageInvalid
+from drorch.errors import PARTIAL, DrorchError, SettingsInvalid, TargetRefused, UsageInvalid
 from drorch.format.keyfile import PublicKey, read_public
 from drorch.ids import grouped
 from drorch.operations.first_settings import FirstSettings, FirstStore
@@ -24,7 +24,6 @@ from drorch.operations.initialise import Founding, found, put_into_stores
 from drorch.settings import load_settings
 from drorch.wiring import Wiring, help_files, random_bytes
 
-PARTIAL = 3  # the repository is founded, but not in every store
 _STORE = re.compile(r"([a-z0-9][a-z0-9-]*)=(.+)")
 _DRILL_MACHINE_KEY = "secrets/drill-machine.key"
 _FOLDERS = ("policies", "restore_tests", "keys", "secrets")

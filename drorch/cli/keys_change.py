@@ -12,7 +12,7 @@ from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.private_keys import text_of
 from drorch.cli.root_keys import Signing, signing_options
 from drorch.cli.times import parse_time
-from drorch.errors import UsageInvalid
+from drorch.errors import PARTIAL, UsageInvalid
 from drorch.format.keyfile import KeyKind, read_public
 from drorch.ids import Digest, LaneId
 from drorch.operations.rotate_keys.changes import Change, next_record
@@ -25,7 +25,6 @@ from drorch.repository.opening import Repository
 from drorch.settings import Settings, load_policies
 from drorch.wiring import Wiring
 
-PARTIAL = 3  # a store was away: it is told
 _PURPOSE = "change who may read and write"
 
 _threshold = click.option(

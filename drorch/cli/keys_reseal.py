@@ -11,8 +11,8 @@ import click
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import printable, wrapped
 from drorch.cli.private_keys import key_options, read_recipient
-from drorch.cli.progress import Silent, observer
-from drorch.errors import UsageInvalid
+from drorch.cli.progress import Silent, observer, summed
+from drorch.errors import PARTIAL, UsageInvalid
 from drorch.format.keyfile import KeyKind
 from drorch.format.trust import TrustChain
 from drorch.format.trust_record import Recipient
@@ -20,8 +20,6 @@ from drorch.operations.rotate_keys import resealing
 from drorch.operations.rotate_keys.listed import find_key
 from drorch.operations.rotate_keys.resealing import ResealPlan, ResealReport
 from drorch.quantities import counted
-
-PARTIAL = 3  # some runs are still closed to somebody, or a store was away
 
 
 @click.command(
@@ -54,13 +52,7 @@ def command(
             key, opens = wiring.maintenance_key(), read_recipient(key_path, passphrase_file)
             bars = observer(output, "sealed")
             with bars or nullcontext(Silent()) as watching:
-                done = 0
-
-                def progress(count: int) -> None:
-                    nonlocal done
-                    done += count
-                    watching.advance("sealed", done, plan.keys, "keys")
-
+                progress = summed(watching, "sealed", unit="keys", total=plan.keys)
                 report = resealing.run(repository, plan, opens=opens, key=key, clock=wiring.clock, progress=progress)
     left = bool(plan.problems) or (report is not None and bool(report.closed or report.missing))
     if output.as_json:

@@ -9,12 +9,10 @@ import click
 from drorch.cli.addresses import complete_store
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import local_time, printable, utc_time, wrapped
-from drorch.errors import UsageInvalid
+from drorch.errors import PARTIAL
 from drorch.operations import extend_locks, observing
 from drorch.operations.extend_locks import LockReport, StoreLocks
 from drorch.quantities import format_promise
-
-PARTIAL = 3
 
 
 @click.group(epilog="Example: drorch lock extend --plan")
@@ -40,8 +38,7 @@ def extend(plan_only: bool, stores: tuple[str, ...], asks: bool, invocation: Inv
     settings = invocation.settings()
     settings.require_role("maintenance", "extend locks")
     for name in stores:
-        if name not in settings.stores:
-            raise UsageInvalid(f"no store is called {name}", expected=", ".join(settings.stores), found=name)
+        settings.require_store(name)
     with invocation.wiring(settings) as wiring:
         key = None if plan_only else wiring.maintenance_key()
         report = extend_locks.run(wiring.repository(), key=key, clock=wiring.clock, stores=stores or None, asks=asks)

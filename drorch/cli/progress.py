@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -10,6 +11,8 @@ from drorch.cli.output import Output
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+    from drorch.sources.interface import Observer
 
 _LABEL_WIDTH = 22
 
@@ -75,3 +78,15 @@ class Bars:
 def observer(output: Output, title: str) -> Bars | None:
     """Return what draws progress, or ``None`` when nobody watches."""
     return Bars(title) if output.shows_progress else None
+
+
+def summed(watching: Observer, label: str, *, unit: str, total: int | None = None) -> Callable[[int], None]:
+    """Return what is told how much more was done, and shows the sum."""
+    done = 0
+
+    def add(count: int) -> None:
+        nonlocal done
+        done += count
+        watching.advance(label, done, total, unit)
+
+    return add

@@ -10,7 +10,7 @@ from drorch.catalog.interface import SourceState
 from drorch.cli.addresses import complete_source, complete_store
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, local_time, printable, utc_time, wrapped
-from drorch.errors import UsageInvalid
+from drorch.errors import PARTIAL
 from drorch.ids import LaneId, RunId
 from drorch.operations import prune
 from drorch.operations.prune import JudgedSnapshot, LanePlan, Place, PrunedLane, PrunePlan, PruneReport, PruneRequest
@@ -22,7 +22,6 @@ from drorch.quantities import counted, format_size
 from drorch.settings import load_policies
 from drorch.wiring import Wiring, this_machine
 
-PARTIAL = 3
 _EXEMPT = {
     SourceState.GONE: "the source is gone from its server: nothing goes until somebody retires it",
     SourceState.CLOSED: "the source is closed: nothing goes",
@@ -57,8 +56,7 @@ def command(
     settings = invocation.settings()
     settings.require_role("maintenance", "prune")
     for name in stores:
-        if name not in settings.stores:
-            raise UsageInvalid(f"no store is called {name}", expected=", ".join(settings.stores), found=name)
+        settings.require_store(name)
     policies = {policy.name: policy for policy in load_policies(settings).require()}
     with invocation.wiring(settings) as wiring:
         heads = _heads(wiring)

@@ -18,7 +18,7 @@ from drorch.cli.progress import Silent, observer
 from drorch.cli.repositories import Where, known_lanes, repository, store_options
 from drorch.cli.restore_many import ManyRequest, policy_of_many, restore_many
 from drorch.cli.times import parse_time
-from drorch.errors import DecisionNeeded, DrorchError, PolicyUnknown, UsageInvalid
+from drorch.errors import PARTIAL, DecisionNeeded, DrorchError, PolicyUnknown, UsageInvalid
 from drorch.operations import restore
 from drorch.operations.choose import choose
 from drorch.quantities import counted, format_duration, format_size
@@ -31,7 +31,6 @@ from drorch.wiring import Wiring
 FETCH_THREADS = 2
 SHOWN_FAULTS = 5
 SHOWN_DIFFERENCES = 10
-PARTIAL = 3
 _BY_COMMAND = "command:"
 _TO = (
     "postgresql://USER@HOST/DB, mariadb://USER@HOST/DB, sqlite:///FILE, files:///DIRECTORY; for what a command wrote: command:TARGET,"

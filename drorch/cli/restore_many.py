@@ -11,7 +11,7 @@ from datetime import datetime
 from drorch.cli.fan_out import cause_lines
 from drorch.cli.output import Output, error_fields, local_time, printable, table, utc_time
 from drorch.cli.repositories import known_sources
-from drorch.errors import DecisionNeeded, DrorchError, TargetRefused
+from drorch.errors import PARTIAL, DecisionNeeded, DrorchError, TargetRefused
 from drorch.format.keys import RecipientKey
 from drorch.ids import LaneId
 from drorch.operations import restore
@@ -29,7 +29,6 @@ from drorch.repository.reader import SnapshotReader
 from drorch.sources.interface import RestoreChoices
 from drorch.wiring import Wiring
 
-PARTIAL = 3
 _FETCH_THREADS = 1  # several restores run at once
 _CLEARING_SECONDS = 2.5  # what one needs at most to remove what it had begun
 

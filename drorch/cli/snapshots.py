@@ -14,6 +14,7 @@ from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, labelled, local_time, printable, table, utc_time, wrapped
 from drorch.cli.private_keys import key_options, read_recipient
 from drorch.cli.repositories import Where, known_lanes, repository, store_options
+from drorch.errors import PARTIAL
 from drorch.operations import held as holding
 from drorch.operations import show as showing
 from drorch.operations.choose import choose
@@ -27,7 +28,6 @@ from drorch.wiring import Wiring, nothing_named
 
 SHOWN_FACTS = ("engine", "server_version", "library_version", "encoding", "size_bytes")
 FETCH_THREADS = 2
-PARTIAL = 3
 
 
 class _ListUnlessTold(click.Group):

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from drorch.catalog.interface import OccurrenceState
-from drorch.errors import DrillFailed, DrillInconclusive, Interrupted, NothingDone, ObjectiveMissed, Terminated
+from drorch.errors import PARTIAL, DrillFailed, DrillInconclusive, Interrupted, NothingDone, ObjectiveMissed, Terminated
 from drorch.operations.occurrences.aftermath import may_pass
 from drorch.operations.occurrences.entries import RunEnd
-from drorch.operations.occurrences.journal_lines import RunTold
+from drorch.operations.occurrences.journal_lines import RunTold, objects_of
 from drorch.policy.occurrences.duty import Duty, DutyKind
 
-PARTIAL_CODE = 3
 _LONGEST_REASON = 500
 _DRILL_ERRORS = {error.exit_code: error for error in (DrillFailed, ObjectiveMissed, DrillInconclusive)}
 
@@ -56,10 +55,10 @@ def ends_of(duties: Iterable[Duty], answer: Answer) -> Mapping[tuple[str, str], 
 def _end(duty: Duty, answer: Answer) -> RunEnd:
     document = answer.document or {}
     if duty.kind is DutyKind.BACKUP:
-        for snapshot in _listed(document, "snapshots"):
+        for snapshot in objects_of(document, "snapshots"):
             if snapshot.get("source") == duty.subject:
                 return _of_snapshot(snapshot)
-        for failure in _listed(document, "failures"):
+        for failure in objects_of(document, "failures"):
             if failure.get("source") in (duty.subject, duty.policy):
                 return _of_error(failure.get("error"), duty)
     if isinstance(document.get("error"), dict):
@@ -71,7 +70,7 @@ def _end(duty: Duty, answer: Answer) -> RunEnd:
 
 def _of_drills(answer: Answer) -> RunEnd:
     """Return how a restore test ended that did not pass: the verdict in words, of each source."""
-    drills = [one for one in _listed(answer.document or {}, "drills") if one.get("verdict") != "pass"]
+    drills = [one for one in objects_of(answer.document or {}, "drills") if one.get("verdict") != "pass"]
     reason = "; ".join(f"{one.get('source')}: {one.get('summary')}" for one in drills)[:_LONGEST_REASON]
     slug = _DRILL_ERRORS[answer.code].slug
     run_id = str(drills[0].get("drill", "")) or None if drills else None
@@ -80,18 +79,15 @@ def _of_drills(answer: Answer) -> RunEnd:
     )
 
 
-def _listed(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    found = document.get(key)
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-
-
 def _of_snapshot(snapshot: Mapping[str, Any]) -> RunEnd:
     run_id = str(snapshot.get("snapshot", "")) or None
     if snapshot.get("state") == "complete":
         return RunEnd(state=OccurrenceState.OK, run_id=run_id)
     found = (snapshot.get(key) for key in ("incomplete", "warnings"))
     reasons = [str(one) for listed in found if isinstance(listed, list) for one in listed]
-    reasons += [f"{copy.get('store')}: {copy.get('error')}" for copy in _listed(snapshot, "copies") if "error" in copy]
+    reasons += [
+        f"{copy.get('store')}: {copy.get('error')}" for copy in objects_of(snapshot, "copies") if "error" in copy
+    ]
     return RunEnd(state=OccurrenceState.PARTIAL, reason="; ".join(reasons)[:_LONGEST_REASON], run_id=run_id)
 
 
@@ -115,7 +111,7 @@ def _wants_a_word(duty: Duty) -> bool:
 def _of_code(answer: Answer, duty: Duty) -> RunEnd:
     if answer.code == 0:
         return RunEnd(state=OccurrenceState.OK)
-    if answer.code == PARTIAL_CODE:
+    if answer.code == PARTIAL:
         return RunEnd(state=OccurrenceState.PARTIAL, reason=_reasons(answer.document or {}))
     if answer.code < 0:
         name = signal.Signals(-answer.code).name if -answer.code in set(signal.Signals) else str(-answer.code)
@@ -127,7 +123,7 @@ def _of_code(answer: Answer, duty: Duty) -> RunEnd:
 
 def _reasons(document: Mapping[str, Any]) -> str:
     """Return what a partial answer says is wrong, as far as it says so in words."""
-    told = [_reason(one) for key in ("failures", "problems", "findings") for one in _listed(document, key)]
+    told = [_reason(one) for key in ("failures", "problems", "findings") for one in objects_of(document, key)]
     return "; ".join(one for one in told if one)[:_LONGEST_REASON]
 
 

@@ -21,7 +21,7 @@ from drorch.catalog.interface import (
     SourceClaim,
 )
 from drorch.clock import Clock
-from drorch.errors import Bug, CatalogError, DrorchError
+from drorch.errors import PARTIAL, Bug, CatalogError, DrorchError
 from drorch.ids import Digest, RunId
 from drorch.operations import contacts, observing
 from drorch.operations.back_up import BackupReport
@@ -31,8 +31,7 @@ from drorch.operations.run_log import RunLog, error_lines
 from drorch.quantities import counted, format_duration, format_size
 
 OPERATION = "backup"
-PARTIAL = "partial"  # stands where an error's word would: there is a snapshot, and it counts for nothing
-PARTIAL_CODE = 3
+_PARTIAL = "partial"  # stands where an error's word would: there is a snapshot, and it counts for nothing
 
 
 class BackupBooks:
@@ -188,8 +187,8 @@ def _outcome(report: BackupReport, clock: Clock) -> RunOutcome:
         bytes_stored=snapshot.pack_bytes,
         rows=report.rows,
         tables=report.tables,
-        error_slug=PARTIAL if report.incomplete else None,
-        error_code=PARTIAL_CODE if report.incomplete else None,
+        error_slug=_PARTIAL if report.incomplete else None,
+        error_code=PARTIAL if report.incomplete else None,
         error_message="; ".join(report.incomplete) or None,
     )
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from drorch.errors import RoleRefused
+from drorch.errors import RoleRefused, UsageInvalid
 from drorch.policy.assembly import SettingsFacts
-from drorch.policy.installation import Installation, Role
+from drorch.policy.installation import Installation, Role, Store
 from drorch.policy.secret import Secret, SecretPlace, SecretReference
 from drorch.settings.finding import SYSTEM_FILE
 from drorch.settings.secret_files import reveal
@@ -79,6 +79,13 @@ class Settings(Installation):
                 found=", ".join(self.roles),
                 hint=f"do it on a machine with that role, or add it to `roles:` in {self.file or SYSTEM_FILE}",
             )
+
+    def require_store(self, name: str) -> Store:
+        """Return the store that drorch.yaml calls ``name``; raise ``UsageInvalid`` when it calls none so."""
+        store = self.stores.get(name)
+        if store is None:
+            raise UsageInvalid(f"no store is called {name}", expected=", ".join(self.stores), found=name)
+        return store
 
     def facts(self) -> SettingsFacts:
         """Return what policies need to know."""

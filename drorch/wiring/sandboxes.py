@@ -79,9 +79,7 @@ class Sandboxes(Targets):
         """
         from drorch.operations.drills.scenarios.cold_start import StoreBelongings
 
-        store = self.settings.stores.get(name)
-        if store is None:
-            raise UsageInvalid(f"no store is called {name}", expected=", ".join(self.settings.stores), found=name)
+        store = self.settings.require_store(name)
         if isinstance(store, DirectoryStore):
             return StoreBelongings(address=str(store.directory))
         assert isinstance(store, S3Store)

@@ -55,9 +55,7 @@ class Stores(Keys):
         """Return the store that drorch.yaml calls ``name``; raise ``UsageInvalid`` when it calls none so."""
         from drorch.repository.opening import Replica
 
-        settings = self.settings.stores.get(name)
-        if settings is None:
-            raise UsageInvalid(f"no store is called {name}", expected=", ".join(self.settings.stores), found=name)
+        settings = self.settings.require_store(name)
         rule = settings.object_lock.rule if isinstance(settings, S3Store) and settings.object_lock else None
         return Replica(
             name=name, store=self._kept(self._throttled(self._store(settings), settings.bandwidth)), lock=rule
@@ -172,19 +170,7 @@ class Stores(Keys):
             return self._bounded(self._directory(store.directory), store.spool_bytes)
         assert isinstance(store, S3Store)
         return self._retrying(
-            _s3(
-                bucket=store.bucket,
-                prefix=store.prefix,
-                endpoint=store.endpoint,
-                region=store.region,
-                access_key=self._text(store.access_key),
-                secret_key=self._text(store.secret_key),
-                path_style=store.path_style,
-                ca_bundle=store.authority,
-                answer_timeout_seconds=store.answer_timeout_seconds,
-                lock=store.object_lock.rule if store.object_lock else None,
-                clock=self.clock,
-            ),
+            self._bucket(store, lock=store.object_lock.rule if store.object_lock else None),
             store.patience_seconds or (PATIENCE_SECONDS if len(self.settings.stores) == 1 else SHORT_PATIENCE_SECONDS),
         )
 
@@ -221,9 +207,13 @@ class Stores(Keys):
 
     def _raw_s3(self, name: str) -> S3ObjectStore:
         """Return the S3 store called ``name`` without retries; ``UsageInvalid`` for other kinds."""
-        store = self.settings.stores.get(name)
+        store = self.settings.require_store(name)
         if not isinstance(store, S3Store):
             raise UsageInvalid(f"{name} is not an S3 store", hint="only a bucket has credentials that can be tried")
+        return self._bucket(store)
+
+    def _bucket(self, store: S3Store, lock: LockRule | None = None) -> S3ObjectStore:
+        """Return the bucket as it answers, without retries."""
         return _s3(
             bucket=store.bucket,
             prefix=store.prefix,
@@ -234,6 +224,8 @@ class Stores(Keys):
             path_style=store.path_style,
             ca_bundle=store.authority,
             answer_timeout_seconds=store.answer_timeout_seconds,
+            lock=lock,
+            clock=self.clock,
         )
 
     def _directory(self, directory: Path) -> ObjectStore:

@@ -14,11 +14,10 @@ from drorch.cli.demo.show import Show, first_differences
 from drorch.cli.demo.systems import Places, System, in_files, on_firebird, on_mariadb, on_postgresql
 from drorch.cli.output import WIDTH, table
 from drorch.clock import Clock
-from drorch.errors import RestoreDiffers, SourceUnsupported
+from drorch.errors import PARTIAL, RestoreDiffers, SourceUnsupported
 from drorch.quantities import format_duration, format_size
 from drorch.wiring import fill_sqlite, independent_comparer, throw_away_mariadb, throw_away_postgresql
 
-LEFT_OUT_EXIT_CODE = 3
 KEY = ("--key", "custodian.key", "--passphrase-file", "passphrase")
 ALTERATION = "UPDATE khai_sinh SET ghi_chu = 'khác' WHERE id = (SELECT min(id) FROM khai_sinh)"
 _Server = TypeVar("_Server")
@@ -67,7 +66,7 @@ class Province:
             self._back_up(systems)
             judged = self._restore_and_compare(systems, alter_one_cell=alter_one_cell)
         self._tell(judged)
-        return LEFT_OUT_EXIT_CODE if self._left_out else 0
+        return PARTIAL if self._left_out else 0
 
     def _systems(self, servers: ExitStack) -> Iterator[System]:
         """Start what this machine has, and yield the systems; say what is left out for want of a program."""

@@ -17,15 +17,13 @@ from drorch.cli.status.contact import contact_documents, host_documents
 from drorch.cli.status.daemon_line import daemon_document
 from drorch.cli.status.view import View
 from drorch.cli.watch.looking import alert_fields
-from drorch.errors import PolicyUnknown
+from drorch.errors import PARTIAL, PolicyUnknown
 from drorch.operations.overview import Overview, SourceStanding
 from drorch.operations.watch.alert import Alert
 from drorch.operations.watch.decide import alerts
 from drorch.operations.watch.facts import Facts
 from drorch.settings import Settings, load_policies
 from drorch.wiring.watching import look
-
-PARTIAL = 3
 
 
 @click.command(epilog="Example: drorch status --check --json")

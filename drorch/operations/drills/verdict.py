@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drorch.errors import DrillFailed, DrillInconclusive, ObjectiveMissed
+from drorch.errors import PARTIAL, DrillFailed, DrillInconclusive, ObjectiveMissed
 from drorch.evidence.drill_checks import Check, CheckResult, Outcome
 from drorch.evidence.drill_report import DrillReport, Measured, Verdict
 from drorch.quantities import format_span
 
-PARTIAL = 3  # a check was left out on purpose
 _BAD = (Outcome.FAIL, Outcome.INCONCLUSIVE)
 _USABLE = (Check.RESTORE, Check.CONTENT)
 

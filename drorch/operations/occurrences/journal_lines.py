@@ -70,16 +70,16 @@ def _of_run(record: OccurrenceRecord, told: RunTold | None) -> dict[str, Any]:
         "duration_s": None if told is None else round(told.seconds, 3),
         "snapshot": record.run_id if record.kind == "backup" else None,
         **{name: found if isinstance(found := snapshot.get(name), int) else None for name in _FROM_SNAPSHOT},
-        "stores": {str(one.get("store")): str(one.get("state")) for one in _listed(snapshot, "copies")},
+        "stores": {str(one.get("store")): str(one.get("state")) for one in objects_of(snapshot, "copies")},
     }
 
 
 def _snapshot_of(record: OccurrenceRecord, told: RunTold | None) -> Mapping[str, Any]:
-    listed = [] if told is None else _listed(told.document, "snapshots")
+    listed = [] if told is None else objects_of(told.document, "snapshots")
     return next((one for one in listed if one.get("source") == record.subject), {})
 
 
-def _listed(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+def objects_of(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     """Return the objects of a list; the answer comes from another process, anything may be in it."""
     found = document.get(key)
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

@@ -12,15 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from drorch.errors import RestoreDiffers, TargetError
+from drorch.errors import PARTIAL, RestoreDiffers, TargetError
 from drorch.ids import grouped
 from drorch.operations.drills.place import DrillPlace
 from drorch.operations.drills.scenarios.reached import Asked, Reached
 from drorch.operations.drills.scenarios.single_database import single_database
 from drorch.sandbox.interface import Cuts, FreshEnd, RunsAfresh
 from drorch.sources.interface import RestoreOutcome
-
-_PARTIAL = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +96,7 @@ def _unpack(home: Path, belongings: Belongings) -> None:
 
 
 def _require(ended: FreshEnd, what: str) -> None:
-    if ended.code in (0, _PARTIAL):
+    if ended.code in (0, PARTIAL):
         return
     lines = [line for line in ended.complaint.splitlines() if line.strip()]
     raise TargetError(what, expected="exit code 0", found=f"{ended.code}: {' '.join(lines)[:400]}")
