@@ -55,8 +55,10 @@ def format_size(size_bytes: float) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Return ``1 pack``, ``1,234 packs``, ``2 entries``, ``2 keys``."""
-    nouns = f"{noun[:-1]}ies" if noun.endswith(("ry", "py")) else f"{noun}s"
+    """Return ``1 pack``, ``1,234 packs``, ``2 entries``, ``2 keys``, ``2 processes``."""
+    nouns = (
+        f"{noun[:-1]}ies" if noun.endswith(("ry", "py", "ty")) else f"{noun}es" if noun.endswith("ss") else f"{noun}s"
+    )
     return f"1 {noun}" if count == 1 else f"{count:,} {nouns}"
 
 

@@ -837,14 +837,20 @@ def main(arguments: Sequence[str]) -> int:
     return told(verdict, given.show)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return ``1 row``, ``2 rows``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def told(verdict: Verdict, shown: int) -> int:
     """Print the verdict; return the exit code."""
-    left_out = f" ({verdict.left_out} differences were not to count)" if verdict.left_out else ""
+    were = "was" if verdict.left_out == 1 else "were"
+    left_out = f" ({counted(verdict.left_out, 'difference')} {were} not to count)" if verdict.left_out else ""
     if not verdict.differences:
-        rows = f", {verdict.rows} rows" if verdict.things == "tables" else ""
-        print(f"equal: {verdict.tables} {verdict.things}{rows}{left_out}")
+        rows = f", {counted(verdict.rows, 'row')}" if verdict.things == "tables" else ""
+        print(f"equal: {counted(verdict.tables, verdict.things.removesuffix('s'))}{rows}{left_out}")
         return 0
-    print(f"different: {len(verdict.differences)} differences{left_out}")
+    print(f"different: {counted(len(verdict.differences), 'difference')}{left_out}")
     for difference in verdict.differences[:shown]:
         print(f"  {difference}")
     if len(verdict.differences) > shown:

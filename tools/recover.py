@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         Store,
         Trust,
         _noted,
+        counted,
         note,
         read_pair,
         run_text,
@@ -103,6 +104,7 @@ else:
         Store,
         Trust,
         _noted,
+        counted,
         note,
         read_pair,
         run_text,
@@ -211,9 +213,9 @@ def restore(snapshot: Snapshot, to: Path, only: list[str], *, keep_damaged: bool
                 print(f"ok    {entry.size:>14,} bytes  {shown(entry.name)}")
                 about = {"name": entry.name, "file": entry.file_name, "bytes": entry.size, "blake3": entry.digest.hex()}
                 index.write(json.dumps({**about, **entry.about}, ensure_ascii=False) + "\n")
-    print(f"{len(good)} streams, {size:,} bytes, every digest right: {target}")
+    print(f"{counted(len(good), 'stream')}, {size:,} bytes, every digest right: {target}")
     if lost or set(only) - good:
-        raise Refused(f"{lost} streams could not be restored; {len(good)} are good")
+        raise Refused(f"not restored: {counted(lost, 'stream')}; good: {len(good):,}")
 
 
 # ---- The command line
@@ -235,7 +237,7 @@ def list_snapshots(lanes: list[Lane]) -> None:
             result = {1: "complete", 2: "partial"}.get(fields.number(25, 1), "?")
             state = "given up" if snapshot.run in given_up else snapshot.state
             print(f"  {run_text(snapshot.run)}  {when(fields, 21)}  {state} {result}")
-            counts = f"{fields.number(28, 8):,} bytes  {fields.number(30, 8):,} rows"
+            counts = f"{fields.number(28, 8):,} bytes  {counted(fields.number(30, 8), 'row')}"
             print(f"    {snapshot.number}  {shown(fields.text(23))}  {counts}")
         if lane.snapshots:
             print(f"  head {lane.snapshots[-1].number}\n    {lane.snapshots[-1].manifest.digest.hex()}")
@@ -339,7 +341,7 @@ def run(args: argparse.Namespace) -> None:
     me, trust_of_key = read_private_key(args)
     store = Store(args.directory)
     trust = Trust(store, trust_digest(args.trust, trust_of_key))
-    print(f"repository {trust.repository.hex()}: trust root verified, {trust.records} records")
+    print(f"repository {trust.repository.hex()}: trust root verified, {counted(trust.records, 'record')}")
     names = [name for name in store.names("l") if len(name) == 32 and not name.strip("0123456789abcdef")]
     lanes = [Lane(store, trust, me, bytes.fromhex(name), past_damage=args.past_damage) for name in names]
     heads = {snapshot.manifest.digest.hex() for lane in lanes for snapshot in lane.snapshots}

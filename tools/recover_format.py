@@ -45,6 +45,11 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return ``1 stream``, ``2 streams``."""
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def sha256(raw: bytes) -> bytes:
     return hashlib.sha256(raw).digest()
 

@@ -95,6 +95,11 @@ class Record(NamedTuple):
     repository: bytes
 
 
+def counted(number: int, noun: str, nouns: str = "") -> str:
+    """Return ``1 chain``, ``2 chains``, ``2 entries``."""
+    return f"1 {noun}" if number == 1 else f"{number:,} {nouns or noun + 's'}"
+
+
 # -- the binary format
 
 
@@ -421,7 +426,7 @@ class Verifier:
         found = {name: hashlib.sha256(raw).hexdigest() for name, raw in self.files.items() if name != "bundle.json"}
         if contents["schema"] != "drorch.evidence-bundle/1" or contents["files"] != found:
             raise Broken("a file was altered, added or taken out")
-        self.tell("ok", "bundle", f"{len(found)} files, as listed")
+        self.tell("ok", "bundle", f"{counted(len(found), 'file')}, as listed")
         return str(contents["wanted"])
 
     def open_ledger(self) -> bool:
@@ -455,7 +460,11 @@ class Verifier:
             for place, value in enumerate(each["entries"])
         ]
         self.entries = sorted(every, key=lambda entry: str(entry.at))
-        self.tell("ok", "ledger", f"{len(every)} entries in {len(chains)} chains, none altered or taken out")
+        self.tell(
+            "ok",
+            "ledger",
+            f"{counted(len(every), 'entry', 'entries')} in {counted(len(self.lines), 'chain')}, none altered or taken out",
+        )
         return True
 
     def about(self, subject: str, *kinds: str) -> list[Entry]:

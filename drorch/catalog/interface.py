@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from drorch.catalog.contract.alerts import AlertBook, AlertRecord, Alerts, MessageRecord
-from drorch.catalog.contract.drills import DrillRecord, Drills, DrillSignature
+from drorch.catalog.contract.drills import SUPERSEDED, DrillRecord, Drills, DrillSignature
 from drorch.catalog.contract.history import (
     LOG_LINES_KEPT,
     EventRecord,
@@ -48,6 +48,7 @@ from drorch.policy.occurrences.states import OccurrenceState
 
 __all__ = [
     "LOG_LINES_KEPT",
+    "SUPERSEDED",
     "AlertBook",
     "AlertRecord",
     "Catalog",

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
 
 from drorch.catalog import tables
-from drorch.catalog.contract.drills import DrillRecord, DrillSignature
+from drorch.catalog.contract.drills import SUPERSEDED, DrillRecord, DrillSignature
 from drorch.catalog.database import Database
 from drorch.catalog.rows import CANDIDATES_SHOWN, NoSuchId, columns_of, put, records
 from drorch.errors import UsageInvalid
@@ -62,9 +62,9 @@ class SqlDrills(Database):
     def newest_drill_by_source(self, *, verdicts: Collection[str] = ()) -> Mapping[str, DrillRecord]:
         """See ``Drills``."""
         drills = tables.drills.c
-        newest = select(drills.source, func.max(drills.declared_at)).group_by(drills.source)
+        newest = select(drills.source, func.max(drills.declared_at)).where(_stands()).group_by(drills.source)
         newest = newest.where(drills.verdict.in_(list(verdicts))) if verdicts else newest
-        query = _drills().where(tuple_(drills.source, drills.declared_at).in_(newest)).order_by(drills.drill)
+        query = _drills().where(_stands(), tuple_(drills.source, drills.declared_at).in_(newest)).order_by(drills.drill)
         query = query.where(drills.verdict.in_(list(verdicts))) if verdicts else query
         with self.reading() as connection:
             return {record.source: record for record in records(connection, DrillRecord, query)}
@@ -86,6 +86,12 @@ class SqlDrills(Database):
                 order = (table.c.drill, table.c.role, table.c.person)
                 found += records(connection, DrillSignature, query.order_by(*order))
         return tuple(found)
+
+
+def _stands() -> ColumnElement[bool]:
+    """Return the condition that nobody said of a drill that it no longer stands."""
+    words = tables.drill_signatures.c
+    return tables.drills.c.drill.not_in(select(words.drill).where(words.role == SUPERSEDED))
 
 
 def _drills() -> Select[Any]:

@@ -18,6 +18,7 @@ from drorch.catalog.database import WRITING, disposed_on_error
 from drorch.catalog.schema import SHIPPED, Revisions, bring_up, refuse_newer, revision_of
 from drorch.catalog.sql import SqlCatalog
 from drorch.errors import CatalogError
+from drorch.quantities import counted
 
 if TYPE_CHECKING:
     import sqlite3
@@ -129,7 +130,7 @@ def _check_references(connection: Connection, address: str) -> None:
     if broken:
         raise CatalogError(
             f"the catalog cannot be migrated: {address}",
-            found=f"{len(broken)} rows point to nothing, the first in {broken[0][0]}",
+            found=f"{counted(len(broken), 'row')} that lead nowhere, the first in {broken[0][0]}",
             hint="move the file away, then `drorch catalog rebuild` (history is lost)",
         )
 

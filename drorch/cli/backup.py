@@ -97,7 +97,7 @@ def _not_loaded(loaded: LoadedPolicies, addresses: tuple[str, ...]) -> list[tupl
     """Return what kept policy files from being loaded, where all policies are meant; the others run."""
     if addresses or not loaded.problems:
         return []
-    return [(f"{len({one.file for one in loaded.problems})} policy files", loaded.error())]
+    return [(f"{counted(len({one.file for one in loaded.problems}), 'policy file')}", loaded.error())]
 
 
 def _run_one(wiring: Wiring, runner: Runner, pair: Pair, results: Results, output: Output) -> None:

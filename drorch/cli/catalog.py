@@ -7,20 +7,16 @@ from collections.abc import Iterator, Sequence
 import click
 
 from drorch import __version__
-from drorch.cli.evidence.trust import trusted_keys
+from drorch.cli.drill.told_by_stores import DENIED, recalled
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import wrapped
-from drorch.errors import PARTIAL, DrorchError, IntegrityError, SettingsInvalid, StoreDenied, StoreError
-from drorch.evidence.sign_off import TrustedPerson
+from drorch.errors import PARTIAL, DrorchError
 from drorch.operations import explain_stores
-from drorch.operations.drills.recalled import recall
 from drorch.operations.estate.ownership import Ownership
 from drorch.operations.explain_stores import Explained, HelpState
 from drorch.operations.initialise import help_objects
 from drorch.operations.listing import RepositoryListing, rebuild_catalog
 from drorch.quantities import counted
-from drorch.repository.opening import Repository
-from drorch.settings import Settings
 from drorch.wiring import Wiring, help_files, machine_id
 
 
@@ -40,7 +36,7 @@ def rebuild(invocation: Invocation) -> int:
         repository, catalog = wiring.repository(), wiring.catalog()
         listing = rebuild_catalog(repository, catalog)
         _remember_own_sources(wiring, listing)
-        drills, untold = _recalled(wiring, repository)
+        drills, untold = recalled(wiring, repository)
     problems = [
         {"store": problem.store, "lane": problem.lane, "error": problem.error.message} for problem in listing.problems
     ]
@@ -52,32 +48,12 @@ def rebuild(invocation: Invocation) -> int:
         )
     elif not invocation.output.quiet or problems:
         word = "PARTIAL" if problems else "OK"
-        known = "what was drilled is not for this credential to read" if drills is None else counted(drills, "drill")
+        known = DENIED if drills is None else counted(drills, "drill")
         lines = wrapped(f"{word}  {counted(len(listing.snapshots), 'snapshot')} listed, {known}", 4)
         for problem in problems:
             lines += wrapped(f"  {problem['store'] or problem['lane']}: {problem['error']}", 4)
         invocation.output.lines(lines)
     return PARTIAL if problems else 0
-
-
-def _recalled(wiring: Wiring, repository: Repository) -> tuple[int | None, Sequence[str]]:
-    """Return how many drills the ledger tells and what it does not tell any more; a credential that only adds may not read it."""
-    people, unread = _people(wiring.settings)
-    try:
-        found = recall(repository, wiring.catalog(), people)
-    except StoreDenied:
-        return None, ()
-    except StoreError as error:
-        return 0, (error.message,)
-    return found.drills, (*unread, *found.problems)
-
-
-def _people(settings: Settings) -> tuple[Sequence[TrustedPerson], Sequence[str]]:
-    """Return the people whose words count, and why none do when a file of their keys cannot be read."""
-    try:
-        return trusted_keys(settings, None).people, ()
-    except (IntegrityError, SettingsInvalid) as error:
-        return (), (f"who signed drills is not known: {error.message}",)
 
 
 def _remember_own_sources(wiring: Wiring, listing: RepositoryListing) -> None:

@@ -80,11 +80,13 @@ def _ends(ends: Sequence[LaneEnd], zone: str) -> Iterator[str]:
             continue
         manifest = end.last.manifest
         text = f"{printable(end.source)}, up to {manifest.run.short} of {local_time(manifest.restore_point, zone)}"
-        lost = f"; {end.later} later ones count no more" if end.later else ""
+        lost = f"; no more: {counted(end.later, 'later one')}" if end.later else ""
         yield from _row("counts", f"{text} ({end.voucher}){lost}")
     if len(ends) > _MOST_SOURCES:
         later = sum(end.later for end in ends[_MOST_SOURCES:])
-        yield from _row("counts", f"{len(ends) - _MOST_SOURCES} more; {later} snapshots of them count no more (--json)")
+        yield from _row(
+            "counts", f"{len(ends) - _MOST_SOURCES} more; {counted(later, 'snapshot')} of them no more (--json)"
+        )
 
 
 def _open(told: Told, zone: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from drorch.cli.evidence.trust import known_people
 from drorch.cli.invocation import Invocation, common_options
 from drorch.daemon.configuration import InForce
 from drorch.daemon.journal import Journal
@@ -44,7 +45,12 @@ def command(drain_seconds: float, invocation: Invocation) -> int:
     def observers(_in_force: InForce, wiring: Wiring) -> list[Observer]:
         journal = Journal(sys.stderr, wiring.clock)
         watcher = Watcher(wiring, current, journal.troubled)
-        return [journal, watcher, *store_users(wiring, current), *stamp_keepers(wiring)]
+        return [
+            journal,
+            watcher,
+            *store_users(wiring, current, lambda now: known_people(now)[0]),
+            *stamp_keepers(wiring),
+        ]
 
     keep_schedules(invocation.config, environment, drain_seconds=drain_seconds, observers=observers)
     return 0

@@ -17,6 +17,7 @@ from drorch.errors import UsageInvalid
 from drorch.format.custody import ShareSheet, combine_shares, split_seed
 from drorch.format.keyfile import ROLE_OF_KIND, KeyKind, encode_public, public_of, seal_key_file
 from drorch.ids import grouped
+from drorch.quantities import counted
 from drorch.wiring import random_bytes
 
 SEED_BYTES = 32
@@ -152,7 +153,7 @@ def split(
             "drorch.key-shares/1", {"ok": True, "threshold": threshold, "files": [str(path) for path in written]}
         )
     elif not invocation.output.quiet:
-        lines = [f"OK  {count} sheets, any {threshold} of them read every backup of {key_file.label}"]
+        lines = [f"OK  {counted(count, 'sheet')}, any {threshold} of them read every backup of {key_file.label}"]
         lines += [f"  {path}" for path in written]
         lines += wrapped("  print each, give it to one person, delete the files (and then the key file)", 2)
         invocation.output.lines(lines)

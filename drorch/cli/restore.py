@@ -247,6 +247,9 @@ def _tell(
         document = _plan_document(chosen, report.outcome.place, report.plan)
         document |= {
             "ok": not report.outcome.not_as_before,
+            "tables": report.outcome.tables,
+            "rows": report.outcome.rows,
+            "bytes": report.size_bytes,
             "duration_s": round(report.duration_seconds, 3),
             "by_hand": list(report.outcome.by_hand),
             "not_as_before": list(report.outcome.not_as_before),

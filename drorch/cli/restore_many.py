@@ -177,7 +177,8 @@ class _Worker:
                 one.tables, one.rows = plan.tables, plan.rows
                 if plan.stops:
                     raise DecisionNeeded(
-                        f"{len(plan.stops)} points in the way", found="\n".join(stop.text for stop in plan.stops)
+                        f"{counted(len(plan.stops), 'point')} in the way",
+                        found="\n".join(stop.text for stop in plan.stops),
                     )
                 return
             observer = _UntilInterrupted(self._interruption)

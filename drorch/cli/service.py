@@ -12,6 +12,7 @@ from drorch.daemon.unit_files import unit_files
 from drorch.errors import UsageInvalid
 from drorch.policy.installation import DirectoryStore
 from drorch.policy.model import FilesSource
+from drorch.quantities import counted
 from drorch.settings import SYSTEM_FILE, Settings, load_policies
 
 NEXT = "systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload && systemctl enable --now drorch"
@@ -61,7 +62,11 @@ def install(account: str, credentials: tuple[str, ...], root: Path, invocation: 
         invocation.output.document("drorch.service-install/1", {"ok": True, "files": written, "next": NEXT})
     elif not invocation.output.quiet:
         first, *rest = NEXT.split(" && ")
-        lines = [f"OK  {len(written)} files for systemd", *(f"  {name}" for name in written), f"  next  {first}"]
+        lines = [
+            f"OK  {counted(len(written), 'file')} for systemd",
+            *(f"  {name}" for name in written),
+            f"  next  {first}",
+        ]
         invocation.output.lines([*lines, *(f"        {step}" for step in rest)])
     return 0
 

@@ -12,6 +12,7 @@ from drorch.operations.estate.ownership import Ownership
 from drorch.operations.estate.seen import known_promises, known_sources
 from drorch.policy.assembly import LoadedPolicies
 from drorch.policy.model import Policy, SourcePromise
+from drorch.quantities import counted
 from drorch.settings import Settings, load_policies
 from drorch.wiring import Wiring, machine_id
 
@@ -40,7 +41,7 @@ def one_promise(loaded: LoadedPolicies, catalog: Catalog, address: str) -> tuple
     found = known_sources(catalog, promises, address)
     if len(found) != 1:
         raise UsageInvalid(
-            f"{address} has {len(found)} sources",
+            f"{address} has {counted(len(found), 'source')}",
             expected=f"one of them: {address}/NAME",
             hint="sources are closed one by one",
         )

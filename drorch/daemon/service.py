@@ -30,6 +30,7 @@ from drorch.operations.occurrences.promises import is_once
 from drorch.operations.room import require_room
 from drorch.policy.occurrences.duty import DutyKind
 from drorch.policy.occurrences.line import Places
+from drorch.quantities import counted
 
 UNSEEN = timedelta(minutes=2)  # longer than this between two wakes: the machine slept, or its clock was set
 DRAIN_SECONDS = 60.0  # how long runs may go on after the daemon was told to end; systemd gives 90 by default
@@ -280,7 +281,7 @@ class Service:
 
     def _status(self) -> str:
         running = len(self._open.running)
-        return f"{len(self._open.duties)} duties, {running} running, {len(self._open.waiting)} waiting"
+        return f"{counted(len(self._open.duties), 'duty')}, {running} running, {len(self._open.waiting)} waiting"
 
 
 def _troubled(what: str, one: Observer) -> None:

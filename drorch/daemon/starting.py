@@ -10,6 +10,7 @@ from pathlib import Path
 
 from drorch.clock import Clock
 from drorch.daemon.configuration import Configuration, InForce
+from drorch.daemon.drill_reader import DrillReader
 from drorch.daemon.ledger_keeper import LedgerKeeper
 from drorch.daemon.observing import Observer
 from drorch.daemon.service import Service
@@ -17,6 +18,7 @@ from drorch.daemon.stamp_keeper import StampKeeper
 from drorch.daemon.store_reader import StoreReader
 from drorch.daemon.wishes import Wishes
 from drorch.errors import NothingDone
+from drorch.evidence.sign_off import TrustedPerson
 from drorch.operations.proof import stamping
 from drorch.operations.proof.appending import LedgerWriter
 from drorch.operations.proof.printed import FOLDER, print_again
@@ -54,8 +56,12 @@ def keep_schedules(
         ).run()
 
 
-def store_users(wiring: Wiring, settings: Callable[[], Settings]) -> tuple[Observer, ...]:
-    """Return what writes the ledger and reads what other machines backed up.
+def store_users(
+    wiring: Wiring,
+    settings: Callable[[], Settings],
+    people: Callable[[Settings], Sequence[TrustedPerson]] = lambda _settings: (),
+) -> tuple[Observer, ...]:
+    """Return what writes the ledger and reads what other machines backed up and drilled; ``people`` are those whose words on drills count.
 
     The stores are opened anew each time, as ``settings`` says then: a wiring remembers for good which of them were away.
     """
@@ -67,6 +73,7 @@ def store_users(wiring: Wiring, settings: Callable[[], Settings]) -> tuple[Obser
     return (
         LedgerKeeper(catalog, this_machine().host, lambda: _ledger(opened)),
         StoreReader(catalog, wiring.clock, lambda: _stores_of_others(opened)),
+        DrillReader(catalog, lambda: _stores(opened), lambda: people(settings())),
     )
 
 
@@ -84,6 +91,13 @@ def _stores_of_others(opened: Callable[[], Wiring]) -> Iterator[Repository | Non
     with opened() as wiring:
         settings = wiring.settings
         yield None if "backup" in settings.roles or not settings.stores else wiring.repository()
+
+
+@contextmanager
+def _stores(opened: Callable[[], Wiring]) -> Iterator[Repository | None]:
+    """Yield the repository; ``None`` where there is no store."""
+    with opened() as wiring:
+        yield wiring.repository() if wiring.settings.stores else None
 
 
 def stamp_keepers(wiring: Wiring) -> tuple[Observer, ...]:

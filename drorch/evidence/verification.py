@@ -22,6 +22,7 @@ from drorch.evidence.statement import read_statement
 from drorch.evidence.steps import Step, StepOutcome
 from drorch.evidence.trusted_keys import TrustedKeys
 from drorch.ids import Digest, grouped
+from drorch.quantities import counted
 
 OK, NOTE, UNKNOWN, FAIL = StepOutcome.OK, StepOutcome.NOTE, StepOutcome.UNKNOWN, StepOutcome.FAIL
 
@@ -47,7 +48,13 @@ def common_steps(opened: OpenedDossier) -> list[Step]:
     count = len(opened.entries)
     steps += [Step("ledger", FAIL, problem.words) for problem in opened.alarms]
     if not opened.alarms:
-        steps.append(Step("ledger", OK, f"{count:,} entries in {len(opened.chains)} chains, none altered or taken out"))
+        steps.append(
+            Step(
+                "ledger",
+                OK,
+                f"{counted(count, 'entry')} in {counted(len(opened.chains), 'chain')}, none altered or taken out",
+            )
+        )
     return steps
 
 

@@ -12,6 +12,7 @@ from drorch.errors import Bug, ObjectCorrupt
 from drorch.format.fields import Bytes, Fields, encode_fields, u8, u16, u32, u64
 from drorch.format.json_text import decode_json, encode_json
 from drorch.format.tree import STREAM_LIMIT_BYTES, Reference
+from drorch.quantities import counted
 
 # The numbers of ``sources.interface``, which this layer does not import; a test compares them.
 KINDS = range(1, 6)
@@ -114,7 +115,7 @@ class Entry:
         if self.kind not in KINDS or self.row_format not in ROW_FORMATS or len(self.bytes_digest) != 32:
             return f"kind {self.kind}, row format {self.row_format}, a digest of {len(self.bytes_digest)} bytes"
         if places != (self.size_bytes > 0) or self.size_bytes > STREAM_LIMIT_BYTES:
-            return f"a stream of {self.size_bytes} bytes in {places} places"
+            return f"a stream of {self.size_bytes} bytes in {counted(places, 'place')}"
         if self.tree is not None and self.tree.plain_bytes != self.size_bytes:
             return f"a stream of {self.size_bytes} bytes in a tree of {self.tree.plain_bytes}"
         if self.contained is not None and self.size_bytes >= CONTAINED_LIMIT_BYTES:

@@ -13,6 +13,7 @@ from drorch.format.record import RecordContext
 from drorch.format.sealed import open_body, seal_body
 from drorch.format.tree import Place, decode_twin, encode_twin
 from drorch.ids import ChunkId, Digest, LaneId, RepositoryId, RunId
+from drorch.quantities import counted
 
 SEGMENT_LIMIT_BYTES = 64 * 2**20
 _INFO = b"drorch/1 index segment"
@@ -128,5 +129,5 @@ def _table(plain: memoryview, position: int, row: struct.Struct) -> tuple[memory
     count = int.from_bytes(plain[position : position + 4], "big")
     end = position + 4 + count * row.size
     if position + 4 > len(plain) or end > len(plain):
-        raise ObjectCorrupt("an index segment is damaged", expected=f"{count} rows", found=f"{len(plain)} bytes")
+        raise ObjectCorrupt("an index segment is damaged", expected=counted(count, "row"), found=f"{len(plain)} bytes")
     return plain[position + 4 : end], end

@@ -15,6 +15,7 @@ from drorch.format.fields import Bytes, Fields, encode_fields, text_of, u8, u16,
 from drorch.format.objects import MAJOR, ObjectType
 from drorch.format.signing import SigningKey, SigningPublic, sign_object
 from drorch.ids import Digest, KeyId, LaneId, RepositoryId
+from drorch.quantities import counted
 
 ML_KEM_PUBLIC_BYTES = 1_568
 P384_PUBLIC_BYTES = 97
@@ -161,7 +162,7 @@ class TrustRecord:
         if not 1 <= self.threshold <= len(self.roots):
             return f"{self.threshold} of {len(self.roots)} root keys must sign"
         if len(self.recipients) > MOST_RECIPIENTS:
-            return f"{len(self.recipients)} recipients, at most {MOST_RECIPIENTS} are allowed"
+            return f"{counted(len(self.recipients), 'recipient')}, at most {MOST_RECIPIENTS} are allowed"
         if len(prefixes) != len(self.signers):
             return "two signers share the first bytes of their key ids"
         return ""

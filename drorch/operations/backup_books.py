@@ -184,7 +184,7 @@ def _outcome(report: BackupReport, clock: Clock) -> RunOutcome:
         ended_at=clock.now(),
         snapshot=str(snapshot.run),
         bytes_read=report.bytes_read,
-        bytes_stored=snapshot.pack_bytes,
+        bytes_stored=snapshot.bytes_stored,
         rows=report.rows,
         tables=report.tables,
         error_slug=_PARTIAL if report.incomplete else None,

@@ -22,7 +22,7 @@ from drorch.policy.sizing import (
     store_bytes,
     upload_seconds,
 )
-from drorch.quantities import format_duration, format_size
+from drorch.quantities import counted, format_duration, format_size
 
 YEAR_DAYS = 365
 SEEN_RUNS = 60
@@ -95,7 +95,7 @@ def _seen(record: SnapshotRecord) -> SeenRun:
 
 
 def _seen_in(size: SourceSize) -> str:
-    return "1 backup" if size.runs_seen == 1 else f"{size.runs_seen} backups"
+    return counted(size.runs_seen, "backup")
 
 
 def _stores(size: SourceSize, policy: Policy, runs_per_day: float, places: Places) -> Iterator[Examined]:

@@ -14,7 +14,7 @@ from drorch.operations.prune import LanePlan
 from drorch.operations.run_log import RunLog
 from drorch.policy.explain import policy_text
 from drorch.policy.model import Policy
-from drorch.quantities import format_size
+from drorch.quantities import counted, format_size
 from drorch.repository.sweeper import SweepReport
 
 OPERATION = "prune"
@@ -66,7 +66,7 @@ class PruneBooks:
             log.tell_error(outcome)
             return
         self._catalog.end_run(run, RunOutcome(state=RunState.COMPLETE, ended_at=now))
-        log.say(f"{len(outcome.deleted)} objects deleted of {lane.objects}, {format_size(lane.size_bytes)}")
+        log.say(f"{counted(len(outcome.deleted), 'object')} deleted of {lane.objects}, {format_size(lane.size_bytes)}")
         for text, names in (
             ("kept for a run that came meanwhile", outcome.kept),
             ("refused by the store", outcome.refused),

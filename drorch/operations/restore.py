@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from drorch.clock import Clock
@@ -42,12 +42,13 @@ class RestorePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreReport:
-    """What a restore did. ``faults`` are copies that could not be used and were replaced by others."""
+    """What a restore did. ``faults`` are copies that could not be used and were replaced by others; ``size_bytes`` is of what came back."""
 
     outcome: RestoreOutcome
     plan: RestorePlan
     duration_seconds: float
     faults: tuple[Fault, ...]
+    size_bytes: int = 0
 
 
 def plan(reader: SnapshotReader, target: Target, choices: RestoreChoices) -> tuple[Content, RestorePlan]:
@@ -103,6 +104,24 @@ def run(
         plan=found,
         duration_seconds=clock.monotonic_seconds() - started,
         faults=reader.faults,
+        size_bytes=_restored_bytes(content, choices, outcome, found),
+    )
+
+
+def _restored_bytes(content: Content, choices: RestoreChoices, outcome: RestoreOutcome, found: RestorePlan) -> int:
+    if outcome.size_bytes is not None:
+        return outcome.size_bytes
+    if not choices.tables:
+        return found.bytes
+    tables = [stream for stream in content.streams() if stream.spec.kind is StreamKind.TABLE]
+    return sum(stream.size_bytes for stream in tables if _is_wanted(table_of(stream.spec), choices.tables))
+
+
+def _is_wanted(table: tuple[str, str], wanted: Collection[str]) -> bool:
+    """Say whether a table was named, with or without its schema; SQLite's and MariaDB's streams know none."""
+    schema, name = table
+    return name in wanted or any(
+        one == f"{schema}.{name}" or (not schema and one.partition(".")[2] == name) for one in wanted
     )
 
 

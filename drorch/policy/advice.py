@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from drorch.policy.model import MariadbSource, Policy, PostgresqlSource, Source, source_address
 from drorch.policy.retention_presets import RETENTION_PRESETS
 from drorch.policy.schedule import OnceSchedule, next_occurrence
-from drorch.quantities import format_promise
+from drorch.quantities import counted, format_promise
 
 _YEAR = timedelta(days=366)
 _MOST_OCCURRENCES = 800
@@ -29,9 +29,9 @@ def _notes(policy: Policy, now: datetime) -> Iterator[str]:
     preset = RETENTION_PRESETS.get(policy.retention.preset or "")
     places = sum(policy.retention.in_store(store).preset == policy.retention.preset for store in policy.stores)
     if preset is not None and len(policy.stores) < preset.stores:
-        yield f"{policy.retention.preset} asks for {preset.stores} places; `stores` names {len(policy.stores)}"
+        yield f"{policy.retention.preset} asks for {counted(preset.stores, 'place')}; `stores` names {len(policy.stores)}"
     elif preset is not None and places < preset.stores:
-        yield f"{policy.retention.preset} asks for {preset.stores} places; only {places} of the stores keep by it"
+        yield f"{policy.retention.preset} asks for {counted(preset.stores, 'place')}; only {places} of the stores keep by it"
     elif policy.security_level >= _LEVEL_OF_TWO_PLACES and len(policy.stores) == 1:
         yield f"level {policy.security_level} asks for copies in more than one place; `stores` names one"
     if _is_open_on_the_way(policy.source):

@@ -32,6 +32,7 @@ from drorch.policy.fan_out import ListLine, read_list
 from drorch.policy.kinds import nearest, shown
 from drorch.policy.nodes import Listing, Node, Scalar, Section
 from drorch.policy.problems import Place, Problems
+from drorch.quantities import counted
 
 _DEEPEST = 12
 _LONGEST_SCALAR = 20_000
@@ -229,7 +230,7 @@ class _Reader:
         text: str = event.value
         if len(text) > _LONGEST_SCALAR:
             raise self._refused(
-                self.last, f"the value has {len(text):,} characters; at most {_LONGEST_SCALAR:,} are read"
+                self.last, f"the value has {counted(len(text), 'character')}; at most {_LONGEST_SCALAR:,} are read"
             )
         unprintable = UNPRINTABLE.search(text)
         if unprintable:

@@ -14,6 +14,7 @@ from drorch.policy.name_kinds import source_name_kind
 from drorch.policy.nodes import Node, Scalar, Section, replaced
 from drorch.policy.policy_fields import EXPANDED_KEYS
 from drorch.policy.problems import Place, Problems
+from drorch.quantities import counted
 
 _COLUMN = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _COLUMN_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -96,7 +97,7 @@ def _lines(
     for number, row in rows:
         place = Place(file, number, 1)
         if len(row) != len(header):
-            problems.add(place, f"the line has {len(row)} cells, its header {len(header)}")
+            problems.add(place, f"the line has {counted(len(row), 'cell')}, its header {len(header)}")
             continue
         cells = dict(zip(header, (cell.strip() for cell in row), strict=True))
         identifier = source_name_kind.read(Scalar(place, cells["id"], is_plain=False), "id", problems)

@@ -15,6 +15,7 @@ from drorch.policy.kinds import INVALID, Kind, nearest, nearest_word, shown
 from drorch.policy.literals import why_secret_argument
 from drorch.policy.nodes import Listing, Node, Plain, Scalar, Section, built_in
 from drorch.policy.problems import Place, Problems
+from drorch.quantities import counted
 
 _COLUMN_PATTERN = r"\{[a-z][a-z0-9_]*\}"
 _MOST_ITEMS = 10_000
@@ -207,7 +208,9 @@ class ListOf:
             problems.add(node.place, f"`{key}` is a list{one}")
             return INVALID
         if not self.least <= len(node.items) <= _MOST_ITEMS:
-            problems.add(node.place, f"`{key}` has {len(node.items)} items; it needs {self.least} to {_MOST_ITEMS}")
+            problems.add(
+                node.place, f"`{key}` has {counted(len(node.items), 'item')}; it needs {self.least} to {_MOST_ITEMS}"
+            )
             return INVALID
         values = [self.item.read(item, key, problems) for item in node.items]
         if any(value is INVALID for value in values):

@@ -16,6 +16,7 @@ from drorch.policy.classification import state_secret_degree
 from drorch.policy.literals import why_literal_secret
 from drorch.policy.nodes import Listing, Node, Scalar, Section
 from drorch.policy.problems import Problems
+from drorch.quantities import counted
 
 _WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 _NUMBER = re.compile(
@@ -111,7 +112,9 @@ class Text:
         if reason:
             problems.add(scalar.place, reason)
         elif len(text) > self.longest:
-            problems.add(scalar.place, f"`{key}` has {len(text)} characters; at most {self.longest} are allowed")
+            problems.add(
+                scalar.place, f"`{key}` has {counted(len(text), 'character')}; at most {self.longest} are allowed"
+            )
         elif not self.lines and "\n" in text:
             problems.add(scalar.place, f"`{key}` is one line")
         elif self.pattern and not re.fullmatch(self.pattern, text):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from drorch.policy.encoding import decoded_list
 from drorch.policy.kinds import nearest, shown
 from drorch.policy.problems import Place, Problems
+from drorch.quantities import counted
 
 COLUMNS = ("id", "name", "owner", "medium", "policy", "note")
 _REQUIRED = ("id", "name", "owner", "medium", "policy")
@@ -77,7 +78,7 @@ def _systems(
     seen: dict[str, int] = {}
     for number, row in rows:
         if len(row) != len(header):
-            problems.add(Place(file, number, 1), f"the line has {len(row)} cells, its header {len(header)}")
+            problems.add(Place(file, number, 1), f"the line has {counted(len(row), 'cell')}, its header {len(header)}")
             continue
         cells = dict(zip(header, (cell.strip() for cell in row), strict=True))
         if not _is_complete(file, number, header, cells, problems):

@@ -17,7 +17,7 @@ from drorch.policy.model import (
     SqliteSource,
 )
 from drorch.policy.schedule import CronSchedule, IntervalSchedule, Schedule
-from drorch.quantities import format_size
+from drorch.quantities import counted, format_size
 
 _WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _MOST_TIMES = 6
@@ -52,7 +52,7 @@ def _times(expression: CronExpression) -> str:
     elif len(minutes) <= _MOST_TIMES:
         each = "at minute " + listed(str(minute) for minute in minutes)
     else:
-        each = f"at {len(minutes)} minutes"
+        each = f"at {counted(len(minutes), 'minute')}"
     if len(hours) == 24:
         return f"{each} of every hour"
     return f"{each} of {len(hours)} hours from {hours[0]:02d} to {hours[-1]:02d}"

@@ -15,6 +15,7 @@ from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
 from drorch.format.trust import TrustChain
 from drorch.format.trust_record import NO_PREVIOUS
 from drorch.ids import Digest, LaneId, RunId
+from drorch.quantities import counted
 from drorch.repository.chain import MANIFEST_LIMIT_BYTES, alternates, read_link
 from drorch.repository.findings import Finding, Findings, Kind, Level, kind_of
 from drorch.repository.lane import Head
@@ -276,7 +277,7 @@ class ChainChecker:
             place.report(
                 Kind.CHAIN,
                 beyond[0],
-                f"the chain ends with manifest {end}, but there are {len(beyond)} objects behind it",
+                f"the chain ends with manifest {end}, and behind it: {counted(len(beyond), 'object')}",
             )
         if known is None or known.sequence == 0:
             return
@@ -296,7 +297,7 @@ class ChainChecker:
         scratch, prefix = self._place.scratch, names.manifests_prefix(self._place.lane)
         gone = [run for run in known if (link := scratch.link_of(run)) is None or not link.is_committed]
         if gone:
-            text = f"{len(gone)} snapshots that were committed here are not any more: {gone[0].short} ..."
+            text = f"{counted(len(gone), 'snapshot')} committed here before, and here no more: {gone[0].short} ..."
             self._place.report(Kind.HIDDEN, prefix, text.removesuffix(" ...") if len(gone) == 1 else text)
 
 

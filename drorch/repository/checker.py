@@ -19,6 +19,7 @@ from drorch.format.manifest import Manifest
 from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType
 from drorch.format.trust_record import Role
 from drorch.ids import LaneId, RunId
+from drorch.quantities import counted
 from drorch.repository.chain import lanes_of
 from drorch.repository.chain_checker import LanePlace
 from drorch.repository.data_checker import DataChecker, Depth
@@ -121,7 +122,7 @@ class _Checker:
         count = len(read_trust(replica.store))
         known = len(self._repository.trust.records)
         if count < known:
-            text = f"trust record {count} is gone here; another store has {known} records"
+            text = f"trust record {count} is gone here; another store has {counted(known, 'record')}"
             self._add(Kind.TRUST, replica.name, names.trust(count), text)
         self._check_gap(replica, "trust/", count, Kind.TRUST)
 
@@ -159,7 +160,7 @@ class _Checker:
         expected = {f"{prefix}{number}" for number in range(count)}
         listed = {names.base_name(stat.name) for stat in replica.store.list_objects(prefix)}
         if listed - expected:
-            text = f"{prefix}{count} is gone; {len(listed - expected)} later ones are there"
+            text = f"{prefix}{count} is gone; there: {counted(len(listed - expected), 'later one')}"
             self._add(kind, replica.name, f"{prefix}{count}", text)
 
     def _check_known_objects(self, replica: Replica) -> None:
@@ -256,7 +257,7 @@ class _Checker:
                 if link.is_required and (there is None or (there.digest == link.digest and not there.is_committed)):
                     absent.append(link)
             if absent:
-                text = f"{len(absent)} snapshots that {one} has are not here; docs/OPERATIONS.md says how to bring them"
+                text = f"not here: {counted(len(absent), 'snapshot')} that {one} has; docs/OPERATIONS.md says how to bring them"
                 self._add(Kind.BEHIND, other, names.manifests_prefix(lane), text, level=Level.NOTE)
 
     # -- findings

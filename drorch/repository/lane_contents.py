@@ -13,6 +13,7 @@ from drorch.format.objects import OBJECT_LIMIT_BYTES, ObjectType, digest_of
 from drorch.format.pack import PackList
 from drorch.format.trust import TrustChain
 from drorch.ids import Digest, LaneId, RunId
+from drorch.quantities import counted
 from drorch.repository.chain import ChainLink, LinkState, manifests_of, read_good_part
 from drorch.repository.locking import run_of_pack
 from drorch.repository.opening import Replica
@@ -150,7 +151,7 @@ def all_links(replica: Replica, trust: TrustChain, lane: LaneId, at_least: int) 
     if len(part.links) < end:
         raise ChainBroken(
             f"lane {lane} in {replica.name} cannot be read to its end, so nothing is deleted",
-            expected=f"{end} manifests",
+            expected=counted(end, "manifest"),
             found=f"{len(part.links)}",
             hint="`drorch verify` says what is missing",
         )

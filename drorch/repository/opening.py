@@ -19,6 +19,7 @@ from drorch.errors import (
 from drorch.format import names
 from drorch.format.trust import TrustChain
 from drorch.policy.locks import LockRule
+from drorch.quantities import counted
 from drorch.storage.interface import ObjectStore, PutOutcome
 
 TRUST_LIMIT_BYTES = 8 * 2**20
@@ -61,7 +62,7 @@ def read_trust(store: ObjectStore) -> tuple[bytes, ...]:
             raise ObjectCorrupt(
                 f"the trust records of {store.address} are too long",
                 expected=f"at most {TRUST_CHAIN_LIMIT_BYTES >> 20} MiB",
-                found=f"{len(found)} objects and more",
+                found=f"{counted(len(found), 'object')} and more",
             )
         try:
             found.append(store.read(names.trust(len(found)), limit_bytes=TRUST_LIMIT_BYTES))

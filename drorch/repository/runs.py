@@ -15,6 +15,7 @@ from drorch.format.pack import PackList
 from drorch.format.record import RecordContext
 from drorch.format.trust import TrustChain
 from drorch.ids import Digest, KeyId, LaneId, RunId
+from drorch.quantities import counted
 from drorch.repository.copies import Copies
 from drorch.storage.interface import ObjectStore
 
@@ -83,7 +84,9 @@ class RunDirectory:
         """Return the digest of a pack by its number; raise ``ObjectCorrupt`` when the run has no such pack."""
         packs = self.opened(run).packs.packs
         if ordinal >= len(packs):
-            raise ObjectCorrupt(f"run {run.short} has no pack {ordinal}", expected=f"at most {len(packs)} packs")
+            raise ObjectCorrupt(
+                f"run {run.short} has no pack {ordinal}", expected=f"at most {counted(len(packs), 'pack')}"
+            )
         return packs[ordinal].digest
 
     def keys(self, run: RunId) -> RunKeys:

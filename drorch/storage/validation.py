@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from drorch.errors import DrorchError, ObjectCorrupt, ObjectMissing
+from drorch.quantities import counted
 from drorch.storage.interface import Finding, ObjectStore, PutOutcome
 from drorch.storage.names import LARGEST_OBJECT_BYTES, LONGEST_NAME_BYTES
 
@@ -183,7 +184,7 @@ def _list_after_write(probe: _Probe) -> str:
     for number in range(_ROUNDS):
         probe.put(f"list/{number}")
         if len(probe.listed("list/")) != number + 1:
-            return f"{len(probe.listed('list/'))} objects instead of {number + 1}"
+            return f"{counted(len(probe.listed('list/')), 'object')} instead of {number + 1}"
     return ""
 
 
@@ -286,7 +287,7 @@ def _delete(probe: _Probe) -> str:
     probe.store.delete([f"{probe.prefix}nothing"])
     left = probe.listed("")
     if left:
-        return f"{len(left)} objects are still listed"
+        return f"still listed: {counted(len(left), 'object')}"
     try:
         probe.read("once")
     except ObjectMissing:

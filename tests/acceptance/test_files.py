@@ -68,9 +68,11 @@ def test_scans_come_back_and_what_has_not_changed_is_not_read(archive: Installat
 def test_one_file_comes_back_however_its_accents_are_typed(archive: Installation, tmp_path: Path) -> None:
     backup(archive)
     typed = unicodedata.normalize("NFC", NFD)
-    archive.restore("latest:scans", f"files://{tmp_path}/part", "--path", f"/2024/*/{typed}", "--path", "trống/")
-    found = {path.name for path in (tmp_path / "part").rglob("*") if not path.is_dir()}
-    assert found == {NFC, NFD}
+    words = ("--path", f"/2024/*/{typed}", "--path", "trống/", "--json")
+    told = archive.restore("latest:scans", f"files://{tmp_path}/part", *words).json()
+    found = [path for path in (tmp_path / "part").rglob("*") if not path.is_dir()]
+    assert {path.name for path in found} == {NFC, NFD}
+    assert (told["tables"], told["bytes"]) == (len(found), sum(path.stat().st_size for path in found))
     assert (tmp_path / "part/trống").is_dir()
     refused = archive.restore("latest:scans", f"files://{tmp_path}/none", "--path", "*.docx", "--json", expect=70)
     assert "nothing in the snapshot fits" in refused.out + refused.err

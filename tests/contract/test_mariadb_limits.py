@@ -87,7 +87,7 @@ def test_what_a_server_sets_for_every_session_changes_nothing(mariadb: MariadbSe
     with globally(mariadb, **odd):
         content = taken(source)
         mariadb.target(mariadb.location(f"{name}_back")).restore(content, RestoreChoices(), SilentObserver())
-    assert mariadb.compare(name, f"{name}_back").startswith("equal: 1 tables, 1 rows")
+    assert mariadb.compare(name, f"{name}_back").startswith("equal: 1 table, 1 row")
 
 
 @pytest.mark.parametrize(

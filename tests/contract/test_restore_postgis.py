@@ -87,7 +87,7 @@ def test_a_system_that_a_newer_postgis_brings_itself_does_not_stop_the_restore(
     assert pg.run("select srtext from spatial_ref_sys where srid = 3405", f"{name}_back") == [("by hand",)]
     count = "select count(*) from spatial_ref_sys"
     assert pg.run(count, f"{name}_back") == pg.run(count, name)
-    assert outcome.by_hand == ("table/public.spatial_ref_sys: 1 rows of the extension gave way to the source's",)
+    assert outcome.by_hand == ("table/public.spatial_ref_sys: 1 row of the extension gave way to the source's",)
 
 
 def test_a_server_without_postgis_is_told_what_to_install(

@@ -36,9 +36,12 @@ class DrillRecord:
     document: Mapping[str, Any]
 
 
+SUPERSEDED = "superseded"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillSignature:
-    """Somebody's word on a drill; ``role`` is ``operator``, ``verifier`` or ``machine``."""
+    """Somebody's word on a drill; ``role`` is ``operator``, ``verifier`` or ``machine``, or ``superseded``: it no longer stands."""
 
     drill: str
     person: str
@@ -71,7 +74,7 @@ class Drills(Protocol):
         ...
 
     def newest_drill_by_source(self, *, verdicts: Collection[str] = ()) -> Mapping[str, DrillRecord]:
-        """Return the newest drill of every source that had one, of those with one of ``verdicts``."""
+        """Return the newest drill of every source that had one, of those with one of ``verdicts``; one that was superseded proves nothing."""
         ...
 
     def record_drill_signature(self, signature: DrillSignature) -> None:

@@ -16,7 +16,7 @@ from drorch.clock import Clock, SystemClock
 from drorch.errors import RestoreDiffers, UsageInvalid
 from drorch.operations.demonstration.civil import civil_register, civil_register_changes
 from drorch.operations.demonstration.land import land_register_changes, land_register_sql
-from drorch.quantities import format_duration
+from drorch.quantities import counted, format_duration
 from drorch.sandbox.interface import ThrowAwayServer
 from drorch.wiring import fill_sqlite, independent_comparer, throw_away_postgresql
 
@@ -121,8 +121,8 @@ class _Demonstration:
         self._civil_file.parent.mkdir()
         fill_sqlite(self._civil_file, civil_register(self._records))
         show.text(
-            f"  land register    PostgreSQL  {self._parcels:,} parcels",
-            f"  civil register   SQLite      {self._records:,} records",
+            f"  land register    PostgreSQL  {counted(self._parcels, 'parcel')}",
+            f"  civil register   SQLite      {counted(self._records, 'record')}",
             f"  made in {format_duration(self._clock.monotonic_seconds() - begun)}",
         )
 

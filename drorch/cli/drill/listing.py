@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import click
 
-from drorch.catalog.interface import DrillRecord, DrillSignature
+from drorch.catalog.interface import SUPERSEDED, DrillRecord, DrillSignature
 from drorch.cli.addresses import complete_source
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import local_time, table, utc_time
@@ -32,7 +32,8 @@ def command(source: str | None, unsigned: bool, limit: int, invocation: Invocati
         signatures = catalog.drill_signatures([record.drill for record in records])
     signed = {(one.drill, one.role) for one in signatures}
     if unsigned:
-        records = tuple(one for one in records if (one.drill, "verifier") not in signed)[:limit]
+        waiting = (one for one in records if signed.isdisjoint({(one.drill, "verifier"), (one.drill, SUPERSEDED)}))
+        records = tuple(waiting)[:limit]
     if invocation.output.as_json:
         listed = [_document(record, signatures) for record in records]
         invocation.output.document("drorch.drill-list/1", {"ok": True, "drills": listed})
@@ -49,6 +50,7 @@ def _lines(records: Sequence[DrillRecord], signed: Collection[tuple[str, str]], 
         rto = "" if one.rto_ms is None else format_span(one.rto_ms / 1000)
         words = [role for role in ("operator", "verifier") if (one.drill, role) in signed]
         verdict = one.verdict.replace("_", " ") + (" LATE" if one.objectives == "missed" else "")
+        verdict = f"superseded ({verdict})" if (one.drill, SUPERSEDED) in signed else verdict
         rows.append(
             (
                 one.drill[:SHORT_LENGTH],
@@ -63,6 +65,7 @@ def _lines(records: Sequence[DrillRecord], signed: Collection[tuple[str, str]], 
 
 
 def _document(record: DrillRecord, signatures: Sequence[DrillSignature]) -> dict[str, object]:
+    words = [one for one in signatures if one.drill == record.drill]
     return {
         "drill": record.drill,
         "source": record.source,
@@ -80,9 +83,10 @@ def _document(record: DrillRecord, signatures: Sequence[DrillSignature]) -> dict
         "operator": record.operator,
         "verifier": record.verifier,
         "summary": record.summary,
+        "superseded_at": next((utc_time(one.signed_at) for one in words if one.role == SUPERSEDED), None),
         "signatures": [
             {"person": one.person, "role": one.role, "signed_at": utc_time(one.signed_at)}
-            for one in signatures
-            if one.drill == record.drill
+            for one in words
+            if one.role != SUPERSEDED
         ],
     }

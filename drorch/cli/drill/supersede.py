@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from drorch.catalog.interface import SUPERSEDED, DrillSignature
 from drorch.cli.evidence.trust import trusted_keys
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import printable, wrapped
@@ -26,7 +27,7 @@ def command(wanted: str, by: str, reason: str, person: str, invocation: Invocati
     if person not in settings.people:
         raise UsageInvalid(f"nobody is called {person}", expected=", ".join(settings.people) or "people:", found=person)
     with invocation.wiring(settings) as wiring:
-        appended = signing.supersede(
+        superseded = signing.supersede(
             wanted,
             by,
             reason=reason,
@@ -34,6 +35,10 @@ def command(wanted: str, by: str, reason: str, person: str, invocation: Invocati
             trusted=trusted_keys(settings, None),
             writer=wiring.ledger_writer(),
         )
+        wiring.catalog().record_drill_signature(
+            DrillSignature(drill=superseded.drill, person=person, role=SUPERSEDED, signed_at=superseded.at)
+        )
+    appended = superseded.appended
     if invocation.output.as_json:
         content = {"ok": True, "entry": appended.numbers[0], "stores": list(appended.stores)}
         invocation.output.document("drorch.drill-supersede/1", content)

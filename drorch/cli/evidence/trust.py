@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from drorch.cli.named_files import is_file
 from drorch.cli.private_keys import text_of
 from drorch.cli.repositories import parse_trust
-from drorch.errors import SettingsInvalid, UsageInvalid
+from drorch.errors import IntegrityError, SettingsInvalid, UsageInvalid
 from drorch.evidence.sign_off import PersonRole, TrustedPerson
 from drorch.evidence.trusted_keys import TrustedKeys, read_trusted_keys
 from drorch.format.keyfile import read_public
@@ -36,6 +37,14 @@ def trusted_keys(settings: Settings, trust: str | None) -> TrustedKeys:
     )
     path = trust_path(settings)
     return known.joined(read_trusted_keys(text_of(path))) if path is not None and path.exists() else known
+
+
+def known_people(settings: Settings) -> tuple[Sequence[TrustedPerson], Sequence[str]]:
+    """Return the people whose words on drills count, and why none do when a file of their keys cannot be read."""
+    try:
+        return trusted_keys(settings, None).people, ()
+    except (IntegrityError, SettingsInvalid) as error:
+        return (), (f"who signed drills is not known: {error.message}",)
 
 
 def trust_path(settings: Settings) -> Path | None:

@@ -9,6 +9,7 @@ from drorch.cli.status.fitting import NAMES_LENGTH, first_names
 from drorch.operations.estate.alarms import Alarm, AlarmKind
 from drorch.operations.watch.alert import Alert, AlertCode
 from drorch.policy.problems import Problem
+from drorch.quantities import counted
 
 _ALARM_WORDS = {
     AlarmKind.UNASKED: "FAILED",
@@ -54,7 +55,7 @@ def alert_blocks(alerts: Iterable[Alert]) -> Iterator[list[str]]:
             yield problem_lines(word, first.subject, printable(first.text), printable(first.details), first.remedy)
             continue
         names = first_names((one.subject.removeprefix(f"{first.policy}/") for one in group), NAMES_LENGTH)
-        yield problem_lines(word, first.policy, f"{len(group)} sources: {first.text}", names, first.remedy)
+        yield problem_lines(word, first.policy, f"{counted(len(group), 'source')}: {first.text}", names, first.remedy)
 
 
 def alarm_lines(alarm: Alarm) -> list[str]:

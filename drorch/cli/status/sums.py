@@ -111,8 +111,8 @@ def _contact_lines(facts: Facts | None, *, is_brief: bool) -> list[str]:
 
 def _stored_lines(promised: Sequence[SourceStanding]) -> list[str]:
     """Return how much of what was read did not have to be stored again, in words; nothing where nothing was read."""
-    good = [one.newest_good for one in promised if one.newest_good is not None]
-    read, stored = sum(one.bytes_read for one in good), sum(one.bytes_stored for one in good)
+    read = sum(one.newest_good.bytes_read for one in promised if one.newest_good is not None)
+    stored = sum(one.stored_bytes for one in promised)
     if not read:
         return []
     share = 100 * stored / read

@@ -11,6 +11,7 @@ from drorch.errors import SourceError
 from drorch.evidence.drill_checks import Check, CheckResult, Compared, Difference, Outcome
 from drorch.operations.drills.checking import of_differences, worst
 from drorch.policy.restore_tests.model import Expected, Question
+from drorch.quantities import counted
 from drorch.sources.interface import Asks, DatabaseProof
 
 PROBES, QUERIES, CONSTRAINTS = "probes answer as at the backup", "known answers", "foreign keys, sequences"
@@ -106,7 +107,7 @@ def find_orphans(asks: Asks, proof: DatabaseProof, sequences: int, *, content_is
         outcome = Outcome.OK if key.count == 0 else Outcome.INCONCLUSIVE if key.count is None else Outcome.FAIL
         if outcome is Outcome.FAIL and content_is_equal:
             outcome = Outcome.FINDING
-        told = f"not asked: {key.why}" if key.count is None else f"{key.count:,} orphans"
+        told = f"not asked: {key.why}" if key.count is None else counted(key.count, "orphan")
         compared.append(Compared(name=key.name, outcome=outcome, expected="0 orphans", found=told))
         if outcome is not Outcome.OK:
             first = "they were so at the backup" if outcome is Outcome.FINDING else ""
@@ -118,8 +119,8 @@ def find_orphans(asks: Asks, proof: DatabaseProof, sequences: int, *, content_is
         title=CONSTRAINTS,
         outcome=worst(one.outcome for one in compared),
         expected="0 orphans, sequences where they stood",
-        found=f"{orphans:,} orphans in {len(found):,} foreign keys, {sequences:,} sequences compared with the schema",
-        note=f"{orphans:,} orphans" if found else "no foreign keys",
+        found=f"{counted(orphans, 'orphan')} in {counted(len(found), 'foreign key')}, {counted(sequences, 'sequence')} compared with the schema",
+        note=counted(orphans, "orphan") if found else "no foreign keys",
         differences=shown,
         compared=tuple(compared),
         told=told_lines,

@@ -19,6 +19,7 @@ from drorch.operations.drills.checking import of_differences, worst
 from drorch.operations.drills.first_difference import TwoSides, first_difference
 from drorch.operations.drills.stored_tables import TABLES, Backup, StoredTable, row_set, stored_tables, table_name
 from drorch.operations.drills.traps import SAMPLED_BYTES, TrapsSeen
+from drorch.quantities import counted
 from drorch.sources.interface import Bytes, Capture, DatabaseProof, StreamKind, StreamSpec
 
 TITLE = "content equals the snapshot"
@@ -78,7 +79,7 @@ def _result(stored: Mapping[str, StoredTable], compared: Sequence[tuple[Compared
         check=Check.CONTENT,
         title=TITLE,
         outcome=outcome,
-        expected=f"{len(tables):,} tables{' and the large objects' if large else ''} with {rows:,} rows, {size:,} bytes, as at the backup",
+        expected=f"{counted(len(tables), 'table')}{' and the large objects' if large else ''} with {counted(rows, 'row')}, {size:,} bytes, as at the backup",
         found=f"{len(good & tables):,} as at the backup{', the large objects too' if good - tables else ''}",
         note=f"{len(good & tables):,} of {len(tables):,} table{'' if len(tables) == 1 else 's'}{', large objects' if good - tables else ''}",
         differences=shown,

@@ -11,6 +11,7 @@ from drorch.evidence.drill_checks import Check, CheckResult, Difference, Outcome
 from drorch.format.entries import Entry
 from drorch.operations.drills.checking import ENDS_A_DRILL, of_differences
 from drorch.operations.drills.content import Restored
+from drorch.quantities import counted
 from drorch.sources.interface import Defined, StreamKind, StreamSpec
 
 TITLE = "schema equals the snapshot"
@@ -55,7 +56,7 @@ def compare_definitions(restored: Restored) -> CheckResult:
         check=Check.SCHEMA,
         title=TITLE,
         outcome=outcome,
-        expected=f"{objects:,} objects as at the backup",
+        expected=f"{counted(objects, 'object')} as at the backup",
         found=f"{objects - min(bad, objects):,} as at the backup" if objects else "nothing to compare",
         note=f"{objects:,} object{'' if objects == 1 else 's'}"
         + (f", {bad:,} differ" if bad else "")

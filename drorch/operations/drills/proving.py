@@ -17,6 +17,7 @@ from drorch.operations.drills.content import Restored, compare_content
 from drorch.operations.drills.place import DrillPlace
 from drorch.operations.drills.reference import reference
 from drorch.operations.drills.request import DrillRequest, Means
+from drorch.quantities import counted
 from drorch.repository.reader import SnapshotReader
 from drorch.sources.interface import Capture
 
@@ -160,7 +161,7 @@ class Proving:
                 check=check,
                 title=TITLES[check],
                 outcome=Outcome.INCONCLUSIVE,
-                expected=f"{len(self.request.test.queries)} questions asked",
+                expected=f"{counted(len(self.request.test.queries), 'question')} asked",
                 found=f"not asked: {why}",
                 told=(f"the questions of the restore test were not asked: {why}",),
             )

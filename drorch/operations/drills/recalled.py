@@ -1,4 +1,4 @@
-"""Drills as the ledger knows them, for a catalog that was made anew: what the signers of this repository stated, and who put a name to it."""
+"""Drills as the ledger knows them, for a catalog that has not seen them: what the signers of this repository stated, and who put a name to it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from drorch.catalog.interface import Catalog, DrillRecord, DrillSignature
+from drorch.catalog.interface import SUPERSEDED, Catalog, DrillRecord, DrillSignature
 from drorch.errors import EvidenceError, IntegrityError
 from drorch.evidence.dossier import OpenedDossier
 from drorch.evidence.envelope import check_signature, open_envelope
-from drorch.evidence.ledger import NumberedEntry
+from drorch.evidence.ledger import NumberedEntry, ProblemKind
 from drorch.evidence.ledger_entry import EntryKind
 from drorch.evidence.people_rules import read_signed
 from drorch.evidence.sign_off import PersonRole, TrustedPerson
@@ -26,7 +26,7 @@ _READERS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecalledDrills:
-    """How many drills the ledger tells, and why some of its statements say nothing."""
+    """How many drills the ledger tells, and why some of its statements or chains say nothing."""
 
     drills: int
     problems: tuple[str, ...]
@@ -37,7 +37,11 @@ def recall(repository: Repository, catalog: Catalog, people: Collection[TrustedP
 
     Raises what the last store raised when none shows its ledger.
     """
-    opened = open_ledger(repository)
+    return recall_from(open_ledger(repository), catalog, people)
+
+
+def recall_from(opened: OpenedDossier, catalog: Catalog, people: Collection[TrustedPerson]) -> RecalledDrills:
+    """Do what ``recall`` does with the part of the ledger that was read; raises nothing that a store met."""
     known = {record.drill for record in catalog.drills()}
     entries = {one.entry.subject: one for one in opened.drills()}
     problems: list[str] = []
@@ -47,10 +51,11 @@ def recall(repository: Repository, catalog: Catalog, people: Collection[TrustedP
                 problems.append(found)
             else:
                 catalog.record_drill(found)
-    there = entries.keys() & {record.drill for record in catalog.drills()}
+    there = {record.drill for record in catalog.drills()}
     for signature in _signatures(opened, there, {(one.public.key_id, one.identifier, one.role) for one in people}):
         catalog.record_drill_signature(signature)
-    return RecalledDrills(drills=len(entries) - len(problems), problems=tuple(problems))
+    strangers = [one.words for one in opened.problems if one.kind is ProblemKind.UNSIGNED]
+    return RecalledDrills(drills=len(entries) - len(problems), problems=(*problems, *strangers))
 
 
 def _not_yet(entries: Iterable[NumberedEntry], known: set[str]) -> Iterator[NumberedEntry]:
@@ -78,6 +83,9 @@ def _signatures(
     opened: OpenedDossier, drills: set[str], known: set[tuple[KeyId, str, PersonRole]]
 ) -> Iterator[DrillSignature]:
     for entry in opened.entries:
+        if entry.entry.kind is EntryKind.SUPERSEDED and entry.entry.subject in drills:
+            said = entry.entry
+            yield DrillSignature(drill=said.subject, person=said.facts["person"], role=SUPERSEDED, signed_at=said.at)
         if entry.entry.kind is not EntryKind.SIGNED or entry.entry.subject not in drills:
             continue
         try:

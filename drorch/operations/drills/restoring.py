@@ -14,7 +14,7 @@ from drorch.operations.drills.place import DrillPlace
 from drorch.operations.drills.proving import NewestRecord, Proving, not_carried_out
 from drorch.operations.drills.request import DrillRequest, Means
 from drorch.operations.interruption import Interruption
-from drorch.quantities import format_size
+from drorch.quantities import counted, format_size
 from drorch.sources.interface import Observer, RestoreChoices, RestoreOutcome
 
 RESTORE, CHUNKS, CONTROLS = "restore", "signatures and chunks", "controls bite"
@@ -100,8 +100,10 @@ class Restoring:
             title=CHUNKS,
             outcome=outcome if is_read else Outcome.INCONCLUSIVE,
             expected="every signature and chunk good",
-            found=f"{packs:,} packs, {chunks:,} chunks good; {len(faults)} copies were not",
-            note="checked by the process that restored" if by_others else f"{packs:,} packs, {chunks:,} chunks",
+            found=f"{counted(packs, 'pack')}, {counted(chunks, 'chunk')} good; not good: {counted(len(faults), 'copy')}",
+            note="checked by the process that restored"
+            if by_others
+            else f"{counted(packs, 'pack')}, {counted(chunks, 'chunk')}",
             told=tuple(f"{fault.name} in {fault.store} is no good: {fault.reason}" for fault in faults[:_SHOWN]),
         )
 

@@ -15,6 +15,7 @@ from drorch.errors import ObjectCorrupt
 from drorch.evidence.drill_checks import Check, CheckResult, Outcome
 from drorch.format.row_buckets import rows_of
 from drorch.operations.drills.stored_tables import table_name
+from drorch.quantities import counted
 from drorch.sources.interface import DatabaseProof, StreamKind, StreamSpec
 
 TITLE = "encodings of Vietnamese text"
@@ -69,7 +70,7 @@ class TrapsSeen:
     def result(self) -> CheckResult:
         """Return what was seen, in the order of the traps."""
         found = {trap: sorted(self._found[trap]) for trap in TRAPS if trap in self._found}
-        return result_of(found, f"{self._looked_at:,} tables")
+        return result_of(found, counted(self._looked_at, "table"))
 
 
 def look_at_names(names: Iterable[str]) -> CheckResult:
@@ -80,7 +81,7 @@ def look_at_names(names: Iterable[str]) -> CheckResult:
         looked_at += 1
         for trap in traps_of(name):
             found.setdefault(trap, []).append(unicodedata.normalize("NFC", name))
-    return result_of(found, f"{looked_at:,} names")
+    return result_of(found, counted(looked_at, "name"))
 
 
 def result_of(found: Mapping[str, list[str]], looked_at: str) -> CheckResult:

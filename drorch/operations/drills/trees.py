@@ -10,6 +10,7 @@ from drorch.format.digests import StreamDigest
 from drorch.format.entries import ROW_FORMAT_NONE
 from drorch.operations.drills.checking import of_differences
 from drorch.operations.drills.content import TITLE
+from drorch.quantities import counted
 from drorch.sources.interface import Content, FileDifference, OpensFiles, ProgramEnd, TreeProof
 
 FILES = "files open"
@@ -35,7 +36,7 @@ def compare_tree(content: Content, url: str, proof: TreeProof) -> CheckResult:
         check=Check.CONTENT,
         title=TITLE,
         outcome=outcome,
-        expected=f"{found.names:,} names, {found.files:,} files, {found.size_bytes:,} bytes, as at the backup",
+        expected=f"{counted(found.names, 'name')}, {counted(found.files, 'file')}, {found.size_bytes:,} bytes, as at the backup",
         found=f"{good:,} as at the backup",
         note=f"{good:,} of {found.names:,} names",
         differences=shown,

@@ -8,7 +8,7 @@ from drorch.clock import Clock
 from drorch.evidence.drill_checks import Check, CheckResult, Difference, Outcome
 from drorch.evidence.drill_report import SandboxUsed
 from drorch.operations.drills.checking import timed
-from drorch.quantities import format_size
+from drorch.quantities import counted, format_size
 from drorch.sandbox.interface import Isolation, Sandbox, WipeProof
 
 TITLE = "sandbox wiped"
@@ -35,9 +35,9 @@ def wipe(sandbox: Sandbox, clock: Clock) -> tuple[SandboxUsed, CheckResult]:
 
 
 def _counted(proof: WipeProof) -> str:
-    databases = f"{proof.databases:,} databases dropped, " if proof.databases else ""
+    databases = f"{counted(proof.databases, 'database')} dropped, " if proof.databases else ""
     size = format_size(proof.bytes)
-    return f"{databases}{proof.processes} processes ended, {proof.files:,} files ({size}) deleted"
+    return f"{databases}{counted(proof.processes, 'process')} ended, {counted(proof.files, 'file')} ({size}) deleted"
 
 
 def _result(proof: WipeProof) -> CheckResult:

@@ -10,6 +10,7 @@ from drorch.catalog.interface import RunRecord, RunState, SeenDatabase
 from drorch.policy.advice import twins
 from drorch.policy.discovery import chosen, discovery_of, server_of, uncovered
 from drorch.policy.model import Policy, SourcePromise
+from drorch.quantities import counted
 
 _SHOWN = 6
 
@@ -77,7 +78,7 @@ def _of_promise(promise: SourcePromise, seen: Sequence[SeenDatabase], asked: Run
             kind=AlarmKind.COUNT,
             subject=promise.address,
             policy=policy,
-            text=f"expected {expected} databases, found {count}",
+            text=f"expected {counted(expected, 'database')}, found {count}",
             remedy=f"drorch policy show {policy}",
         )
 

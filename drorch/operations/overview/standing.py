@@ -70,6 +70,14 @@ class SourceStanding:
         return self.standing not in (Standing.NEVER, Standing.LATE, Standing.OPEN, Standing.GONE)
 
     @property
+    def stored_bytes(self) -> int:
+        """What the newest good snapshot added to each store: all of it where its run is known here, else what its manifest says of the packs."""
+        good, run = self.newest_good, self.last_run
+        if good is None:
+            return 0
+        return run.bytes_stored if run is not None and run.snapshot == good.snapshot else good.bytes_stored
+
+    @property
     def is_unknown(self) -> bool:
         """Whether nothing can be said: another machine backs it up, and no store has shown a snapshot of it yet."""
         return self.standing is Standing.ELSEWHERE and self.newest_good is None

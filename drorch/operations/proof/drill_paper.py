@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import partial
@@ -11,10 +11,11 @@ from drorch.evidence.drill_checks import Check
 from drorch.evidence.drill_report import SCHEDULE, DrillReport, Measured, Verdict
 from drorch.evidence.sign_off import PersonRole, SignOff
 from drorch.ids import Digest, grouped
+from drorch.operations.error_words import ERRORS_IN_VIETNAMESE
 from drorch.operations.proof.finding_words import in_vietnamese
 from drorch.operations.proof.paper_words import Language, in_words
 from drorch.paper.blocks import Answer, Block, Facts, Grid, Notes, Page, Signatures, Tone, pairs
-from drorch.quantities import format_size, format_span
+from drorch.quantities import counted, format_size, format_span
 
 _TONES: dict[Verdict, Tone] = {
     Verdict.PASS: "good",
@@ -41,7 +42,9 @@ def drill_page(paper: DrillPaper, language: Language, zone: tzinfo) -> Page:
     report, say, tell = paper.report, partial(in_words, language), partial(_told, language)
     blocks: list[Block] = [_answer(paper, language), _signatures(paper, language, zone)]
     blocks += [_system(report, language, zone), _restored(report, language, zone), _checks(report, language)]
-    blocks.append(Notes(title=say("Findings"), texts=tuple(map(tell, report.findings)) or (say("none"),)))
+    causes = _causes(report)
+    findings = tuple(_of_error(text, causes, language) if text in causes else tell(text) for text in report.findings)
+    blocks.append(Notes(title=say("Findings"), texts=findings or (say("none"),)))
     moments = tuple((say(one.name), local(one.at, zone)) for one in report.timeline)
     blocks.append(Grid(title=say("Timeline"), head=(say("Moment"), say("Time")), rows=moments, widths=(1, 2)))
     blocks.append(_how_to_check(paper, language))
@@ -131,13 +134,13 @@ def _restored(report: DrillReport, language: Language, zone: tzinfo) -> Facts:
     say, tell, used = partial(in_words, language), partial(_told, language), report.snapshot
     rows: list[tuple[str, str | None]] = [(say("Snapshot"), None)]
     if used is not None:
-        counted = (tell(f"{used.tables:,} {used.things}"), tell(f"{used.rows:,} rows"))
+        amounts = (tell(f"{used.tables:,} {used.things}"), tell(counted(used.rows, "row")))
         rows = [
             (say("Snapshot"), f"{used.id} ({tell(used.selection.value)})"),
             (say("Restore point"), local(used.restore_point, zone)),
             (say("Copy used"), f"{used.store}{'' if used.site is None else f', {used.site}'}"),
             (say("Engine"), f"{used.engine} {used.engine_version}"),
-            (say("Size"), ", ".join((format_size(used.size_bytes), *counted))),
+            (say("Size"), ", ".join((format_size(used.size_bytes), *amounts))),
         ]
     sandbox = report.sandbox
     rows.append((say("Sandbox"), None if sandbox is None else "; ".join(map(tell, (sandbox.kind, *sandbox.isolation)))))
@@ -146,17 +149,36 @@ def _restored(report: DrillReport, language: Language, zone: tzinfo) -> Facts:
 
 def _checks(report: DrillReport, language: Language) -> Grid:
     say, tell = partial(in_words, language), partial(_told, language)
-    made = {result.check: result for result in report.checks}
+    made, causes = {result.check: result for result in report.checks}, _causes(report)
     rows = []
     for check in Check:
         result = made.get(check)
         if result is None:
             rows.append((say(check.value), say("left out"), tell(report.test.left_out.get(check.value, "–")), "–"))
         else:
-            told = (tell(result.expected or "–"), tell(result.found or "–"))
+            found = _of_error(result.found, causes, language) if result.found in causes else tell(result.found or "–")
+            told = (tell(result.expected or "–"), found)
             rows.append((say(check.value), say(result.outcome.value), *told))
     head = (say("Check"), say("Result"), say("Expected"), say("Found"))
     return Grid(title=say("Checks"), head=head, rows=tuple(rows), widths=(3, 2, 4, 4))
+
+
+def _causes(report: DrillReport) -> dict[str, str]:
+    """Return the texts that tell of an error, with the slug of its class: what a lower layer said is not ours to translate."""
+    found: dict[str, str] = {}
+    for result in report.checks:
+        slug = next((one.name for one in result.differences if one.name in ERRORS_IN_VIETNAMESE), None)
+        if slug is not None:
+            found |= dict.fromkeys((result.found, *result.told), slug)
+    return found
+
+
+def _of_error(text: str, causes: Mapping[str, str], language: Language) -> str:
+    """Return a text about an error; in Vietnamese its kind comes first and the words of the program that met it follow."""
+    if language == "en":
+        return text
+    told = in_vietnamese(text)
+    return f"{ERRORS_IN_VIETNAMESE[causes[text]]} (nguyên văn: {told})"
 
 
 def _told(language: Language, text: str) -> str:

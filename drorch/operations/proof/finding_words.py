@@ -9,6 +9,9 @@ from drorch.operations.proof.finding_forms import FORMS
 from drorch.operations.proof.paper_words import VIETNAMESE
 
 _DEEPEST = 4  # sentences within sentences
+_NOUNS = re.compile(
+    r"(?<=\(\.\+\?\)\\ )(?P<stem>(?:foreign\\ )?(?!is\b|was\b|as\b|does\b)\w+?)(?P<ending>ies|(?<=process)es|s)\b"
+)
 _COPY = re.compile(r"([0-9a-z]{8}) in (\S+)")  # a snapshot in a store: too short for a form, which would fit anything
 
 
@@ -32,6 +35,14 @@ def in_vietnamese(text: str, depth: int = 0) -> str:
 @cache
 def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
     forms = sorted(FORMS.items(), key=lambda pair: -len(pair[0].replace("{}", "")))
-    return tuple(
-        (re.compile("(.+?)".join(map(re.escape, english.split("{}"))), re.DOTALL), words) for english, words in forms
-    )
+    return tuple((re.compile(_pattern(english), re.DOTALL), words) for english, words in forms)
+
+
+def _pattern(english: str) -> str:
+    """Return what a form fits: the noun that is counted fits without its plural, too."""
+    return _NOUNS.sub(_either, "(.+?)".join(map(re.escape, english.split("{}"))))
+
+
+def _either(noun: re.Match[str]) -> str:
+    ending = {"ies": "(?:ies|y)", "es": "(?:es)?", "s": "s?"}[noun["ending"]]
+    return f"{noun['stem']}{ending}"

@@ -29,6 +29,7 @@ PLACE_FORMS: Mapping[str, str] = {
     # key, copies
     "one snapshot, opened": "một bản chụp, mở được",
     "every signature and chunk good": "mọi chữ ký và đoạn dữ liệu đều tốt",
+    "{} packs, {} chunks good; not good: {} copies": "{} gói, {} đoạn tốt; không tốt: {} bản sao",
     "{} packs, {} chunks good; {} copies were not": "{} gói, {} đoạn tốt; {} bản sao không tốt",
     "{} packs, {} chunks": "{} gói, {} đoạn",
     "{} in {} is no good: {}": "{} trong {} bị hỏng: {}",

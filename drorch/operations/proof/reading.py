@@ -20,6 +20,7 @@ from drorch.evidence.ledger_segment import SEGMENT_LIMIT_BYTES, SegmentHead
 from drorch.format import names
 from drorch.format.objects import digest_of
 from drorch.ids import Digest, LaneId
+from drorch.quantities import counted
 from drorch.repository.opening import Replica, Repository
 
 _READERS = 8
@@ -134,10 +135,10 @@ def _followed(chain: Chain, held: set[Digest], store: str) -> tuple[SegmentHead 
     behind = chain.head.number - last
     problems = []
     if missing:
-        words = f"{len(missing)} segments of {chain.signer} are missing or altered, the first is {missing[0]}"
+        words = f"{counted(len(missing), 'segment')} of {chain.signer} missing or altered, the first is {missing[0]}"
         problems.append(LedgerProblem(ProblemKind.DAMAGED, store, words))
     if behind:
-        words = f"lacks the last {behind} segments of {chain.signer}, from {last + 1}"
+        words = f"lacks {counted(behind, 'segment')} of {chain.signer}, from {last + 1} on"
         problems.append(LedgerProblem(ProblemKind.BEHIND, store, words))
     segment = chain.at(last)
     return (None if segment is None else segment.head), tuple(problems)

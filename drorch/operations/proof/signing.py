@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from drorch.errors import EvidenceBroken, SignOffRefused, UsageInvalid
 from drorch.evidence.dossier import OpenedDossier, open_dossier
@@ -78,9 +79,18 @@ def sign(request: SignRequest, key: SigningKey, writer: LedgerWriter) -> Signed:
     return Signed(word=word, verdict=entry.entry.facts["verdict"], appended=appended)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Superseded:
+    """The drill that no longer stands, since when, and the entry that says so."""
+
+    drill: str
+    at: datetime
+    appended: Appended
+
+
 def supersede(
     wanted: str, by: str, *, reason: str, person: str, trusted: TrustedKeys, writer: LedgerWriter
-) -> Appended:
+) -> Superseded:
     """Say that a drill no longer stands, and which one stands in its place (``by``, or empty for none); both stay.
 
     Raises ``UsageInvalid`` for a drill that would supersede itself, ``EvidenceUnknown``, and what ``LedgerWriter.append`` raises.
@@ -92,7 +102,9 @@ def supersede(
         raise UsageInvalid("a drill cannot supersede itself", expected="another drill", found=successor)
     facts = {"by": successor, "reason": reason, "person": person}
     at = writer.clock.now()
-    return writer.append([Entry(kind=EntryKind.SUPERSEDED, subject=entry.entry.subject, at=at, facts=facts)])
+    subject = entry.entry.subject
+    appended = writer.append([Entry(kind=EntryKind.SUPERSEDED, subject=subject, at=at, facts=facts)])
+    return Superseded(drill=subject, at=at, appended=appended)
 
 
 def _require_fit(request: SignRequest, key: SigningKey, opened: OpenedDossier, entry: NumberedEntry) -> None:

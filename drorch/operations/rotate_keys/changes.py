@@ -20,6 +20,7 @@ from drorch.format.trust_record import (
 )
 from drorch.ids import KeyId, grouped
 from drorch.operations.rotate_keys.listed import ListedKey, listed_keys
+from drorch.quantities import counted
 
 _PEOPLE = (KeyKind.OPERATOR, KeyKind.VERIFIER)
 _UNREVOKED = (KeyKind.ROOT, KeyKind.RECIPIENT)
@@ -119,7 +120,9 @@ def _refuse_result(
     if not 1 <= threshold <= len(roots):
         raise UsageInvalid(
             "nobody could change anything any more",
-            expected=f"{threshold} root keys, as many as must sign" if threshold else "at least one that must sign",
+            expected=f"{counted(threshold, 'root key')}, as many as must sign"
+            if threshold
+            else "at least one that must sign",
             found=f"{len(roots)}",
             hint="add the new root key first, or lower --threshold",
         )

@@ -20,6 +20,7 @@ from drorch.format.trust_record import LANE_PREFIX_BYTES, Head, Revocation
 from drorch.ids import Digest, LaneId
 from drorch.operations.proof.reading import read_ledger
 from drorch.operations.rotate_keys.listed import ListedKey
+from drorch.quantities import counted
 from drorch.repository.chain import ChainLink, LinkState, lanes_of, read_good_part
 from drorch.repository.opening import Replica, Repository
 from drorch.storage.interface import ObjectStore
@@ -133,14 +134,14 @@ def _read(repository: Repository, lane: LaneId) -> _Lane:
 
 
 def _end(lane: _Lane, vouching: Vouching) -> LaneEnd:
-    counted = range(len(lane.links), 0, -1)
-    for count in counted:
+    counts = range(len(lane.links), 0, -1)
+    for count in counts:
         if _is_named(lane.links[count - 1], vouching.named):
             return _at(lane, count, "named")
     if vouching.before is not None:
-        good = (count for count in counted if _was_stored(lane, lane.links[count - 1], vouching.before))
+        good = (count for count in counts if _was_stored(lane, lane.links[count - 1], vouching.before))
         return _at(lane, next(good, 0), "stored before that time")
-    for count in counted:
+    for count in counts:
         voucher = _voucher(lane, lane.links[count - 1], vouching)
         if voucher:
             return _at(lane, count, voucher)
@@ -148,7 +149,7 @@ def _end(lane: _Lane, vouching: Vouching) -> LaneEnd:
     raise UsageInvalid(
         f"nobody but one store vouches for the snapshots of {last.source}",
         expected="a catalog that saw them, a second store, or your word",
-        found=f"{len(lane.links)} snapshots, the last {last.run.short}",
+        found=f"{counted(len(lane.links), 'snapshot')}, the last {last.run.short}",
         hint="--last-good SNAPSHOT for this source, or --before TIME: what the stores had before the theft",
     )
 

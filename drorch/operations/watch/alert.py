@@ -47,7 +47,7 @@ class AlertCode(Enum):
 class Alert:
     """One thing that is wrong now. ``code`` and ``subject`` tell it from all others; ``remedy`` is what to do.
 
-    ``told_to`` are the notifications that its policy names; none: all of them.
+    ``told_to`` are the notifications that its policy names; none: all of them. ``error`` is the slug of the error behind it.
     """
 
     code: AlertCode
@@ -58,6 +58,7 @@ class Alert:
     policy: str = ""
     owner: str = ""
     told_to: tuple[str, ...] = ()
+    error: str = ""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -101,6 +101,7 @@ def _of_source(source: SourceStanding) -> Alert:
         text="" if trouble is None else trouble.text,
         details="" if trouble is None else trouble.details,
         remedy="" if trouble is None else trouble.remedy,
+        error="" if trouble is None else trouble.name or "",
     )
 
 
@@ -253,7 +254,7 @@ def _of_stores(cases: Sequence[_Case], facts: Facts) -> Iterator[Alert]:
         ]
         if not missed or facts.now - (contact or min(missed)) <= STORE_PATIENCE:
             continue
-        days = "never" if contact is None else f"{max(1, (facts.now - contact).days)} days ago"
+        days = "never" if contact is None else f"{counted(max(1, (facts.now - contact).days), 'day')} ago"
         yield Alert(
             code=AlertCode.STORE_AWAY,
             subject=store,

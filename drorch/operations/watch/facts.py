@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from drorch.catalog.interface import (
+    SUPERSEDED,
     Catalog,
     DrillRecord,
     IsAlive,
@@ -18,6 +19,7 @@ from drorch.catalog.interface import (
 )
 from drorch.operations.occurrences.standing import DaemonStanding, standing
 from drorch.operations.room import Disk, disk_of
+from drorch.quantities import counted
 
 PROVEN = ("pass", "pass_with_findings")  # words of ``evidence.drill_report.Verdict``
 VERIFIER = "verifier"
@@ -163,11 +165,11 @@ def _observed(catalog: Catalog) -> Mapping[ObservationKind, Sequence[LostProof]]
 def _unsigned(catalog: Catalog, drills: Iterable[DrillRecord], now: datetime) -> tuple[LostProof, ...]:
     """Return the drills for which somebody was named to verify them, and who has not signed for longer than allowed."""
     waiting = {one.drill: one for one in drills if one.verifier and now - one.ended_at > SIGNED_WITHIN}
-    signed = {one.drill for one in catalog.drill_signatures(waiting) if one.role == VERIFIER}
+    signed = {one.drill for one in catalog.drill_signatures(waiting) if one.role in (VERIFIER, SUPERSEDED)}
     return tuple(
         LostProof(
             subject=one.source,
-            text=f"drill {one.drill[:8]} is not signed by {one.verifier} after {(now - one.ended_at).days} days",
+            text=f"drill {one.drill[:8]} is not signed by {one.verifier} after {counted((now - one.ended_at).days, 'day')}",
             remedy=f"drorch drill sign {one.drill[:8]} --as {one.verifier}",
             since=one.ended_at,
             policy=one.policy,

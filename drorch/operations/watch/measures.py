@@ -89,7 +89,7 @@ def _of_sources(sources: Iterable[SourceStanding], facts: Facts) -> list[Measure
         of_each(
             "drorch_source_stored_bytes",
             "What the newest good snapshot added to each store",
-            lambda one: None if one.newest_good is None else one.newest_good.bytes_stored,
+            lambda one: None if one.newest_good is None else one.stored_bytes,
         ),
         of_each("drorch_source_proven_timestamp_seconds", "The last restore drill that passed", drilled),
     ]

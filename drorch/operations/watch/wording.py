@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from drorch.catalog.interface import AlertRecord, Severity
+from drorch.operations.error_words import ALERTS_IN_VIETNAMESE, ERRORS_IN_VIETNAMESE
 from drorch.operations.watch.alert import Alert, AlertCode
+from drorch.quantities import counted
 
 if TYPE_CHECKING:
     from drorch.operations.watch.telling import Notice
@@ -43,7 +45,7 @@ def _grouped(alerts: Sequence[Alert]) -> Iterator[str]:
         groups.setdefault((alert.code, alert.policy or alert.subject), []).append(alert)
     for position, ((code, _), group) in enumerate(groups.items()):
         if position == MOST_GROUPS:
-            yield f"... and {len(groups) - MOST_GROUPS} more kinds of problems"
+            yield f"... and {counted(len(groups) - MOST_GROUPS, 'kind')} of problems more"
             return
         yield from _group_lines(code, group)
 
@@ -56,10 +58,18 @@ def _group_lines(code: AlertCode, group: Sequence[Alert]) -> Iterator[str]:
         if first.details:
             yield f"    {first.details}"
     else:
-        yield f"{word}  {first.policy}: {len(group)} sources: {first.text}  ({code.value})"
+        yield f"{word}  {first.policy}: {counted(len(group), 'source')}: {first.text}  ({code.value})"
         yield f"    {_names([one.subject for one in group])}"
     if first.remedy:
         yield f"    try: {first.remedy}"
+    yield f"    {_in_vietnamese(code, group)}"
+
+
+def _in_vietnamese(code: AlertCode, group: Sequence[Alert]) -> str:
+    """Return what kind of problem it is, and why, where one kind of error is behind all of them."""
+    causes = {alert.error for alert in group}
+    why = ERRORS_IN_VIETNAMESE.get(causes.pop(), "") if len(causes) == 1 else ""
+    return ALERTS_IN_VIETNAMESE[code.value] + (f": {why}" if why else "")
 
 
 def _over(solved: Sequence[AlertRecord]) -> Iterator[str]:

@@ -88,6 +88,7 @@ class RestoreOutcome:
     """What a target did. ``lines`` tell how to go back; ``by_hand`` lists what was left switched off.
 
     ``not_as_before`` names what came back and could not be made as it was (an owner that may not be set): partial success.
+    ``size_bytes`` is told by who knows it better than the streams say.
     """
 
     place: str
@@ -97,6 +98,7 @@ class RestoreOutcome:
     lines: tuple[str, ...] = ()
     by_hand: tuple[str, ...] = ()
     not_as_before: tuple[str, ...] = ()
+    size_bytes: int | None = None
 
 
 class Target(Protocol):

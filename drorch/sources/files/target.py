@@ -139,6 +139,7 @@ class FilesTarget:
         return RestoreOutcome(
             place=shown(self._path),
             tables=selection.files,
+            size_bytes=selection.bytes,
             rows=0,
             statements=0,
             lines=(

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from drorch.clock import Clock
 from drorch.errors import Bug, CaptureFailed, SourceStalled
-from drorch.quantities import format_duration
+from drorch.quantities import counted, format_duration
 from drorch.sources.contract.definitions import storable
 from drorch.sources.interface import Bytes, Json, RowFormat, StreamKind, StreamSpec
 from drorch.sources.mariadb.definitions import encode_schema
@@ -120,7 +120,7 @@ class MariadbCapture:
             raise CaptureFailed(
                 f"a probe must yield one value: {sql[:80]}",
                 expected="one row of one column",
-                found=f"{len(rows)} rows of {len(rows[0]) if rows else 0} columns",
+                found=f"{counted(len(rows), 'row')} of {counted(len(rows[0]) if rows else 0, 'column')}",
             )
         return _shown(rows[0][0])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from drorch.errors import ObjectCorrupt, RestoreDiffers
+from drorch.quantities import counted
 from drorch.sources.interface import Bytes, Content, Observer, StoredStream
 from drorch.sources.mariadb.definitions import Definition, Kind
 from drorch.sources.mariadb.failures import ServerRefused, mapped_target
@@ -107,8 +108,8 @@ class Loader:
         if (found.rows, found.total) != (sent.rows, sent.total):
             raise RestoreDiffers(
                 f"the rows of {table.name} do not read back as they were captured",
-                expected=f"{sent.rows} rows",
-                found=f"{found.rows} rows" + ("" if found.rows != sent.rows else ", of which some are others"),
+                expected=counted(sent.rows, "row"),
+                found=counted(found.rows, "row") + ("" if found.rows != sent.rows else ", of which some are others"),
                 hint="the server changed values while storing them: is it older than the source, or of another build?",
             )
 

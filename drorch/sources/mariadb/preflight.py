@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from drorch.errors import TargetRefused
+from drorch.quantities import counted
 from drorch.sources.interface import Content, Finding, Level, RestoreChoices
 from drorch.sources.mariadb.databases import Occupation, our_leftovers, side_name
 from drorch.sources.mariadb.definitions import Kind
@@ -159,11 +160,13 @@ def _about_place(selection: Selection, choices: RestoreChoices, name: str, serve
         text = f"database {name} exists and is empty" if occupied.exists else f"database {name} will be made"
         yield Finding(level=Level.OK, text=text)
     elif choices.replace:
-        yield Finding(level=Level.NOTE, text=f"{name} is kept beside it, with its {len(occupied.names)} tables")
+        yield Finding(
+            level=Level.NOTE, text=f"{name} is kept beside it, with its {counted(len(occupied.names), 'table')}"
+        )
     else:
         moment = f"{choices.started_at:%Y%m%d_%H%M}" if choices.started_at else "YYYYMMDD_HHMM"
         yield _stop(
-            f"database {name} exists and has {len(occupied.names)} tables",
+            f"database {name} exists and has {counted(len(occupied.names), 'table')}",
             f"--replace  restore beside it, check, then swap; the old one stays as {name}__before_{moment}",
         )
 
@@ -221,7 +224,7 @@ def by_hand(selection: Selection, choices: RestoreChoices) -> list[str]:
             if one.definer is not None
         ]
     if choices.no_owner and selection.accounts.grants:
-        told.append(f"{len(selection.accounts.grants)} grants are left out (--no-owner)")
+        told.append(f"left out: {counted(len(selection.accounts.grants), 'grant')} (--no-owner)")
     return told
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from drorch.clock import Clock
 from drorch.errors import SourceError, SourceUnsupported
-from drorch.quantities import format_size
+from drorch.quantities import counted, format_size
 from drorch.sources.interface import Finding, Json, Level
 from drorch.sources.mariadb.accounts import encode_accounts, read_accounts
 from drorch.sources.mariadb.capture import MariadbCapture, Opened
@@ -81,7 +81,7 @@ class MariadbSource:
             session = self._connect(sessions)
             running = int(session.texts("SHOW GLOBAL STATUS LIKE 'Threads_running'")[0][1])
             active = running - int(session.value(_OWN_SESSIONS))
-        return f"{active} sessions at work, at most {most}" if active > most else ""
+        return f"{counted(active, 'session')} at work, at most {most}" if active > most else ""
 
     # -- capture
 

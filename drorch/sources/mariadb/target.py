@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from drorch.clock import Clock
 from drorch.errors import DecisionNeeded, TargetRefused
+from drorch.quantities import counted
 from drorch.sources.interface import Content, Finding, Level, Observer, RestoreChoices, RestoreOutcome
 from drorch.sources.mariadb import databases
 from drorch.sources.mariadb.databases import Occupation, before_name, free_name, occupation, side_name
@@ -228,7 +229,9 @@ def _definers(selection: Selection, choices: RestoreChoices) -> dict[str, str | 
 def _require_replace(choices: RestoreChoices, name: str, occupied: Occupation) -> None:
     if not choices.replace:  # it filled up while we worked
         raise DecisionNeeded(
-            f"{name} is not empty any more", found=f"{len(occupied.names)} tables", hint="--replace keeps it beside"
+            f"{name} is not empty any more",
+            found=counted(len(occupied.names), "table"),
+            hint="--replace keeps it beside",
         )
 
 

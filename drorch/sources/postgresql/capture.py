@@ -12,6 +12,7 @@ from pathlib import Path
 
 from drorch.clock import Clock
 from drorch.errors import Bug, CaptureFailed, Interrupted, SourceError
+from drorch.quantities import counted
 from drorch.sources.contract.definitions import storable
 from drorch.sources.interface import Bytes, Json, RowFormat, StreamKind, StreamSpec
 from drorch.sources.postgresql import left_out
@@ -118,7 +119,7 @@ class PostgresqlCapture:
                 rows = session.run_raw(sql, single=True)
                 if len(rows) != 1 or len(rows[0]) != 1:
                     raise CaptureFailed(
-                        "a probe must yield one value", expected="1 row of 1 column", found=f"{len(rows)} rows"
+                        "a probe must yield one value", expected="1 row of 1 column", found=counted(len(rows), "row")
                     )
                 value = rows[0][0]
             finally:

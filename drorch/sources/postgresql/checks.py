@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from drorch.errors import SourceLocked, SourceRightsMissing, StandbyLag
-from drorch.quantities import format_duration
+from drorch.quantities import counted, format_duration
 from drorch.sources.postgresql.inventory import USER_SCHEMAS, display_name
 from drorch.sources.postgresql.session import Session
 from drorch.sources.postgresql.snapshot import moment_of
@@ -80,7 +80,7 @@ def require_rights(session: Session) -> None:
     filtered = filtered_tables(session)
     if filtered:
         raise SourceRightsMissing(
-            f"row security hides rows of {len(filtered)} tables from the account",
+            f"row security hides rows of {counted(len(filtered), 'table')} from the account",
             expected="an account that sees every row",
             found=_listed(filtered),
             hint="give the account BYPASSRLS; `drorch policy grants POLICY` prints the SQL",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from drorch.errors import SourceError
-from drorch.quantities import format_duration, format_size
+from drorch.quantities import counted, format_duration, format_size
 from drorch.sources.interface import Finding, Level
 from drorch.sources.postgresql import checks, facts
 from drorch.sources.postgresql.options import CaptureOptions
@@ -70,7 +70,7 @@ def _locks(session: Session) -> Iterator[Finding]:
         tables, locks, value = shortage
         yield Finding(
             level=Level.FAIL,
-            text=f"{tables} tables, but {locks} locks",
+            text=f"{counted(tables, 'table')}, but {counted(locks, 'lock')}",
             remedy=f"set max_locks_per_transaction = {value} and restart",
         )
 
@@ -101,10 +101,9 @@ def _left_out(session: Session) -> Iterator[Finding]:
 
 def _size(session: Session) -> Finding:
     size = int(session.value("select pg_catalog.pg_database_size(pg_catalog.current_database())") or 0)
-    count = session.value(
-        "select pg_catalog.count(*) from pg_catalog.pg_class where relkind in ('r', 'p') and oid >= 16384"
-    )
+    query = "select pg_catalog.count(*) from pg_catalog.pg_class where relkind in ('r', 'p') and oid >= 16384"
+    count = int(session.value(query) or 0)
     return Finding(
         level=Level.OK,
-        text=f"{format_size(size)}, {count} tables, {len(facts.switched_off(session))} parts to switch on by hand",
+        text=f"{format_size(size)}, {counted(count, 'table')}, {counted(len(facts.switched_off(session)), 'part')} to switch on by hand",
     )

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 
 from drorch.errors import RestoreDiffers
+from drorch.quantities import counted
 from drorch.sources.interface import Bytes, Content, StoredStream
 from drorch.sources.postgresql.border import mapped_target
 from drorch.sources.postgresql.inventory import exact_names
@@ -46,7 +47,7 @@ class _Loading:
                 rows, replaced = load_configuration(session, self._content, self._stream, self._progress)
                 if replaced:
                     self._told.append(
-                        f"{self._stream.spec.name}: {replaced} rows of the extension gave way to the source's"
+                        f"{self._stream.spec.name}: {counted(replaced, 'row')} of the extension gave way to the source's"
                     )
             else:
                 is_frozen = "part" not in attributes and self._stream.size_bytes >= _TRUNCATE_FROM_BYTES
@@ -107,7 +108,7 @@ def load_rows(
     rows = session.copy_in(sql, gathered(progress.watching(content.open(stream))))
     if stream.rows is not None and rows != stream.rows:
         raise RestoreDiffers(
-            f"rows are missing in {stream.spec.name}", expected=f"{stream.rows} rows", found=f"{rows} rows"
+            f"rows are missing in {stream.spec.name}", expected=counted(stream.rows, "row"), found=counted(rows, "row")
         )
     return rows
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from drorch.quantities import counted
 from drorch.sources.interface import Content, Finding, Json, Level, RestoreChoices
 from drorch.sources.postgresql.databases import Occupation
 from drorch.sources.postgresql.fact_values import items, listed, number
@@ -65,7 +66,7 @@ def _occupied(occupied: Occupation, choices: RestoreChoices) -> Iterator[Finding
     if not occupied.exists:
         yield Finding(level=Level.OK, text="the database does not exist yet; it is made from template0")
     elif choices.replace:
-        holds = "cannot be opened" if occupied.problem else f"holds {occupied.objects} objects"
+        holds = "cannot be opened" if occupied.problem else f"holds {counted(occupied.objects, 'object')}"
         yield Finding(level=Level.NOTE, text=f"the database {holds}; it is kept under another name")
         if occupied.sessions and not choices.terminate_sessions:
             yield Finding(
@@ -80,7 +81,9 @@ def _occupied(occupied: Occupation, choices: RestoreChoices) -> Iterator[Finding
         remedy = "--replace keeps it under another name"
         if occupied.is_unfinished:
             remedy = "it is what is left of a restore that did not end: drop it, or --replace"
-        yield Finding(level=Level.STOP, text=f"the database is not empty: {occupied.objects} objects", remedy=remedy)
+        yield Finding(
+            level=Level.STOP, text=f"the database is not empty: {counted(occupied.objects, 'object')}", remedy=remedy
+        )
     else:
         yield Finding(level=Level.OK, text="the database exists and is empty")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drorch.errors import SourceRightsMissing
-from drorch.quantities import format_duration
+from drorch.quantities import counted, format_duration
 from drorch.sources.postgresql.session import Session
 
 _UNSEEN = "select count(*) from pg_stat_activity where query = '<insufficient privilege>'"
@@ -22,7 +22,7 @@ def over_limit(session: Session, max_active_sessions: int | None, max_replicatio
         )
     active, lag = int(session.value(_ACTIVE) or 0), int(session.value(_LAG) or 0)
     if max_active_sessions is not None and active > max_active_sessions:
-        return f"{active} sessions at work, at most {max_active_sessions}"
+        return f"{counted(active, 'session')} at work, at most {max_active_sessions}"
     if max_replication_lag_seconds is not None and lag > max_replication_lag_seconds:
         return f"a standby is {format_duration(lag)} behind, at most {format_duration(max_replication_lag_seconds)}"
     return ""

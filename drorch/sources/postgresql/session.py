@@ -20,6 +20,7 @@ from psycopg import pq
 from psycopg.pq.abc import PGconn, PGresult
 
 from drorch.native.rows import RowReader
+from drorch.quantities import counted
 from drorch.sources.interface import Bytes
 from drorch.sources.postgresql.copy_reader import row_reader
 from drorch.sources.postgresql.encoding import UTF8, Encoding
@@ -257,7 +258,7 @@ class Session:
         result = self._last(self._results())
         told = None if result is None else result.command_tuples
         if told != rows and not is_binary:
-            raise ConnectionLost(f"the server sent {rows} rows and says that it sent {told}")
+            raise ConnectionLost(f"the server sent {counted(rows, 'row')} and says that it sent {told}")
 
     def _reset_when_closed(self, *, yes: bool) -> None:
         """Say whether a close, also by the end of this process, resets the connection (SO_LINGER of 0 s, socket(7)).

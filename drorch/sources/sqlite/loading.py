@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from drorch.errors import RestoreDiffers, TargetRefused
+from drorch.quantities import counted
 from drorch.sources.attributes import texts_of
 from drorch.sources.interface import Bytes, Content, Observer, StoredStream
 from drorch.sources.sqlite.database_file import identifier
@@ -235,7 +236,9 @@ class _Loader:
             return
         for (child, parent), count in sorted(orphans.items()):
             why = "its rows were left out at backup" if parent in excluded else where
-            self._loaded.notes.append(f"{count} rows of {child} refer to rows of {parent} that are not there ({why})")
+            self._loaded.notes.append(
+                f"{counted(count, 'row')} of {child} {'refers' if count == 1 else 'refer'} to rows of {parent} that are not there ({why})"
+            )
 
 
 class _Tally:

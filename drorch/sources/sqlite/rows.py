@@ -26,6 +26,7 @@ from itertools import chain, repeat
 from typing import NamedTuple, TypeAlias
 
 from drorch.errors import ObjectCorrupt
+from drorch.quantities import counted
 from drorch.sources.interface import Bytes
 
 INTEGER, REAL, TEXT, BLOB, NULL = range(1, 6)
@@ -186,7 +187,7 @@ def _decode_whole_rows(
             raise ObjectCorrupt("a value runs over the end of its row") from error
         if reached != stop or len(row) != columns:
             raise ObjectCorrupt(
-                "a row does not hold what its length says", expected=f"{columns} values", found=f"{len(row)}"
+                "a row does not hold what its length says", expected=counted(columns, "value"), found=f"{len(row)}"
             )
         rows.append(tuple(row))
         position = stop

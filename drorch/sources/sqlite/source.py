@@ -11,7 +11,7 @@ from pathlib import Path
 
 from drorch.clock import Clock
 from drorch.errors import CaptureFailed, SourceError, SourceUnsupported
-from drorch.quantities import format_size
+from drorch.quantities import counted, format_size
 from drorch.sources.interface import Finding, Level
 from drorch.sources.sqlite.capture import SqliteCapture
 from drorch.sources.sqlite.database_file import (
@@ -84,7 +84,7 @@ class SqliteSource:
         findings = [
             Finding(
                 level=Level.OK,
-                text=f"{self._path} can be read: {size}, {tables} tables, SQLite {sqlite3.sqlite_version}",
+                text=f"{self._path} can be read: {size}, {counted(int(str(tables)), 'table')}, SQLite {sqlite3.sqlite_version}",
             )
         ]
         if header.is_empty:

@@ -122,6 +122,26 @@ def test_a_superseded_drill_stays(drilled: Desk) -> None:
     drilled.drorch("evidence", "verify", DRILL).says("superseded", "wrong server", "OK")
 
 
+def test_a_superseded_drill_says_so_in_lists_and_proves_nothing(drilled: Desk) -> None:
+    drilled.drorch("catalog", "rebuild")
+    assert drilled.drorch("drill", "list", "--json").json()["drills"][0]["superseded_at"] is None
+    assert _proves(drilled)
+    drilled.drorch("drill", "supersede", "01KB3W0T", "--reason", "wrong server", "--as", "operator1")
+    for _ in "here", "and after the catalog was made anew":
+        (known,) = drilled.drorch("drill", "list", "--json").json()["drills"]
+        assert (known["superseded_at"] is None, known["signatures"]) == (False, [])
+        drilled.drorch("drill", "list").says("superseded (pass)")
+        drilled.drorch("drill", "list", "--unsigned").says("No drill waits for its verifier.")
+        drilled.drorch("drill", "show", DRILL).says("SUPERSEDED on", "by operator1")
+        assert not _proves(drilled)
+        without_catalog(drilled).drorch("catalog", "rebuild")
+
+
+def _proves(desk: Desk) -> bool:
+    with Wiring(load_settings(desk.base / "drorch.yaml", {})) as wiring:
+        return passing_report().source in wiring.catalog().newest_drill_by_source()
+
+
 def test_a_stamp_that_is_owed_comes_with_the_schedule_and_onto_the_paper(drilled: Desk, tmp_path: Path) -> None:
     file = drilled.base / "drorch.yaml"
     state = load_settings(file, {}).state_directory
@@ -165,6 +185,29 @@ def test_a_catalog_made_anew_takes_the_word_of_people_that_it_knows(drilled: Des
     assert known["signatures"] == []
 
 
+def without_catalog(desk: Desk) -> Desk:
+    """Return the desk as another machine of the same repository finds it."""
+    for path in desk.base.rglob("catalog.sqlite*"):
+        path.unlink()
+    return desk
+
+
+def test_a_machine_that_did_not_drill_asks_the_stores_who_did(drilled: Desk) -> None:
+    other = without_catalog(drilled)
+    other.policy(passing_report().policy.name)
+    file = other.base / "drorch.yaml"
+    file.write_text(f"{file.read_text()}roles: [backup]\n", encoding="utf-8")
+    other.drorch("drill", "coverage").says("restored within 90 days: 0 of", "--read-stores reads them now")
+    assert other.drorch("drill", "list", "--json").json()["drills"] == []
+    answer = other.drorch("drill", "coverage", "--read-stores", "--json").json()
+    assert (answer["ok"], answer["problems"]) == (True, [])
+    assert [one["drill"] for one in other.drorch("drill", "list", "--json").json()["drills"]] == [DRILL]
+    for path in without_catalog(other).base.rglob(f"{DRILL.lower()}.dsse"):
+        path.unlink()
+    told = other.drorch("drill", "coverage", "--read-stores", expect=3)
+    told.says(f"note the statement of drill {DRILL} is missing or altered")
+
+
 def test_a_statement_that_was_altered_everywhere_is_not_believed(drilled: Desk) -> None:
     for path in drilled.base.rglob(f"{DRILL.lower()}.dsse"):
         path.chmod(0o600)
@@ -181,7 +224,7 @@ def test_a_head_that_was_written_down_is_found_again_until_it_is_cut(drilled: De
     drilled.drorch("evidence", "log", "--expect", head[:16]).says("the expected head among them")
     last = [max(drilled.base.glob(f"{store}/ledger/*/*")) for store in ("disk", "vault")]
     last[0].unlink()
-    drilled.drorch("evidence", "log", expect=3).says("disk: lacks the last 1 segments")
+    drilled.drorch("evidence", "log", expect=3).says("disk: lacks 1 segment")
     drilled.drorch("evidence", "log", "--expect", head, expect=60).says("disk does not hold the head")
     last[1].unlink()
     drilled.drorch("evidence", "log")

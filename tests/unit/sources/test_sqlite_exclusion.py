@@ -78,7 +78,7 @@ def test_the_structure_comes_back_empty_with_its_last_number(file, tmp_path):
     assert ask(tmp_path / "b.db", "SELECT name FROM sqlite_schema WHERE name IN ('by_phone', 'audit_names')") != []
     assert ask(tmp_path / "b.db", "SELECT seq FROM sqlite_sequence WHERE name = 'Audit_Log'") == [(2,)]
     assert outcome.lines == (
-        "1 rows of remark refer to rows of Audit_Log that are not there (its rows were left out at backup)",
+        "1 row of remark refers to rows of Audit_Log that are not there (its rows were left out at backup)",
     )
 
 

@@ -71,7 +71,7 @@ def test_everything_comes_back(tmp_path, encoding, journal_mode, page_size):
     }
     assert outcome.tables == len(content.stored) - 1
     assert outcome.rows == sum(stream.rows or 0 for stream in content.streams())
-    assert outcome.lines == ("1 rows of birth refer to rows of unit that are not there (as in the source)",)
+    assert outcome.lines == ("1 row of birth refers to rows of unit that are not there (as in the source)",)
     assert outcome.by_hand == ()
     assert sorted(entry.name for entry in tmp_path.iterdir() if "drorch" in entry.name) == []
 

@@ -17,6 +17,7 @@ from drorch.ids import grouped
 from drorch.operations.drills.place import DrillPlace
 from drorch.operations.drills.scenarios.reached import Asked, Reached
 from drorch.operations.drills.scenarios.single_database import single_database
+from drorch.quantities import counted
 from drorch.sandbox.interface import Cuts, FreshEnd, RunsAfresh
 from drorch.sources.interface import RestoreOutcome
 
@@ -47,7 +48,7 @@ def cold_start(asked: Asked, belongings: Belongings, run_afresh: RunsAfresh, *, 
     snapshot = str(reached.snapshot.link.manifest.run)
     told = [
         f"restored by a process with an empty home, from {belongings.store.address} and "
-        + (f"{len(belongings.shares)} shares of a key" if belongings.shares else "a key file")
+        + (f"{counted(len(belongings.shares), 'share')} of a key" if belongings.shares else "a key file")
         + f", trust root {grouped(belongings.trust[:8])}; no drorch.yaml, no catalog, no cache"
     ]
 

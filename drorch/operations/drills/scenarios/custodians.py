@@ -10,6 +10,7 @@ from drorch.format.custody import combine_shares
 from drorch.format.keyfile import KeyKind, public_of
 from drorch.format.keys import RecipientKey
 from drorch.ids import grouped
+from drorch.quantities import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ def combine_key(shares: Sequence[str], label: str) -> CombinedKey:
     return CombinedKey(
         key=RecipientKey.from_seed(seed, label),
         shares=len(shares),
-        told=f"{len(shares)} shares made key {grouped(identity.raw[:8])}{quorum}; it was written nowhere",
+        told=f"{counted(len(shares), 'share')} made key {grouped(identity.raw[:8])}{quorum}; it was written nowhere",
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import drorch
 from drorch.operations.proof.finding_words import in_vietnamese
+from drorch.quantities import counted
 
 PACKAGE = Path(drorch.__file__).parent
 FILES = (
@@ -47,6 +48,7 @@ PARTS = {
     "; 7 findings",
     "; promised 7",
     "7 databases dropped, ",
+    "1 database dropped, ",
     "a 7",
     ", as this version prints them",
     " and 7 more",
@@ -88,6 +90,10 @@ def spelled(node: ast.expr) -> set[str]:
             return {"".join(each) for each in product(*(spelled(part) for part in parts))}
         case ast.FormattedValue(value=ast.IfExp() as choice):
             return spelled(choice)
+        case ast.Call(func=ast.Name(id="counted"), args=[_, ast.Constant(value=str(noun))]):
+            return {counted(1, noun), counted(7, noun)}
+        case ast.FormattedValue(value=ast.Call(func=ast.Name(id="counted")) as call):
+            return spelled(call)
         case ast.IfExp(body=one, orelse=other):
             return spelled(one) | spelled(other)
         case ast.BinOp(left=one, op=ast.Add(), right=other):

@@ -11,6 +11,7 @@ from drorch.errors import LedgerBroken, ObjectConflict, StoreUnavailable
 from drorch.evidence.ledger import LedgerProblem, ProblemKind
 from drorch.evidence.ledger_segment import chain_of, sign_segment
 from drorch.operations.proof.reading import Ledger
+from drorch.quantities import counted
 from drorch.storage.memory import MemoryStore
 from tests.support.faulty_store import FaultyStore
 from tests.support.ledgers import (
@@ -177,7 +178,7 @@ def _without_the_last(store: MemoryStore, count: int = 1) -> dict[str, bytes]:
 def test_the_last_entries_cut_in_one_store_are_told_by_the_other(count: int) -> None:
     hanoi = _three()
     dalat = filled(_without_the_last(hanoi, count))
-    words = f"lacks the last {count} segments of backup1, from {4 - count}"
+    words = f"lacks {counted(count, 'segment')} of backup1, from {4 - count} on"
     assert read(hanoi, dalat).problems == (LedgerProblem(ProblemKind.BEHIND, "dalat", words),)
 
 

@@ -24,6 +24,7 @@ LATE = Alert(
     details="connection refused",
     remedy="drorch doctor district/d595",
     owner="gso2024:68",
+    error="source-unreachable",
 )
 EMPTY = AlertBook(edition=0, alerts=())
 
@@ -51,10 +52,11 @@ def only(planned: Plan) -> MessageRecord:
 def test_what_is_new_is_told_once() -> None:
     first = plan(EMPTY, [LATE], occasion())
     assert only(first).title == "drorch on backup1: 1 new"
-    assert only(first).body.splitlines()[:3] == [
+    assert only(first).body.splitlines()[:4] == [
         "PROBLEM  district/d595: last good 3d ago, promised 24h  (rpo_missed)",
         "    connection refused",
         "    try: drorch doctor district/d595",
+        "    bản sao lưu tốt gần nhất đã quá thời hạn cam kết (RPO), hoặc chưa có: không kết nối được máy chủ nguồn",
     ]
     again = plan(book_of(first), [replace(LATE, text="last good 4d ago, promised 24h")], occasion(minutes=5))
     assert again.messages == ()
