@@ -15,7 +15,7 @@ from drorch.format.pack import ListedPack, PackList
 from drorch.format.packsets import counted, reaches_beyond, read_pack_sets, united, within
 from drorch.format.retire_list import RetireList
 from drorch.ids import Digest, RunId
-from drorch.quantities import counted, format_size
+from drorch.quantities import format_size
 from drorch.repository.chain_checker import ChainChecker, LanePlace
 from drorch.repository.copies import ALTERNATES
 from drorch.repository.findings import Counts, Kind, Level
@@ -115,7 +115,7 @@ class LaneChecker:
         count = sum(map(counted, damaged.values()))
         if count:
             prefix = names.lane_prefix(self._place.lane) + "d/"
-            self._place.report(Kind.INDEX, prefix, f"listed as damaged: {counted(count, 'pack')}", level=Level.NOTE)
+            self._place.report(Kind.INDEX, prefix, f"packs listed as damaged: {count}", level=Level.NOTE)
 
     # -- runs
 
