@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_SECONDS = 10  # field.md
 LOCK_TIMEOUT_SECONDS = 30  # each transaction writes for milliseconds
 _BEING_MADE = 0x64726F726368  # "drorch": the advisory lock of whoever makes or migrates the tables
-_PASSWORD = re.compile(r"(?<=:)[^/@:]*(?=@)|(?<=password=)[^&\s]*")
+_PASSWORD = re.compile(r"(?<=//)(?P<user>[^:@/]*):[^?]*@|(?<=password=)[^&\s]*")
 
 
 def open_postgresql(
@@ -31,7 +31,7 @@ def open_postgresql(
     An older catalog is migrated only with ``upgrade``: other machines may still run the older program.
     Raises ``CatalogTooNew``, or ``CatalogError`` when the database cannot be used or is not a catalog.
     """
-    shown = _PASSWORD.sub("***", address)
+    shown = without_password(address)
     engine = create_engine(
         "postgresql+psycopg://",
         creator=_connector(address, password),
@@ -42,6 +42,11 @@ def open_postgresql(
     with disposed_on_error(engine), translated(shown), engine.begin() as connection:
         _bring_up(connection, shown, revisions, upgrade=upgrade)
     return SqlCatalog(engine, shown)
+
+
+def without_password(address: str) -> str:
+    """Return the address as people may see it, also one whose password was not escaped as it should be."""
+    return _PASSWORD.sub(lambda found: "***" if found["user"] is None else f"{found['user']}:***@", address)
 
 
 def _connector(address: str, password: str | None) -> Callable[[], psycopg.Connection[Any]]:

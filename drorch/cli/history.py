@@ -80,7 +80,7 @@ def _lines(runs: tuple[RunRecord, ...], zone: str) -> list[str]:
                 format_size(run.bytes_read) if run.bytes_read else "",
             )
         )
-    if all(run.operation == "backup" for run in runs):  # as always so far: the column would say nothing
+    if all(run.operation == "backup" for run in runs):  # the column would say nothing
         return table([(*row[:3], *row[4:]) for row in cells], right=frozenset({4, 5}))
     return table(cells, right=frozenset({5, 6}))
 

@@ -159,9 +159,7 @@ def _taken_back_on_failure(directory: Path, files: Mapping[str, str]) -> Iterato
     new = [directory / name for name in files if not (directory / name).exists()]
     try:
         for name, text in files.items():
-            path = directory / name
-            path.touch(mode=0o600)
-            path.write_text(text, encoding="utf-8")
+            _write(directory / name, text)
         yield
     except BaseException as error:
         for path in new:
@@ -169,6 +167,14 @@ def _taken_back_on_failure(directory: Path, files: Mapping[str, str]) -> Iterato
         if isinstance(error, DrorchError):
             error.still_good = error.still_good or "Nothing was kept; put that right and run `drorch init` again."
         raise
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise TargetRefused(f"{path} cannot be written", found=error.strerror or "") from error
 
 
 def _found_in_stores(directory: Path, founding: Founding, stores: Sequence[FirstStore]) -> Mapping[str, DrorchError]:

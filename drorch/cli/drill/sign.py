@@ -11,7 +11,7 @@ from drorch.cli.evidence.trust import trusted_keys, trusted_person
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import printable, wrapped
 from drorch.cli.private_keys import key_options, read_signer
-from drorch.errors import UsageInvalid
+from drorch.errors import PARTIAL, UsageInvalid
 from drorch.evidence.sign_off import TrustedPerson
 from drorch.ids import SHORT_LENGTH, grouped
 from drorch.operations.proof import signing
@@ -57,7 +57,7 @@ def command(
             DrillSignature(drill=word.drill, person=word.person, role=word.role.value, signed_at=word.at)
         )
     _tell(signed, invocation)
-    return 3 if signed.appended.failures else 0
+    return PARTIAL if signed.appended.failures else 0
 
 
 def _who(settings: Settings, person: str) -> TrustedPerson:

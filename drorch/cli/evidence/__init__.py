@@ -9,10 +9,7 @@ from drorch.cli.evidence import export, log, report, stamp, verify
 
 @click.group(epilog="Example: drorch evidence log")
 def command() -> None:
-    """Read the ledger of drills, and check and hand over what they proved.
-
-    Example: drorch evidence log
-    """
+    """Read the ledger of drills, and check and hand over what they proved."""
 
 
 command.add_command(verify.command, "verify")

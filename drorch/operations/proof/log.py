@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from drorch.errors import EvidenceBroken, UsageInvalid
+from drorch.errors import PARTIAL, EvidenceBroken, UsageInvalid
 from drorch.evidence.ledger import Chain
 from drorch.evidence.ledger_segment import SegmentHead
 from drorch.operations.proof.reading import Ledger, read_ledger
@@ -33,7 +33,7 @@ class LogReport:
         """See docs/ERRORS.md: 3 where a store is behind or away and nothing is wrong."""
         if self.is_broken:
             return EvidenceBroken.exit_code
-        return 3 if self.ledger.problems or self.ledger.unreadable else 0
+        return PARTIAL if self.ledger.problems or self.ledger.unreadable else 0
 
 
 def run(repository: Repository, wanted: str | None) -> LogReport:
