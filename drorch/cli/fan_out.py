@@ -90,7 +90,7 @@ def run_many(
         abandon=lambda error: interruption.end(terminated=isinstance(error, SystemExit)),
     )
     with (
-        interruption.waited_for(),  # outermost: what is waited for was told to end by ``ended``, wherever a signal came
+        interruption.waited_for(),  # outermost: wherever a signal comes
         closing(ended),
         _Bar(len(pairs), is_shown=output.shows_progress and bool(pairs)) as bar,
     ):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -110,16 +111,20 @@ def results(
                 running.append(active)
                 active.thread = threading.Thread(target=_run, args=(active, act, ended), daemon=True, name="source")
                 active.thread.start()
-            try:
-                end = ended.get(timeout=_LOOK_SECONDS)
-            except queue.Empty:
-                continue
-            running.remove(end.active)
-            yield end.active.job.work, end.result()
+            end = _next(ended)
+            if end is not None:  # no `continue`: before Python 3.13 a signal that comes at one is raised outside the `try`
+                running.remove(end.active)
+                yield end.active.job.work, end.result()
     except BaseException as error:
         abandon(error)
         _say_farewell(running, monotonic_seconds)
         raise
+
+
+def _next(ended: queue.SimpleQueue[_End[Work, Outcome]]) -> _End[Work, Outcome] | None:
+    with suppress(queue.Empty):
+        return ended.get(timeout=_LOOK_SECONDS)
+    return None
 
 
 def _say_farewell(running: Sequence[_Active[Work]], monotonic_seconds: Callable[[], float]) -> None:

@@ -84,10 +84,15 @@ class Interruption:
 
     @contextmanager
     def waited_for(self) -> Iterator[None]:
-        """When a person ends the block, ``wait`` for what must not be left half done: a hook that thaws an application."""
+        """When a person ends the block, ``wait`` for what must not be left half done: a hook that thaws an application.
+
+        Everything is cut short first, if nobody has done that yet.
+        """
         try:
             yield
-        except BaseException:
+        except BaseException as error:
+            if self._kind is None:
+                self.end(terminated=isinstance(error, SystemExit))
             self.wait()
             raise
 

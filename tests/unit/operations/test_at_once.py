@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -126,3 +129,42 @@ def test_whoever_stops_asking_ends_what_runs() -> None:
     next(asked)
     asked.close()
     assert sorted(ended) == [1, 2]
+
+
+class Rung(BaseException):
+    """As Ctrl-C: raised in the main thread, wherever that stands."""
+
+
+@pytest.fixture
+def bell() -> Iterator[Callable[[], None]]:
+    """Rings from any thread."""
+
+    def ring(_number: int, _frame: object) -> None:
+        raise Rung
+
+    before = signal.signal(signal.SIGUSR1, ring)
+    yield lambda: os.kill(os.getpid(), signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_signal_that_comes_anywhere_while_jobs_are_waited_for_is_told(
+    bell: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(at_once, "_LOOK_SECONDS", 0.0)  # never at rest
+    limits = Limits(in_all=1, per_server=1)
+    for _ in range(100):  # one moment in fifty was a bad one
+        told, is_over = list[BaseException](), threading.Event()
+
+        def act(_work: tuple[int, str], _place: Place, is_over: threading.Event = is_over) -> None:
+            time.sleep(0.001)  # until it waits
+            bell()
+            is_over.wait(LONGEST_SECONDS)
+
+        def abandon(error: BaseException, told: list[BaseException] = told, is_over: threading.Event = is_over) -> None:
+            told.append(error)
+            is_over.set()
+
+        found = results(jobs("a"), act, limits=limits, monotonic_seconds=time.monotonic, abandon=abandon)
+        with pytest.raises(Rung):
+            next(found)
+        assert [type(error) for error in told] == [Rung]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drorch.errors import Bug
+from drorch.errors import Bug, Interrupted, Terminated
 from drorch.operations.interruption import Interruption
 
 
@@ -22,3 +22,14 @@ def test_one_that_cannot_be_cut_does_not_spare_the_others() -> None:
     ):
         interruption.end()
     assert sorted(cut) == [1, 3]
+
+
+@pytest.mark.parametrize(("signal", "reason"), [(KeyboardInterrupt, Interrupted), (SystemExit, Terminated)])
+def test_what_is_waited_for_has_been_cut_wherever_the_signal_came(
+    signal: type[BaseException], reason: type[Exception]
+) -> None:
+    interruption, cut = Interruption(), []
+    with interruption.cuts(lambda: cut.append(1)), pytest.raises(signal), interruption.waited_for():
+        raise signal
+    assert cut == [1]
+    assert isinstance(interruption.reason, reason)
