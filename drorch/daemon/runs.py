@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 
 from drorch.clock import Clock
@@ -25,6 +26,7 @@ class Runs:
         self._children = Children(lambda unit, answer: wishes.put(Ended(unit, answer)), clock)
         self._started: set[str] = set()
         self._unwritten: dict[str, Answer] = {}
+        self._killed: frozenset[str] = frozenset()
 
     @property
     def names(self) -> frozenset[str]:
@@ -52,6 +54,11 @@ class Runs:
         """Keep the answer of a run until it is written."""
         self._unwritten[ended.unit] = ended.answer
 
+    def was_broken_off(self, unit: str) -> bool:
+        """Whether a run that has answered was ended and nothing was wrong with it: in order, or by us when it took too long."""
+        answer = self._unwritten[unit]
+        return answer.was_ended or (unit in self._killed and answer.code == -signal.SIGKILL)
+
     def written(self, unit: str) -> None:
         """Forget an answer: the catalog has it."""
         del self._unwritten[unit]
@@ -62,6 +69,7 @@ class Runs:
         self._wait(drain_seconds)
         self._children.end_all()
         self._wait(FAREWELL_SECONDS)
+        self._killed = self._children.names
         self._children.kill_all()
         self._wait(FAREWELL_SECONDS)
 

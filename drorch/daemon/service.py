@@ -143,7 +143,7 @@ class Service:
     def _write_ends(self, now: datetime) -> None:
         for unit, answer in self._runs.answers.items():
             members = self._open.running.get(unit, ())
-            if members and answer.was_ended and self._is_stopping:
+            if members and self._is_stopping and self._runs.was_broken_off(unit):
                 self._open.hand_back(unit, "the daemon was stopped while it ran", now)
             elif members:
                 ends = ends_of([entry.duty for entry in members], answer)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -43,9 +45,16 @@ class Children:
         self.names |= {name}
         return 4711
 
-    def end(self, name: str) -> None:
-        self._ended(name, Answer(code=0, document={}))
+    def end(self, name: str, code: int = 0) -> None:
+        self._ended(name, Answer(code=code, document={}))
         self.names -= {name}
+
+    def end_all(self) -> None:
+        """Nobody hears it."""
+
+    def kill_all(self) -> None:
+        for name in sorted(self.names):
+            self.end(name, -signal.SIGKILL)
 
 
 @pytest.fixture
@@ -96,3 +105,16 @@ def test_a_run_that_cannot_be_started_has_an_end_too(started: tuple[runs.Runs, C
     ours.heard(ended)
     ours.written("prune:")
     assert not ours.names
+
+
+def test_a_run_that_the_daemon_had_to_kill_was_broken_off_and_one_that_another_killed_was_not(
+    started: tuple[runs.Runs, Children], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "FAREWELL_SECONDS", 0.0)
+    ours, children = started
+    ours.start(PRUNE, IN_FORCE)
+    ours.start(replace(PRUNE, unit="another"), IN_FORCE)
+    children.end("another", -signal.SIGKILL)  # by the kernel, when memory is short
+    ours.end_in_order(0.0)
+    assert set(ours.answers) == {"prune:", "another"}
+    assert {unit for unit in ours.answers if ours.was_broken_off(unit)} == {"prune:"}
