@@ -111,8 +111,9 @@ def results(
                 running.append(active)
                 active.thread = threading.Thread(target=_run, args=(active, act, ended), daemon=True, name="source")
                 active.thread.start()
+            # no `continue`: before Python 3.13 a signal that comes there is raised outside the `try`
             end = _next(ended)
-            if end is not None:  # no `continue`: before Python 3.13 a signal that comes at one is raised outside the `try`
+            if end is not None:
                 running.remove(end.active)
                 yield end.active.job.work, end.result()
     except BaseException as error:

@@ -19,7 +19,7 @@ from tests.support.hooked_store import HookedStore
 
 Result = TypeVar("Result")
 Pick = Callable[[Mapping[str, int]], str]
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 300  # nobody waits so long but in a deadlock
 
 
 class TurnStore(HookedStore):
