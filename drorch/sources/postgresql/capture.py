@@ -19,18 +19,18 @@ from drorch.sources.postgresql import left_out
 from drorch.sources.postgresql.border import mapped
 from drorch.sources.postgresql.dump_schema import DumpedSchema, pg_dump, schema_entries
 from drorch.sources.postgresql.entries import Entry, encode_entry
-from drorch.sources.postgresql.failures import StatementRefused
-from drorch.sources.postgresql.inventory import Table, copy_out_sql, stream_specs
+from drorch.sources.postgresql.failures import LOCK_NOT_AVAILABLE, StatementRefused
+from drorch.sources.postgresql.inventory import Table, can_be_divided, copy_out_sql, range_statements, stream_specs
 from drorch.sources.postgresql.large_objects import read_large_objects
 from drorch.sources.postgresql.lifeline import Lifeline
 from drorch.sources.postgresql.location import PostgresqlLocation
 from drorch.sources.postgresql.options import CaptureOptions, RolesChoice
 from drorch.sources.postgresql.oversize import TOO_LARGE, oversize_error
+from drorch.sources.postgresql.page_ranges import RangedRows
 from drorch.sources.postgresql.roles import read_roles
 from drorch.sources.postgresql.session import PIECE_BYTES, Session
 from drorch.sources.postgresql.snapshot import Readers, Snapshot
 
-LOCK_NOT_AVAILABLE = "55P03"
 SCHEMA = StreamSpec(name="schema", kind=StreamKind.SCHEMA)
 ROLES = StreamSpec(name="roles", kind=StreamKind.ROLES)
 
@@ -160,6 +160,10 @@ class PostgresqlCapture:
         table = self._table(stream)
         sql = copy_out_sql(table, stream)
         try:
+            if self._options.jobs > 1 and can_be_divided(table, self._opened.exporter.server_version):
+                statements = range_statements(table, stream)
+                yield from RangedRows(self._opened.readers, table.sql_name, statements).pieces()
+                return
             with self._opened.readers.lend() as session:
                 yield from session.copy_out(sql)
         except StatementRefused as refused:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from drorch import errors
 
+LOCK_NOT_AVAILABLE = "55P03"
+
 _VALUE = re.compile(r":\s*[\"«'].*$", re.DOTALL)
 _PLACE = re.compile(r"COPY .*?, line (\d+)(?:, column ([^:]+))?", re.DOTALL)
 _LOCKS_HINT = "raise max_locks_per_transaction on the server and restart it"
@@ -56,7 +58,7 @@ _CLASSES: dict[str, tuple[type[errors.SourceError], str]] = {
     "28000": (errors.SourceLoginFailed, ""),
     "3D000": (errors.SourceMissing, ""),
     "42501": (errors.SourceRightsMissing, "`drorch policy grants POLICY` prints the SQL that gives them"),
-    "55P03": (
+    LOCK_NOT_AVAILABLE: (
         errors.SourceLocked,
         "another session holds the lock; run again when it has ended, or raise lock_timeout",
     ),

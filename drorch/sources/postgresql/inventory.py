@@ -16,6 +16,11 @@ from drorch.sources.postgresql.quoting import identifier, qualified
 from drorch.sources.postgresql.session import Session
 
 PAGE_BYTES = 8_192
+RANGE_PAGES = (
+    512  # read by one session at a time where several read one table: as much text waits in memory for its turn
+)
+FEWEST_RANGES = 4  # a smaller table is read by one session
+LARGE_VALUES_BYTES = 64 * 2**20  # of a table's values outside its pages, beyond which it is read by one session
 
 # What pg_dump would dump: not the system's, not other sessions' temporary tables, not an extension's own objects.
 USER_SCHEMAS = "n.nspname !~ '^pg_(toast|temp|catalog)' and n.nspname <> 'information_schema'"
@@ -139,12 +144,9 @@ def unused_patterns(tables: Sequence[Table], options: CaptureOptions) -> list[st
 
 
 def stream_specs(table: Table, version: int, split_size_bytes: int) -> Iterator[StreamSpec]:
-    """Yield the stream of a table; several, cut at fixed page numbers, if it is larger than ``split_size_bytes``.
-
-    Only servers from 14 on read a range of pages without reading the whole table.
-    """
+    """Yield the stream of a table; several, cut at fixed page numbers, if it is larger than ``split_size_bytes``."""
     pages_per_part = max(1, split_size_bytes // PAGE_BYTES)
-    parts = -(-table.pages // pages_per_part) if table.is_heap and version >= 140_000 and not table.condition else 1
+    parts = -(-table.pages // pages_per_part) if _has_ranges(table, version) else 1
     for part in range(max(1, parts)):
         attributes: dict[str, Json] = {
             "schema": printable(table.schema),
@@ -183,12 +185,50 @@ def exact_names(attributes: Mapping[str, Json]) -> tuple[str, str, list[str]]:
 
 def copy_out_sql(table: Table, spec: StreamSpec) -> str:
     """Return the ``COPY`` that gives the rows of one table stream."""
-    columns = ", ".join(identifier(column) for column in table.columns)
-    if "part" not in spec.attributes and not table.condition:
-        return f"copy {table.sql_name}{f' ({columns})' if columns else ''} to stdout"
-    condition = table.condition
     if "part" in spec.attributes:
-        condition = f"where ctid >= '({spec.attributes['first_page']},0)'"
-        if "end_page" in spec.attributes:
-            condition += f" and ctid < '({spec.attributes['end_page']},0)'"
+        return _copy_where(table, _in_pages(*_pages_of(spec)))
+    if table.condition:
+        return _copy_where(table, table.condition)
+    columns = ", ".join(identifier(column) for column in table.columns)
+    return f"copy {table.sql_name}{f' ({columns})' if columns else ''} to stdout"
+
+
+def can_be_divided(table: Table, version: int) -> bool:
+    """Whether several sessions may read ranges of its pages side by side: not if it is small, or if single rows may be huge."""
+    if table.pages < FEWEST_RANGES * RANGE_PAGES:
+        return False
+    own_bytes = table.pages * PAGE_BYTES
+    return _has_ranges(table, version) and table.size_bytes - own_bytes <= LARGE_VALUES_BYTES + own_bytes // 1_024
+
+
+def range_statements(table: Table, spec: StreamSpec) -> list[str]:
+    """Return the ``COPY`` of each range of the pages of a stream, in their order; together they give what ``copy_out_sql`` does.
+
+    The last of a table has no end, like the table's last stream.
+    """
+    first, end = _pages_of(spec)
+    starts = list(range(first, table.pages if end is None else end, RANGE_PAGES)) or [first]
+    return [
+        _copy_where(table, _in_pages(start, following))
+        for start, following in zip(starts, [*starts[1:], end], strict=True)
+    ]
+
+
+def _has_ranges(table: Table, version: int) -> bool:
+    """Only servers from 14 on read a range of pages without reading the whole table."""
+    return table.is_heap and version >= 140_000 and not table.condition
+
+
+def _pages_of(spec: StreamSpec) -> tuple[int, int | None]:
+    """Return the first page of a table's stream and the one at which it ends."""
+    first, end = spec.attributes.get("first_page", 0), spec.attributes.get("end_page")
+    return int(str(first)), None if end is None else int(str(end))
+
+
+def _in_pages(first: int, end: int | None) -> str:
+    return f"where ctid >= '({first},0)'" + ("" if end is None else f" and ctid < '({end},0)'")
+
+
+def _copy_where(table: Table, condition: str) -> str:
+    columns = ", ".join(identifier(column) for column in table.columns)
     return f"copy (select {columns} from only {table.sql_name} {condition}) to stdout"

@@ -47,6 +47,7 @@ def session_settings(server_version: int, *, lock_timeout_seconds: int) -> str:
         "lock_timeout": f"{lock_timeout_seconds}s",
         "search_path": "",
         "synchronize_seqscans": "off",
+        "max_parallel_workers_per_gather": "0",  # rows come in the order in which they lie
         "DateStyle": "ISO, YMD",
         "IntervalStyle": "postgres",
         "TimeZone": "UTC",

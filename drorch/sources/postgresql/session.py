@@ -47,7 +47,7 @@ class Session:
         self._socket = connection.socket
         connection.nonblocking = 1
         connection.notice_handler = None
-        lifeline.hold(self, self._cut)
+        lifeline.hold(self, self.cut)
 
     # -- what the server says about itself
 
@@ -198,6 +198,11 @@ class Session:
         self._lifeline.release(self)
         self._connection.finish()
 
+    def cut(self) -> None:
+        """End it from another thread, in which nothing else is safe: whoever waits for the server gets ``ConnectionLost``."""
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._socket)) as ours:
+            ours.shutdown(socket.SHUT_RDWR)
+
     # -- the inside
 
     def _send(
@@ -320,11 +325,6 @@ class Session:
         if self._lifeline.reason is not None:
             raise self._lifeline.reason from cause
         raise ConnectionLost(text) from cause
-
-    def _cut(self) -> None:
-        """Shut the socket under libpq: the only thing that is safe to do from another thread."""
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._socket)) as ours:
-            ours.shutdown(socket.SHUT_RDWR)
 
 
 class Stalled(ConnectionLost):

@@ -95,33 +95,54 @@ class _Reader:
 
 
 class Readers:
-    """Sessions that import the snapshot; each is lent to one thread at a time and made when none is free."""
+    """Sessions that import the snapshot; each is lent to one thread at a time and made when none is free.
 
-    def __init__(self, make: Callable[[], Session], identifier: str) -> None:
+    Whoever needs a session gets one; ``most`` is how many should be at work at once, which those that could do without keep to.
+    """
+
+    def __init__(self, make: Callable[[], Session], identifier: str, most: int) -> None:
+        self.most = most
         self._make = make
         self._identifier = identifier
         self._lock = threading.Lock()
+        self._lent = 0
         self._free: list[_Reader] = []
         self._all: list[_Reader] = []
+
+    @property
+    def has_spare(self) -> bool:
+        """Whether one more may be at work."""
+        return self._lent < self.most
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether more are at work than should be."""
+        return self._lent > self.most
 
     @contextlib.contextmanager
     def lend(self) -> Iterator[Session]:
         """Lend a session in a transaction of the snapshot. One that was left in the middle is not lent again."""
-        reader = self._take()
-        try:
-            if reader.lent == 0:
-                reader.session.run(f"{BEGIN}; set transaction snapshot '{self._identifier}'")
-            yield reader.session
-            reader.lent = (reader.lent + 1) % _LENT_IN_A_TRANSACTION
-            if reader.lent == 0:
-                reader.session.run("commit")  # gives the tables' locks back
-        except BaseException:
-            with self._lock:
-                self._all.remove(reader)
-            reader.session.close()
-            raise
         with self._lock:
-            self._free.append(reader)
+            self._lent += 1
+        try:
+            reader = self._take()
+            try:
+                if reader.lent == 0:
+                    reader.session.run(f"{BEGIN}; set transaction snapshot '{self._identifier}'")
+                yield reader.session
+                reader.lent = (reader.lent + 1) % _LENT_IN_A_TRANSACTION
+                if reader.lent == 0:
+                    reader.session.run("commit")  # gives the tables' locks back
+            except BaseException:
+                with self._lock:
+                    self._all.remove(reader)
+                reader.session.close()
+                raise
+            with self._lock:
+                self._free.append(reader)
+        finally:
+            with self._lock:
+                self._lent -= 1
 
     def close(self) -> None:
         """End all sessions."""

@@ -18,7 +18,7 @@ from drorch.sources.postgresql.border import mapped
 from drorch.sources.postgresql.capture import Opened, PostgresqlCapture
 from drorch.sources.postgresql.connecting import connect
 from drorch.sources.postgresql.examine import examine
-from drorch.sources.postgresql.failures import StatementRefused
+from drorch.sources.postgresql.failures import LOCK_NOT_AVAILABLE, StatementRefused
 from drorch.sources.postgresql.inventory import is_excluded, tables, unused_patterns
 from drorch.sources.postgresql.lifeline import Lifeline
 from drorch.sources.postgresql.location import PostgresqlLocation
@@ -130,7 +130,7 @@ class PostgresqlSource:
         size = exporter.value("select pg_catalog.count(*) from pg_catalog.pg_largeobject_metadata")
         opened = Opened(
             exporter=exporter,
-            readers=Readers(self._reader(lifeline), snapshot.identifier),
+            readers=Readers(self._reader(lifeline), snapshot.identifier, self._options.jobs),
             snapshot=snapshot,
             restore_point=standby.replayed_at if standby else snapshot.taken_at,
             tables=taken,
@@ -158,7 +158,7 @@ class PostgresqlSource:
         try:
             return take_snapshot(exporter)
         except StatementRefused as error:
-            if error.state != "55P03":
+            if error.state != LOCK_NOT_AVAILABLE:
                 raise
             holders = self._blockers(lifeline)
             if not holders:

@@ -8,14 +8,26 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.loaders import Loader
 
 from drorch.errors import StoreDenied, StoreMissing
+
+SERVICES = ("s3", "sts", "sso", "sso-oidc", "signin")
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", re.ASCII)
 
 # boto3 makes the class of its clients at run time: there is no type to name.
 S3Client: TypeAlias = Any
+
+
+class _FewServices(Loader):  # type: ignore[misc]  # boto3 has no types
+    """Knows S3 and what gives credentials for it: to list the four hundred services of boto3 takes longer than to make the client."""
+
+    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - the same for each type
+        """See ``Loader``."""
+        return [*SERVICES]
 
 
 def connect(
@@ -55,7 +67,10 @@ def connect(
         },
     )
     session = boto3.session.Session(
-        aws_access_key_id=access_key, aws_secret_access_key=secret_key, aws_session_token=session_token
+        botocore_session=core_session(),
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        aws_session_token=session_token,
     )
     return session.client(
         "s3",
@@ -64,6 +79,13 @@ def connect(
         verify=None if ca_bundle is None else str(ca_bundle),
         config=configuration,
     )
+
+
+def core_session() -> Any:
+    """Return a session of botocore that makes clients of ``SERVICES``."""
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _FewServices())
+    return session
 
 
 def uses_tls(endpoint: str | None) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +13,14 @@ from drorch.errors import SourceUnsupported
 from drorch.sources.postgresql.blanking import MARKER, blank_conninfo, blank_secrets
 from drorch.sources.postgresql.encoding import Encoding, printable
 from drorch.sources.postgresql.entries import Entry
-from drorch.sources.postgresql.inventory import display_name
+from drorch.sources.postgresql.inventory import (
+    RANGE_PAGES,
+    Table,
+    can_be_divided,
+    display_name,
+    range_statements,
+    stream_specs,
+)
 from drorch.sources.postgresql.naming import before_name, side_name, side_prefix
 from drorch.sources.postgresql.quoting import identifier, literal, qualified, unquoted
 from drorch.sources.postgresql.replay import ReplayRules, database_statements, disabled_subscription
@@ -169,3 +179,42 @@ def test_side_names_fit_and_are_recognised() -> None:
     from datetime import UTC, datetime
 
     assert before_name("land", datetime(2026, 1, 2, 3, 4, tzinfo=UTC)) == "land__before_20260102_0304"
+
+
+def table(pages: int, **changes: object) -> Table:
+    words: dict[str, Any] = {
+        "oid": 1, "schema": "public", "name": "t", "columns": ("a",), "floats": {}, "nested_floats": (), "size_bytes": pages * 8_192,
+        "pages": pages, "is_heap": True, "is_unlogged": False, "condition": "",
+    }  # fmt: skip
+    return Table(**(words | changes))
+
+
+@given(st.integers(0, 20_000), st.integers(2**20, 2**28))
+def test_ranges_follow_each_other_and_cover_every_stream(pages: int, split_size_bytes: int) -> None:
+    found = table(pages)
+    bounds = [
+        re.findall(r"\((\d+),0\)", statement)
+        for spec in stream_specs(found, 150_000, split_size_bytes)
+        for statement in range_statements(found, spec)
+    ]
+    starts = [int(first) for first, *_ in bounds]
+    ends = [int(end) for _, *rest in bounds for end in rest]
+    assert starts[0] == 0
+    assert starts[1:] == ends == sorted(set(ends))
+    assert len(bounds[-1]) == 1  # pages that came since are read too
+    assert all(end - start <= RANGE_PAGES for start, end in zip(starts, ends, strict=False))
+
+
+@pytest.mark.parametrize(
+    ("found", "version", "is_so"),
+    [
+        (table(5_000), 150_000, True),
+        (table(5_000), 130_000, False),
+        (table(100), 150_000, False),
+        (table(5_000, is_heap=False), 150_000, False),
+        (table(5_000, condition="where a > 1"), 150_000, False),
+        (table(5_000, size_bytes=5_000 * 8_192 + 2**27), 150_000, False),  # values of any size beside its pages
+    ],
+)
+def test_a_table_is_divided_where_ranges_are_cheap_and_rows_small(found: Table, version: int, *, is_so: bool) -> None:
+    assert can_be_divided(found, version) is is_so
