@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Verify evidence of restore drills without drorch: python3 and the package cryptography (50 or later) are all it needs.
 
-    verify_evidence.py BUNDLE --trust FILE|DIGEST
+    verify_evidence.py BUNDLE --trust FILE|DIGEST [--tsa-certificate FILE]
 
 BUNDLE is the ZIP file of ``drorch evidence export``, or the directory that it was unpacked to. FILE is a text file of trusted signers, DIGEST
-the trust root as it stands on the recovery sheet: what you got from the people themselves, never out of the bundle. Nothing is written.
+the trust root as it stands on the recovery sheet: what you got from the people themselves, never out of the bundle. With the certificates (PEM) of
+time-stamping authorities that you trust it checks time-stamps, too; whether a certificate was withdrawn is not asked. Nothing is written.
 
 It ends with 0 when everything holds, 60 when something was altered, is missing or contradicts itself, and 61 when all of it is consistent and
 signed by somebody whom you did not name. Written from docs/FORMAT.md and docs/EVIDENCE.md; it shares no code with drorch.
@@ -19,13 +20,20 @@ import json
 import re
 import sys
 import zipfile
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 try:
+    from cryptography import x509
     from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA87PublicKey
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509.oid import ExtendedKeyUsageOID
 except ImportError as missing:
     sys.exit(f"verify_evidence.py: {missing.name} is missing or too old; pip install 'cryptography>=50'")
 
@@ -390,11 +398,177 @@ def require_sound(record: dict[str, Any], shown: dict[str, Any]) -> None:
 # -- one bundle
 
 
+# -- time-stamps (RFC 3161): a CMS signature over the time and the digest that an authority was sent
+
+TIME_INFO, SIGNED_DATA = bytes.fromhex("2a864886f70d0109100104"), bytes.fromhex("2a864886f70d010702")
+CONTENT_TYPE, MESSAGE_DIGEST = bytes.fromhex("2a864886f70d010903"), bytes.fromhex("2a864886f70d010904")
+CERTIFICATE_V1, CERTIFICATE_V2 = bytes.fromhex("2a864886f70d010910020c"), bytes.fromhex("2a864886f70d010910022f")
+SHA = {bytes.fromhex(f"60864801650304020{one}"): size for one, size in ((1, 256), (2, 384), (3, 512))}
+RSA_SHA = {bytes.fromhex(f"2a864886f70d0101{one}"): size for one, size in (("0b", 256), ("0c", 384), ("0d", 512))}
+EC_SHA = {bytes.fromhex(f"2a8648ce3d04030{one}"): size for one, size in ((2, 256), (3, 384), (4, 512))}
+RSA = bytes.fromhex("2a864886f70d010101")
+LONGEST_PATH = 8
+
+
+class Unread(Exception):
+    """A signature of a kind that this verifier does not know: neither good nor bad; the text is one line."""
+
+
+class Value(NamedTuple):
+    """One value of DER: its tag, what is inside, and all of its bytes."""
+
+    tag: int
+    content: bytes
+    whole: bytes
+
+    def parts(self) -> list[Value]:
+        """Return the values inside."""
+        found, at = [], 0
+        while at < len(self.content):
+            found.append(value_at(self.content, at))
+            at += len(found[-1].whole)
+        return found
+
+
+def value_at(raw: bytes, at: int = 0) -> Value:
+    start, length = at + 2, raw[at + 1]
+    if length & 0x80:
+        more = length & 0x7F
+        if not 1 <= more <= 4:
+            raise Unread("it is not DER")
+        start, length = start + more, int.from_bytes(raw[start : start + more], "big")
+    if start + length > len(raw):
+        raise Broken("a time-stamp is damaged")
+    return Value(raw[at], raw[start : start + length], raw[at : start + length])
+
+
+def digest_by(size: int, raw: bytes) -> bytes:
+    return hashlib.new(f"sha{size}", raw).digest()
+
+
+def signed_by_certificate(
+    certificate: x509.Certificate, oid: bytes, digest: bytes, signature: bytes, message: bytes
+) -> None:
+    """Raise ``Broken`` unless the key of the certificate signed the message; ``Unread`` for another algorithm."""
+    key, size = certificate.public_key(), {RSA: SHA.get(digest), **RSA_SHA, **EC_SHA}.get(oid)
+    if size is None:
+        raise Unread("its authority signs by an algorithm that is not known here")
+    by = {256: hashes.SHA256(), 384: hashes.SHA384(), 512: hashes.SHA512()}[size]
+    try:
+        if isinstance(key, rsa.RSAPublicKey) and oid not in EC_SHA:
+            key.verify(signature, message, padding.PKCS1v15(), by)
+        elif isinstance(key, ec.EllipticCurvePublicKey) and oid in EC_SHA:
+            key.verify(signature, message, ec.ECDSA(by))
+        else:
+            raise Broken("a time-stamp is signed by another kind of key than its certificate holds")
+    except InvalidSignature:
+        raise Broken("the authority's signature of a time-stamp does not fit") from None
+
+
+def leads_to(
+    one: x509.Certificate, between: list[x509.Certificate], roots: list[x509.Certificate], at: datetime, below: int = 0
+) -> bool:
+    """Say whether a certificate hangs from one of the roots, and every one on the way was in force at that time."""
+    if not one.not_valid_before_utc <= at <= one.not_valid_after_utc:
+        return False
+    if one in roots:
+        return True
+    if below >= LONGEST_PATH:
+        return False
+    above = [each for each in (*roots, *between) if each != one and may_issue(each, one, below)]
+    return any(leads_to(each, between, roots, at, below + 1) for each in above)
+
+
+def may_issue(issuer: x509.Certificate, one: x509.Certificate, below: int) -> bool:
+    try:
+        one.verify_directly_issued_by(issuer)
+        basic = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
+        uses = [each.value for each in issuer.extensions if isinstance(each.value, x509.KeyUsage)]
+    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        return False
+    is_short = basic.path_length is None or below <= basic.path_length
+    return basic.ca and is_short and all(use.key_cert_sign for use in uses)
+
+
+def stamps_times(certificate: x509.Certificate) -> bool:
+    """Say whether it is for time-stamps and nothing else, as RFC 3161 wants it."""
+    try:
+        use = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except x509.ExtensionNotFound:
+        return False
+    return use.critical and list(use.value) == [ExtendedKeyUsageOID.TIME_STAMPING]
+
+
+def named_certificate(attributes: dict[bytes, list[Value]], certificate: bytes) -> bool:
+    """Say whether the signed attributes name this certificate (ESSCertID, version 1 or 2)."""
+    for oid in (CERTIFICATE_V2, CERTIFICATE_V1):
+        if oid in attributes:
+            first = attributes[oid][0].parts()[0].parts()[0].parts()
+            if oid == CERTIFICATE_V1:
+                return first[0].content == hashlib.sha1(certificate).digest()  # noqa: S324 - the form that RFC 3161 gave it
+            size = SHA.get(first[0].parts()[0].content) if first[0].tag == 0x30 else 256
+            if size is None:
+                raise Unread("it names its certificate by a digest that is not known here")
+            return next(one for one in first if one.tag == 0x04).content == digest_by(size, certificate)
+    return False
+
+
+def stamped(token: bytes, statement: bytes, roots: list[x509.Certificate]) -> tuple[datetime, str]:
+    """Return the time that an authority below ``roots`` signed for the statement, and who that is; raise ``Broken`` or ``Unread``."""
+    status, *answered = value_at(token).parts()
+    if status.parts()[0].content not in (b"\0", b"\1") or len(answered) != 1:
+        raise Broken("the authority granted no time-stamp")
+    kind, wrapped = answered[0].parts()
+    if kind.content != SIGNED_DATA:
+        raise Broken("a time-stamp is something else")
+    _, _, holder, *others = wrapped.parts()[0].parts()
+    info = holder.parts()[1].parts()[0].content
+    _, _, imprint, _, moment, *_ = value_at(info).parts()
+    algorithm, digest = imprint.parts()
+    size = SHA.get(algorithm.parts()[0].content)
+    if size is None:
+        raise Unread("it is over a digest that is not known here")
+    if holder.parts()[0].content != TIME_INFO or digest.content != digest_by(size, statement):
+        raise Broken("a time-stamp is of something else")
+    raws = [each.whole for other in others if other.tag == 0xA0 for each in other.parts() if each.tag == 0x30]
+    certificates = [x509.load_der_x509_certificate(raw) for raw in raws]
+    at = datetime.strptime(moment.content[:14].decode(), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    (signer,) = others[-1].parts()
+    return at, signed_stamp(signer, info, [*certificates, *roots], roots, at)
+
+
+def signed_stamp(
+    signer: Value, info: bytes, certificates: list[x509.Certificate], roots: list[x509.Certificate], at: datetime
+) -> str:
+    """Check a SignerInfo over the time's own bytes; return whose it is."""
+    fields = signer.parts()
+    digest_oid, signature_oid = fields[2].parts()[0].content, fields[4].parts()[0].content
+    if fields[3].tag != 0xA0 or fields[5].tag != 0x04:
+        raise Broken("a time-stamp is signed without its attributes")
+    listed = [one.parts() for one in fields[3].parts()]
+    attributes = {oid.content: values.parts() for oid, values in listed}
+    if len(attributes) != len(listed) or digest_oid not in SHA:
+        raise Unread("its digest is not known here, or an attribute stands twice")
+    said = [[one.content for one in attributes.get(oid, ())] for oid in (CONTENT_TYPE, MESSAGE_DIGEST)]
+    if said != [[TIME_INFO], [digest_by(SHA[digest_oid], info)]]:
+        raise Broken("the time in a time-stamp was altered")
+    encoded = {one: one.public_bytes(Encoding.DER) for one in certificates}
+    own = next((one for one in certificates if named_certificate(attributes, encoded[one])), None)
+    if own is None:
+        raise Broken("a time-stamp does not hold the certificate that it names")
+    signed_by_certificate(own, signature_oid, digest_oid, fields[5].content, b"\x31" + fields[3].whole[1:])
+    if not stamps_times(own):
+        raise Broken("a time-stamp is signed by a certificate that is not for time-stamps")
+    if not leads_to(own, certificates, roots, at):
+        raise Broken("a time-stamp is by no authority that you named")
+    return str(own.subject.rfc4514_string())
+
+
 class Verifier:
     """Goes through a bundle, and tells every step."""
 
-    def __init__(self, files: dict[str, bytes], trusted: Trusted) -> None:
-        self.files, self.trusted = files, trusted
+    def __init__(self, files: dict[str, bytes], trusted: Trusted, roots: Iterable[x509.Certificate] = ()) -> None:
+        self.files, self.trusted, self.roots = files, trusted, list(roots)
         self.worst = 0
         self.number = 0
 
@@ -620,16 +794,27 @@ class Verifier:
             self.tell("ok", "sign-off", words)
 
     def stamp(self, drill: Entry, entry: Entry) -> None:
-        """Check that it is about this statement. Who signed it is not checked here, and that is said."""
+        """Check that it is about this statement, and who signed it if the reader named authorities; what was not checked is said."""
         token = self.content(entry.documents[0])
         statement = self.content(drill.documents[0])
         if hashlib.sha256(statement).digest() not in token:
             raise Broken("a time-stamp is of something else")
+        words = f"{entry.facts['time']} by {entry.facts['authority']}, over the digest of this statement"
+        if self.roots:
+            try:
+                at, who = stamped(token, statement, self.roots)
+            except Unread as why:
+                self.tell("unknown", "time-stamp", f"{words}; NOT CHECKED, for {why}")
+                return
+            if f"{at:%Y-%m-%dT%H:%M:%SZ}" != entry.facts["time"]:
+                raise Broken("a time-stamp names another time than the ledger")
+            self.tell("ok", "time-stamp", f"{words}; signed by {who}, below an authority that you named")
+            return
         self.tell(
             "note",
             "time-stamp",
-            f"{entry.facts['time']} by {entry.facts['authority']}, over the digest of this statement; NOT CHECKED here: the authority's"
-            " signature and the time in it: unzip the bundle, and in its folder openssl ts -verify"
+            f"{words}; NOT CHECKED here: the authority's signature and the time in it, for you named no --tsa-certificate;"
+            " or unzip the bundle, and in its folder openssl ts -verify"
             f" -data objects/{drill.documents[0]['name']} -in objects/{entry.documents[0]['name']} -CAfile AUTHORITY.pem",
         )
 
@@ -703,6 +888,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--trust", metavar="FILE|DIGEST", help="whom you trust; without it the signer is unknown")
+    parser.add_argument("--tsa-certificate", type=Path, metavar="FILE", help="time-stamping authorities that you trust")
     given = parser.parse_args()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     trusted = Trusted(None, {}, {}, {})
@@ -710,11 +896,16 @@ def main() -> int:
         path = Path(given.trust)
         trusted = read_trusted(path.read_text(encoding="utf-8") if path.is_file() else given.trust)
     try:
+        roots = x509.load_pem_x509_certificates(given.tsa_certificate.read_bytes()) if given.tsa_certificate else []
+    except (OSError, ValueError) as error:
+        print(f"FAIL  the certificates cannot be read: expected PEM in {given.tsa_certificate}, found: {error}")
+        return 2
+    try:
         files = files_of(given.bundle)
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
         print(f"FAIL  the bundle cannot be read: {error}")
         return 60
-    return Verifier(files, trusted).run()
+    return Verifier(files, trusted, roots).run()
 
 
 if __name__ == "__main__":

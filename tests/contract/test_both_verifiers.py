@@ -15,8 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
 
 from drorch.errors import DrorchError, EvidenceError, IntegrityError
 from drorch.evidence.bundle import encode_bundle, read_bundle
@@ -63,13 +65,24 @@ def by_drorch(raw: bytes, trusted: TrustedKeys) -> int:
         return 60
 
 
-def alone(raw: bytes, trusted: TrustedKeys, place: Path) -> tuple[int, str]:
+def alone(raw: bytes, trusted: TrustedKeys, place: Path, *more: str) -> tuple[int, str]:
     (place / "bundle.zip").write_bytes(raw)
     (place / "trust.txt").write_text(trusted.encode(), encoding="utf-8")
     words = [sys.executable, "-I", str(SCRIPT), str(place / "bundle.zip"), "--trust", str(place / "trust.txt")]
+    words += more
     told = subprocess.run(words, capture_output=True, text=True, check=False, cwd=place)
     assert told.stderr == ""
     return told.returncode, told.stdout
+
+
+def loaded() -> Any:
+    """Return the stand-alone verifier as a module: quicker than a process for each try."""
+    spec = importlib.util.spec_from_file_location("verify_evidence", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def one_gone() -> bytes:
@@ -167,6 +180,15 @@ def test_the_verifier_alone_says_what_it_does_not_check_of_a_time_stamp(tmp_path
     assert (code, "time-stamp is of something else" in told) == (60, True)
 
 
+def by_itself(raw: bytes, trusted: Path, strange: Path, place: Path) -> None:
+    """The verifier checks the authority's signature itself, by the certificates of the reader alone."""
+    code, told = alone(raw, TRUSTED, place, "--tsa-certificate", str(trusted))
+    assert (code, "NOT CHECKED" in told) == (0, False), told
+    assert "below an authority that you named" in " ".join(told.split())
+    code, told = alone(raw, TRUSTED, place, "--tsa-certificate", str(strange))
+    assert (code, "by no authority that you named" in told) == (60, True), told
+
+
 def test_the_command_that_it_names_verifies_the_authority_in_the_unpacked_bundle(tmp_path: Path) -> None:
     made = signed()
     with authority(tmp_path) as one, authority(tmp_path, "other") as other:
@@ -176,6 +198,7 @@ def test_the_command_that_it_names_verifies_the_authority_in_the_unpacked_bundle
     named = re.search(r"openssl ts -verify -data \S+ -in \S+ -CAfile AUTHORITY.pem", " ".join(told.split()))
     assert (code, named is None) == (0, False), told
     assert named is not None
+    by_itself(exported(made), trusted, strange, tmp_path)
     with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
         archive.extractall(tmp_path / "unpacked")
 
@@ -185,6 +208,27 @@ def test_the_command_that_it_names_verifies_the_authority_in_the_unpacked_bundle
 
     assert end(trusted) == 0
     assert end(strange) != 0
+
+
+def test_no_altered_byte_of_a_time_stamp_makes_it_say_something_else(tmp_path: Path) -> None:
+    """What the signature does not cover (versions, who is named twice) may be altered, and changes nothing that is told."""
+    verifier = loaded()
+    with authority(tmp_path) as one:
+        token, moment = request_stamp(one.address, b"statement")
+        roots = x509.load_pem_x509_certificates(one.certificate.read_bytes())
+    good = verifier.stamped(token, b"statement", roots)
+    assert good[0] == moment.replace(microsecond=0)
+    refused = 0
+    for place in range(0, len(token), 3):
+        altered = bytearray(token)
+        altered[place] ^= 1
+        try:
+            assert verifier.stamped(bytes(altered), b"statement", roots) == good, place
+        except (verifier.Broken, verifier.Unread, ValueError, TypeError, IndexError, KeyError, AttributeError):
+            refused += 1
+    assert refused > len(token) / 4
+    with pytest.raises(verifier.Broken, match="something else"):
+        verifier.stamped(token, b"another", roots)
 
 
 def _without(raw: bytes, part: str) -> bytes:
@@ -230,11 +274,7 @@ def test_every_altered_byte_of_a_bundle_is_noticed_by_drorch() -> None:
 
 def test_every_altered_byte_of_the_evidence_is_noticed_by_the_verifier_alone(tmp_path: Path) -> None:
     """In one process, for it is quick: a byte of each file in turn, with ``bundle.json`` made to fit."""
-    spec = importlib.util.spec_from_file_location("verify_evidence", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = loaded()
     trusted = module.read_trusted(TRUSTED.encode())
     bundle, dice = read_bundle(SIGNED), random.Random(9)
     assert module.Verifier({**bundle.files, "bundle.json": _listing(bundle.files)}, trusted).run() == 0
