@@ -74,7 +74,7 @@ def test_it_is_drilled_there_and_nothing_is_left(office: Installation, scratch: 
     assert drilled["verdict"] == "pass"
     assert "scratch server drill-pg (PostgreSQL" in sandbox["kind"]
     assert sandbox["is_throw_away"] is False
-    assert "1 databases dropped" in sandbox["wiped"][0]
+    assert "1 database dropped" in sandbox["wiped"][0]
     assert left_on(scratch) == before
 
 

@@ -51,7 +51,7 @@ def goes_round(server: MariadbServer, name: str, **options: object) -> str:
 def test_a_table_as_wide_as_the_engine_allows(mariadb: MariadbServer) -> None:
     columns = ", ".join(f"c{number} tinyint default {number % 100}" for number in range(WIDEST))
     name = mariadb.new_database(f"create table wide ({columns})", "insert into wide (c0) values (1), (2), (null)")
-    assert goes_round(mariadb, name).startswith("equal: 1 tables, 3 rows")
+    assert goes_round(mariadb, name).startswith("equal: 1 table, 3 rows")
 
 
 def test_a_table_that_the_target_has_no_room_for(mariadb: MariadbServer) -> None:

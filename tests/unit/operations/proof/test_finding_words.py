@@ -74,7 +74,7 @@ WHOLE = (
     "what the command wrote came back equal, usable after 5 s; promised 4 h; 1 finding",
     "all 3 tables came back equal; promised 4 h",
     "`verify` ended with 1: without a word",
-    "2 databases dropped, 1 processes ended, 900 files (1.2 GB) deleted",
+    "2 databases dropped, 1 process ended, 900 files (1.2 GB) deleted",
     "the sandbox lacks: room for about 2.5 GB where 1.1 GB are free; `directories:` names the disk of temporary files",
     "looks like VNI text: public.parcel",
     "has dates that are none, such as 00/00/1975: permit",
