@@ -28,7 +28,16 @@ from drorch.format.signing import SigningKey
 from drorch.format.trust import TrustChain
 from drorch.format.trust_record import NO_PREVIOUS
 from drorch.ids import Digest, LaneId, RunId
-from drorch.repository.chain import ChainLink, LinkState, alternates, counts, manifests_of, read_commit, read_link
+from drorch.repository.chain import (
+    MANIFEST_LIMIT_BYTES,
+    ChainLink,
+    LinkState,
+    alternates,
+    counts,
+    manifests_of,
+    read_commit,
+    read_link,
+)
 from drorch.repository.opening import Replica
 from drorch.repository.replicas import Replicas, put_or_compare
 from drorch.repository.retirement import listed_packs, retired_packs
@@ -178,20 +187,53 @@ class LaneWriter:
         return None
 
     def _last_link(self, store: ObjectStore) -> ChainLink | None:
-        """Return the chain's last link. A listing says where to begin to look; the end is where a GET finds nothing."""
-        listed = (names.sequence_of(stat.name) for stat in store.list_objects(names.manifests_prefix(self.lane)))
+        """Return the chain's last link. A listing says where to begin to look; the end is where a GET finds nothing.
+
+        Raises ``ChainBroken`` when the chain does not lead there: no reader would find what is added behind a gap.
+        """
+        listed = {names.sequence_of(stat.name) for stat in store.list_objects(names.manifests_prefix(self.lane))}
         start = max(listed, default=0)
+        gap = next((number for number in range(1, start) if number not in listed and not self._has(store, number)), 0)
+        if gap:
+            raise ChainBroken(
+                f"manifest {gap} of lane {self.lane} is gone from {store.address}, and {start} is there",
+                expected=f"every manifest from 1 to {start}",
+                found=f"none between {gap - 1} and {min(number for number in listed if number > gap)}",
+                hint="somebody deleted from the store, or uses this host's key; nothing is added where no reader comes."
+                " `drorch verify` says more, `drorch copy --repair` brings what another store has",
+            )
         link = read_link(store, self.trust, self.lane, start) if start else None
         if link is None and start:
             raise ChainBroken(
                 f"{store.address} lists manifest {start} of lane {self.lane} and does not give it",
                 hint="two machines use one store without telling it, or the store was altered; `drorch verify` says more",
             )
+        if link is not None and not self._follows(store, link):
+            raise ChainBroken(
+                f"manifest {start} of lane {self.lane} in {store.address} does not follow the one before",
+                hint="two machines wrote to one lane, or somebody uses this host's key: nothing is added where no reader comes."
+                " `drorch verify` says more; `drorch source reseed` goes on in a new lane",
+            )
         while (following := read_link(store, self.trust, self.lane, start + 1)) is not None:
             if following.manifest.previous != (NO_PREVIOUS if link is None else link.digest):
                 raise ChainBroken(f"manifest {following.sequence} of lane {self.lane} does not follow the one before")
             link, start = following, start + 1
         return link
+
+    def _follows(self, store: ObjectStore, link: ChainLink) -> bool:
+        """Say whether the chain leads from the link before to this one; one request where nothing is wrong."""
+        if link.sequence == 1:
+            return link.manifest.previous == NO_PREVIOUS
+        number = link.sequence - 1
+        with suppress(ObjectMissing, IntegrityError):
+            raw = store.read(names.manifest(self.lane, number), limit_bytes=MANIFEST_LIMIT_BYTES)
+            if digest_of(raw) == link.manifest.previous:
+                return True
+        before = read_link(store, self.trust, self.lane, number)
+        return before is not None and before.digest == link.manifest.previous
+
+    def _has(self, store: ObjectStore, number: int) -> bool:
+        return read_link(store, self.trust, self.lane, number) is not None
 
     def _decide(self, replica: Replica, commit: Commit) -> None:
         name = names.commit(self.lane, commit.sequence)

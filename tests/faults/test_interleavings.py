@@ -73,7 +73,7 @@ def _base() -> Base:
         first = back_up(repository, {"old": OLD, "steady": STEADY}, random_bytes=counting_random("1"))
         second = back_up(repository, {"steady": STEADY}, random_bytes=counting_random("2"))
         root = repository.trust.root_digest.raw
-        for survives in range(25):
+        for survives in range(40):
             crashing = CrashStore(store, survives_calls=survives)
             with pytest.raises(Crashed):
                 back_up(with_store(repository, crashing), {"c": CRASHED}, random_bytes=counting_random(f"c{survives}"))
