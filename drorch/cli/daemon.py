@@ -7,6 +7,7 @@ import sys
 import click
 
 from drorch.cli.evidence.trust import known_people
+from drorch.cli.finite import FiniteRange
 from drorch.cli.invocation import Invocation, common_options
 from drorch.daemon.configuration import InForce
 from drorch.daemon.journal import Journal
@@ -23,7 +24,7 @@ from drorch.wiring import Wiring
 @click.option(
     "--drain",
     "drain_seconds",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=DRAIN_SECONDS,
     show_default=True,
     metavar="SECONDS",

@@ -12,6 +12,7 @@ import click
 
 from drorch import __version__
 from drorch.catalog.interface import RollingCheck
+from drorch.cli.finite import FiniteRange
 from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.output import Output, printable, wrapped
 from drorch.cli.private_keys import key_options, read_recipient
@@ -38,7 +39,7 @@ _LONG = re.compile(r"[0-9a-f]{27,}")
 @click.option(
     "--read-data",
     "percent",
-    type=click.FloatRange(0, 100),
+    type=FiniteRange(0, 100),
     default=0,
     metavar="PERCENT",
     help="Also read this share of what is stored, drawn anew each time.",

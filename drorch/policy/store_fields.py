@@ -36,7 +36,7 @@ def _check_store(values: Mapping[str, Any], node: Section, problems: Problems) -
                 problems.add(node.keys[key], f"`{key}` belongs to an s3 store; this one is a directory")
     lock = values["object_lock"]
     if (
-        lock is not None
+        isinstance(lock, ObjectLock)
         and lock.mode is LockMode.COMPLIANCE
         and lock.promised_seconds > LONGEST_UNACCEPTED.total_seconds()
         and not lock.accepted_by

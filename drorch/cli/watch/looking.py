@@ -44,19 +44,28 @@ def told_afterwards(
 ) -> Iterator[Ended]:
     """Tell people when the command in the block has ended, however it ends; ping the heartbeat when it ended well."""
     ended = Ended()
-    notices: list[Notice] = []
     try:
         yield ended
-    except DrorchError as error:
-        ended.code = error.exit_code
-        subject = subjects[0] if len(subjects) == 1 else ""
-        notices.append(Notice(severity=Severity.ERROR, text=f"{command}: {error.message}", subject=subject))
+    except BaseException as error:
+        notices = [_notice(error, command, subjects)] if isinstance(error, DrorchError) else []
+        try:
+            _tell(invocation, settings, notices, is_well=False)
+        except DrorchError as why:  # the command's own end is what counts
+            invocation.output.message(f"nobody could be told: {why.message}")
         raise
-    finally:
-        with Wiring(settings) as wiring:
-            watched = tell(wiring, load_policies(settings), notices)
-            if ended.code == 0 and settings.heartbeat is not None:
-                ping_switch(wiring.catalog(), settings.heartbeat, wiring.switch(), wiring.post())
-            for delivery in watched.deliveries:
-                if delivery.trouble:
-                    invocation.output.message(f"{delivery.message.target} could not be told: {delivery.trouble}")
+    _tell(invocation, settings, [], is_well=ended.code == 0)
+
+
+def _notice(error: DrorchError, command: str, subjects: Sequence[str]) -> Notice:
+    subject = subjects[0] if len(subjects) == 1 else ""
+    return Notice(severity=Severity.ERROR, text=f"{command}: {error.message}", subject=subject)
+
+
+def _tell(invocation: Invocation, settings: Settings, notices: Sequence[Notice], *, is_well: bool) -> None:
+    with Wiring(settings) as wiring:
+        watched = tell(wiring, load_policies(settings), notices)
+        if is_well and settings.heartbeat is not None:
+            ping_switch(wiring.catalog(), settings.heartbeat, wiring.switch(), wiring.post())
+        for delivery in watched.deliveries:
+            if delivery.trouble:
+                invocation.output.message(f"{delivery.message.target} could not be told: {delivery.trouble}")

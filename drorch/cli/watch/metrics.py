@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -57,5 +58,6 @@ def _replace(file: Path, text: bytes) -> None:
         fresh.chmod(0o644)
         fresh.replace(file)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
         raise UsageInvalid(f"{file} cannot be written", found=error.strerror or "") from error

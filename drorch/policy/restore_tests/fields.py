@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drorch.policy.fields import Field, ListOf, MapOf, ScalarOr, Table
-from drorch.policy.kinds import Choice, Integer, Text
+from drorch.policy.kinds import INVALID, Choice, Integer, Text
 from drorch.policy.name_kinds import address_kind, name_kind
 from drorch.policy.nodes import Section
 from drorch.policy.parsed_kinds import ScheduleKind, duration
@@ -103,7 +103,7 @@ OBJECTIVES = Table(
 
 
 def _check_people(values: Mapping[str, Any], node: Section, problems: Problems) -> None:
-    if values["operator"] is not None and values["operator"] == values["verifier"]:
+    if isinstance(values["operator"], str) and values["operator"] == values["verifier"]:
         problems.add(node.at("verifier"), "operator and verifier are one person; nobody verifies his own work")
 
 
@@ -135,7 +135,7 @@ def _check_test(values: Mapping[str, Any], node: Section, problems: Problems) ->
     is_one_table = values["scenario"] == Scenario.ONE_TABLE.value
     if is_one_table and values["tables"] == ():
         problems.add(node.at("scenario"), "scenario `one_table` needs `tables: [SCHEMA.TABLE]`")
-    if values["tables"] and not is_one_table:
+    if values["tables"] and not is_one_table and values["scenario"] is not INVALID:
         problems.add(node.at("tables"), "`tables` is for `scenario: one_table`; every other drill restores all of them")
 
 

@@ -126,6 +126,11 @@ def test_an_altered_pack_is_found_by_reading_only(verify: Verify, directory: Pat
     assert verify("--read-data", "100").code == 40
 
 
+@pytest.mark.parametrize("share", ["nan", "inf", "-1", "101"])
+def test_a_share_is_a_number_from_0_to_100(verify: Verify, share: str) -> None:
+    assert verify("--read-data", share).code == 2
+
+
 def test_with_the_key_the_tables_are_named(
     verify: Verify, directory: Path, key: list[str], repository: Repository
 ) -> None:

@@ -135,6 +135,14 @@ def test_what_contradicts_itself_is_refused(line: str, message: str):
     assert [one for one in found if one.startswith(message)], found
 
 
+@pytest.mark.parametrize(
+    "lines", ["scenario: one_tabel\ntables: [public.parcel]\n", "people: {operator: Anh, verifier: ''}\n"]
+)
+def test_what_is_wrong_is_not_held_against_what_is_beside_it(lines: str):
+    found = [problem.message for problem in load_tests(LEAST + lines).problems]
+    assert not [one for one in found if "is for `scenario" in one or "are one person" in one], found
+
+
 def test_a_policy_that_cannot_be_read_is_not_called_unknown():
     from dataclasses import replace
 

@@ -154,6 +154,12 @@ PROBLEMS = {
     "version: 1\nstores: {a: {directory: /x, endpoint: 'https://x'}}": [
         "drorch.yaml:2:29 `endpoint` belongs to an s3 store; this one is a directory"
     ],
+    "version: 1\nstores: {a: {s3: 's3://abc', object_lock: 35}}": [
+        "drorch.yaml:2:43 `35` is not a duration; write a number and one of s m h d w, such as 24h"
+    ],
+    "version: 1\nstores: {a: {s3: 's3://abc', object_lok: 35d}}": [
+        "drorch.yaml:2:30 unknown key `object_lok`; did you mean `object_lock`?"
+    ],
     "version: 1\nstores: {a: {s3: bucket}}": ["drorch.yaml:2:18 `bucket` is not a bucket; write `s3://BUCKET/PREFIX`"],
     "version: 1\nstores: {a: {s3: 's3://abc', access_key: AKIAXXXX, secret_key: env:S}}": [
         "drorch.yaml:2:42 a secret stands in the file; write it as `access_key: file:secrets/NAME` or `env:NAME`"
