@@ -19,6 +19,7 @@ from drorch.errors import (
     ObjectMissing,
     RunVoided,
     StoreError,
+    StoreUnfit,
 )
 from drorch.format import names
 from drorch.format.manifest import Commit, CommitState, Manifest
@@ -279,13 +280,12 @@ class LaneWriter:
         """
         try:
             present = replica.store.read(name, limit_bytes=OBJECT_LIMIT_BYTES)
-        except ObjectMissing:
-            raise error from None
-        except StoreError:
-            error.still_good = error.still_good or (
-                f"All is stored in {replica.name}, but whether the snapshot counts there is not known: the store does not answer."
-                " `drorch snapshots` tells when it does, and the next backup settles it."
-            )
+        except StoreError as asked:
+            if not isinstance(asked, ObjectMissing) or isinstance(error, StoreUnfit):
+                error.still_good = error.still_good or (
+                    f"All is stored in {replica.name}, but whether the snapshot counts there is not known: the store does not"
+                    " answer, or says both. `drorch snapshots` tells when it does, and the next backup settles it."
+                )
             raise error from None
         if present != content:
             raise _voided(replica) from error

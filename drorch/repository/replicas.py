@@ -5,7 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from drorch.errors import Bug, DrorchError, IntegrityError, ObjectConflict, ObjectMissing, RunVoided, StoreError
+from drorch.errors import (
+    Bug,
+    DrorchError,
+    IntegrityError,
+    ObjectConflict,
+    ObjectMissing,
+    RunVoided,
+    StoreError,
+    StoreUnfit,
+)
 from drorch.repository.opening import Replica
 from drorch.storage.interface import Bytes, PutOutcome
 
@@ -67,14 +76,14 @@ class Replicas:
 def put_or_compare(replica: Replica, name: str, content: bytes) -> bool:
     """Put; when something is there already it must be the same bytes (our own lost acknowledgement). Return whether it is new.
 
-    Raises ``ObjectConflict`` when it is not.
+    Raises ``ObjectConflict`` when it is not, ``StoreUnfit`` when the store shows neither.
     """
     if replica.store.put_if_absent(name, content) is PutOutcome.CREATED:
         return True
     try:
         present = replica.store.read(name, limit_bytes=READ_BACK_LIMIT_BYTES)
     except ObjectMissing as error:
-        raise ObjectConflict(
+        raise StoreUnfit(
             f"{replica.store.address} says that {name} exists and that it does not",
             expected="read after write",
             found="a put refused and a read that finds nothing",

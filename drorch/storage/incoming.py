@@ -80,7 +80,7 @@ class Incoming:
     def _remove_stale(self) -> None:
         for path in self._directory.iterdir():
             with suppress(FileNotFoundError):
-                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
                 try:
                     if try_lock(descriptor):
                         self._calls.unlink(str(path))

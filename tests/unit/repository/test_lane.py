@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from drorch.errors import ChainBroken
+from drorch.errors import ChainBroken, ObjectMissing, StoreUnfit
 from drorch.format.manifest import SealedBody
 from drorch.format.record import RecordContext
 from drorch.ids import Digest, RunId
@@ -14,6 +14,7 @@ from drorch.repository.chain import ChainLink
 from drorch.repository.lane import LaneWriter, SecondCopy
 from drorch.repository.opening import Repository
 from drorch.repository.replicas import Replicas
+from drorch.storage.interface import Bytes, PutOutcome
 from drorch.storage.memory import MemoryStore
 from tests.support.repositories import Household, ManualClock, back_up, counting_random, read_back, snapshots
 
@@ -87,4 +88,31 @@ def test_a_listing_that_leaves_names_out_is_no_gap(
 def test_a_manifest_that_its_commit_holds_too_is_no_gap(repository: Repository, store: MemoryStore) -> None:
     store.delete([stat.name for stat in store.list_objects("l/") if stat.name.endswith(("000000000002", "0000000003"))])
     day(repository, 4)
+    assert newest(repository).sequence == 4
+
+
+def test_a_commit_that_the_store_has_and_does_not_show_yet_is_not_called_void(
+    repository: Repository, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A put whose first answer got lost, in a store that shows what it has a little later: the snapshot is there."""
+    put, read, hidden = store.put_if_absent, store.read, set[str]()
+
+    def put_twice(name: str, content: Bytes) -> PutOutcome:
+        outcome = put(name, content)
+        if name.endswith(".c"):
+            hidden.add(name)
+            return PutOutcome.EXISTED
+        return outcome
+
+    def read_later(name: str, *, limit_bytes: int) -> bytes:
+        if name in hidden:
+            raise ObjectMissing(f"{name} is not there")
+        return read(name, limit_bytes=limit_bytes)
+
+    monkeypatch.setattr(store, "put_if_absent", put_twice)
+    monkeypatch.setattr(store, "read", read_later)
+    with pytest.raises(StoreUnfit, match="exists and that it does not") as refused:
+        day(repository, 4)
+    assert "whether the snapshot counts there is not known" in refused.value.still_good
+    hidden.clear()
     assert newest(repository).sequence == 4

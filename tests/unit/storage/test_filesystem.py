@@ -86,6 +86,12 @@ def test_a_temporary_file_of_a_dead_process_is_removed_and_never_listed(tmp_path
     assert files_below(tmp_path) == ["a"]
 
 
+def test_what_waits_for_a_writer_among_the_temporary_files_keeps_nobody_waiting(tmp_path: Path) -> None:
+    (tmp_path / ".incoming").mkdir()
+    os.mkfifo(tmp_path / ".incoming" / "4711-0")
+    assert FilesystemStore(tmp_path).put_if_absent("a", b"a") is PutOutcome.CREATED
+
+
 def test_a_temporary_file_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / ".incoming").mkdir()
     with (tmp_path / ".incoming" / "4711-0").open("wb") as other:
