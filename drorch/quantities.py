@@ -20,8 +20,9 @@ _SIZE_UNITS = {
     "TiB": 2**40,
 }
 _DURATION_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGTP]?i?B)")
-_DURATION = re.compile(r"(\d+)([smhdw])")
+# No more digits than a number can have that means something: Python has limits of its own, and raises ValueError.
+_SIZE = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([kKMGTP]?i?B)")
+_DURATION = re.compile(r"([0-9]{1,15})([smhdw])")
 
 
 def parse_size(text: str) -> int:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from drorch.policy.window import Window, WindowInvalid, parse_window
 
-_RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(k|M|G)bit/s(?:\s+(\S+))?")
+_RATE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*(k|M|G)bit/s(?:\s+(\S+))?")
 _FACTORS = {"k": 10**3, "M": 10**6, "G": 10**9}
 _LEAST_BITS = 8_000  # a pack of 16 MiB takes five hours: less is a mistake
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 _MOMENT = r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?: ([0-9]{2}:[0-9]{2}))?"
+_FOR_EVER = datetime.max  # noqa: DTZ901  a local time
 _BLACKOUT = re.compile(rf"{_MOMENT} *\.\. *{_MOMENT}")
 
 
@@ -40,8 +41,8 @@ def parse_blackout(text: str) -> Blackout:
             'a blackout is written `"2027-02-05..2027-02-12"` or `"2027-02-05 18:00..2027-02-06 06:00"`'
         )
     begin, end = _local(match[1], match[2] or "00:00"), _local(match[3], match[4] or "00:00")
-    if match[4] is None:
-        end += timedelta(days=1)  # the last day belongs to it
+    if match[4] is None:  # the last day belongs to it
+        end = _FOR_EVER if end.date() == date.max else end + timedelta(days=1)
     if end <= begin:
         raise BlackoutInvalid("the blackout ends before it begins")
     return Blackout(text=written, begin=begin, end=end)

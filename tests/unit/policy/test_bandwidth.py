@@ -35,6 +35,7 @@ def test_the_first_cap_that_fits_the_local_hour_counts(text: str, hour: int, exp
         "20 MB/s",
         "20 Mbit",
         "0 Mbit/s",
+        pytest.param(f"{'9' * 400} Mbit/s", id="more digits than a number has"),
         "1 kbit/s",
         "20 Mbit/s 7-18",
         "20 Mbit/s 07:00-07:00",

@@ -162,6 +162,7 @@ def test_the_text_is_kept_with_single_spaces():
         ("0, 0 * * *", "`` is no minute"),
         ("every", "an interval is written `every 6h`"),
         ("every day", "an interval is written `every 6h`"),
+        pytest.param(f"every {'9' * 5_000}h", "an interval is written `every 6h`", id="more digits than a number has"),
         ("every 30s", "an interval is whole minutes, at least 1m and at most 366d"),
         ("every 90s", "an interval is whole minutes, at least 1m and at most 366d"),
         ("every 367d", "an interval is whole minutes, at least 1m and at most 366d"),
