@@ -193,7 +193,7 @@ def test_a_connection_that_breaks_anywhere_is_no_snapshot(mariadb: MariadbServer
     def through(limit: int | None) -> tuple[int, dict[str, bytes]]:
         with Relay(mariadb, limit) as relay:  # type: ignore[arg-type] # it needs a directory and a port
             location = mariadb.location(name, socket=str(relay.directory / front.name))
-            with mariadb.source(location, connect_timeout_seconds=5, stall_timeout_seconds=5).capture() as capture:
+            with mariadb.source(location, connect_timeout_seconds=30, stall_timeout_seconds=30).capture() as capture:
                 blobs = read_capture(capture).blobs
             return relay.sent, blobs
 
@@ -202,6 +202,16 @@ def test_a_connection_that_breaks_anywhere_is_no_snapshot(mariadb: MariadbServer
     for limit in (0, 60, total // 50, total // 10, total // 2, total - 3000, total - 3):
         with pytest.raises((errors.SourceUnreachable, errors.CaptureFailed)):
             through(limit)
+
+
+def wait_for(server: MariadbServer, session: int, state: str | None) -> None:
+    """Return when a session is in that state, twice in turn; for ``None`` when it is gone."""
+    deadline, seen = time.monotonic() + 60, 0
+    while seen < 2:
+        assert time.monotonic() < deadline
+        rows = server.run(f"select state from information_schema.processlist where id = {session}")
+        seen = seen + 1 if rows == ([] if state is None else [(state,)]) else 0
+        time.sleep(0.2)
 
 
 def test_a_session_that_is_killed_and_one_that_is_aborted(mariadb: MariadbServer, name: str) -> None:
@@ -215,18 +225,24 @@ def test_a_session_that_is_killed_and_one_that_is_aborted(mariadb: MariadbServer
                 read_after(capture, stream, lambda: mariadb.run(f"kill {number}"))
             assert caught.value.exit_code in (20, 22)
         with mariadb.backup_source(name).capture() as capture:
-            stream = capture.streams()[-1]
+            stream, number = capture.streams()[-1], capture._session.identifier
+
+            def stop() -> None:
+                wait_for(mariadb, number, "Writing to net")
+                capture.abort()
+
             with pytest.raises(errors.CaptureFailed, match="was stopped"):
-                read_after(capture, stream, capture.abort)
+                read_after(capture, stream, stop)
             capture.abort()
+        wait_for(mariadb, number, None)  # its locks go with it
     finally:
         mariadb.run("drop table wide", database=name)
 
 
 def test_a_silent_server_is_given_up(mariadb: MariadbServer, name: str) -> None:
-    source = mariadb.backup_source(name, stall_timeout_seconds=1)
+    source = mariadb.backup_source(name, stall_timeout_seconds=3)
     with source.capture() as capture, pytest.raises(errors.SourceStalled) as caught:
-        capture.ask("select sleep(20)")
+        capture.ask("select sleep(60)")
     assert caught.value.exit_code == 25
 
 
