@@ -296,7 +296,7 @@ def late_enough(standby: Server, name: str, private: Path) -> Any:
 
 
 def wait_for(standby: Server, name: str) -> None:
-    for _attempt in range(200):
+    for _attempt in range(600):
         with contextlib.suppress(psycopg.Error):
             standby.run("select * from t", name)
             return
