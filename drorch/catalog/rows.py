@@ -108,7 +108,13 @@ class NoSuchId(LookupError):
     ) -> SnapshotUnknown | UsageInvalid:
         """Return what the user is told."""
         if not self.candidates:
-            return kind(f"no {noun} of that id", found=prefix[:80])
+            list_of = "drorch drill list" if noun == "drill" else f"drorch {noun}s"
+            return kind(
+                f"no {noun} of that id",
+                expected=f"the beginning of the id of a {noun}",
+                found=prefix[:80],
+                hint=f"`{list_of}` shows them" if noun in ("drill", "snapshot") else "",
+            )
         shown = ", ".join(self.candidates[:CANDIDATES_SHOWN])
         more = ", ..." if len(self.candidates) > CANDIDATES_SHOWN else ""
         return kind(

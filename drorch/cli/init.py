@@ -140,6 +140,7 @@ def _make_folders(directory: Path) -> None:
             raise SettingsInvalid(
                 f"{directory / name} is there already",
                 expected="a directory without an installation",
+                found="the file of one",
                 hint="`drorch doctor` checks an installation; `init` only makes new ones",
             )
     for folder in (directory, *(directory / name for name in _FOLDERS)):

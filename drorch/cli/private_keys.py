@@ -160,4 +160,9 @@ def text_of(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise KeyMissing(f"{path} cannot be read", expected="a text file", found=reason or "") from error
+        raise KeyMissing(
+            f"{path} cannot be read",
+            expected="a text file",
+            found=reason or "",
+            hint="look at the path and at who may read it; a key on a stick must be mounted first",
+        ) from error

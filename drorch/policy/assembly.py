@@ -94,14 +94,18 @@ class LoadedPolicies:
         policy = next((policy for policy in self.policies if policy.name == name), None)
         if policy is None:
             known = [policy.name for policy in self.policies]
-            raise PolicyUnknown(f"there is no policy {shown(name)}{nearest(name, known)}", found=", ".join(known[:10]))
+            raise PolicyUnknown(
+                f"there is no policy {shown(name)}{nearest(name, known)}", expected=_some_of(known), found=shown(name)
+            )
         if not slash:
             return policy, policy.promises
         chosen = tuple(promise for promise in policy.promises if promise.address == address or promise.needs_discovery)
         if not chosen:
             known = [promise.address for promise in policy.promises]
             raise PolicyUnknown(
-                f"there is no source {shown(address)}{nearest(address, known)}", found=", ".join(known[:10])
+                f"there is no source {shown(address)}{nearest(address, known)}",
+                expected=_some_of(known),
+                found=shown(address),
             )
         return policy, chosen
 
@@ -323,3 +327,7 @@ def _cycle(start: str, waits: Mapping[str, Sequence[Scalar]]) -> list[str]:
                 seen[item.text] += 1
                 ways.append([*way, item.text])
     return []
+
+
+def _some_of(known: Sequence[str]) -> str:
+    return ", ".join(known[:10]) or "a policy: `drorch policy new NAME`"

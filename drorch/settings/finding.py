@@ -73,7 +73,12 @@ def read_named(path: Path, origin: str) -> bytes:
         with path.open("rb") as file:
             return file.read(LONGEST_FILE_BYTES + 1)
     except OSError as error:
-        raise SettingsInvalid(f"{path} cannot be read, which {origin} names", found=error.strerror or "") from error
+        raise SettingsInvalid(
+            f"{path} cannot be read, which {origin} names",
+            expected="the drorch.yaml of an installation",
+            found=error.strerror or "",
+            hint="look at the path and at who may read it; `drorch init DIRECTORY` makes an installation",
+        ) from error
 
 
 def working_directory() -> Path:

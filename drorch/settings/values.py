@@ -84,7 +84,12 @@ class Settings(Installation):
         """Return the store that drorch.yaml calls ``name``; raise ``UsageInvalid`` when it calls none so."""
         store = self.stores.get(name)
         if store is None:
-            raise UsageInvalid(f"no store is called {name}", expected=", ".join(self.stores), found=name)
+            raise UsageInvalid(
+                f"no store is called {name}",
+                expected=", ".join(self.stores) or "a store in `stores:`",
+                found=name,
+                hint="`stores:` in drorch.yaml names them",
+            )
         return store
 
     def facts(self) -> SettingsFacts:

@@ -57,7 +57,11 @@ def command(source: str | None, show_all: bool, check: bool, invocation: Invocat
 def _only(found: Overview, source: str, policies: Sequence[str]) -> Overview:
     chosen = tuple(one for one in found.sources if source in (one.address, one.policy))
     if not chosen and not found.policy_problems:
-        raise PolicyUnknown(f"there is no policy or source {source}", found=", ".join(policies[:10]) or "no policy")
+        raise PolicyUnknown(
+            f"there is no policy or source {source}",
+            expected=", ".join(policies[:10]) or "a policy: `drorch policy new NAME`",
+            found=source,
+        )
     alarms = tuple(alarm for alarm in found.alarms if alarm.policy == source)
     return Overview(at=found.at, sources=chosen, policy_problems=found.policy_problems, alarms=alarms)
 

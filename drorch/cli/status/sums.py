@@ -115,8 +115,10 @@ def _stored_lines(promised: Sequence[SourceStanding]) -> list[str]:
     stored = sum(one.stored_bytes for one in promised)
     if not read:
         return []
-    share = 100 * stored / read
-    return [f"Stored     {format_size(stored)} for {format_size(read)} read by the newest snapshots ({share:.1f} %)"]
+    share = (
+        f" ({100 * stored / read:.1f} %)" if stored <= read else ""
+    )  # lists and keys of a tiny source weigh more than it
+    return [f"Stored     {format_size(stored)} for {format_size(read)} read by the newest snapshots{share}"]
 
 
 def _checked_lines(facts: Facts | None, zone: ZoneInfo) -> list[str]:

@@ -76,12 +76,13 @@ class Restoring:
     def _restored(self, outcome: RestoreOutcome) -> CheckResult:
         tables, things = self.located.counted(self.request.test.tables)
         size = format_size(self.located.size_bytes)
-        note = f"{tables:,} {things}, {size}" if tables else size
+        came = counted(tables, things.removesuffix("s"))
+        note = f"{came}, {size}" if tables else size
         return CheckResult(
             check=Check.RESTORE,
             title=RESTORE,
             outcome=Outcome.FINDING if outcome.not_as_before else Outcome.OK,
-            expected=f"{tables:,} {things}",
+            expected=came,
             found=note,
             note=note,
             told=tuple(f"not as before: {text}" for text in outcome.not_as_before[:_SHOWN]),

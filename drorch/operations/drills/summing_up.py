@@ -73,6 +73,8 @@ def _what(request: DrillRequest, course: Course) -> str:
     if course.located is None:
         return "nothing"
     number, things = course.located.counted(request.test.tables)
+    if number == 1:
+        return f"the only {things.removesuffix('s')}"
     return f"all {number:,} {things}" if number else "what the command wrote"
 
 

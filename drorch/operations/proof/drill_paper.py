@@ -134,7 +134,7 @@ def _restored(report: DrillReport, language: Language, zone: tzinfo) -> Facts:
     say, tell, used = partial(in_words, language), partial(_told, language), report.snapshot
     rows: list[tuple[str, str | None]] = [(say("Snapshot"), None)]
     if used is not None:
-        amounts = (tell(f"{used.tables:,} {used.things}"), tell(counted(used.rows, "row")))
+        amounts = (tell(counted(used.tables, used.things.removesuffix("s"))), tell(counted(used.rows, "row")))
         rows = [
             (say("Snapshot"), f"{used.id} ({tell(used.selection.value)})"),
             (say("Restore point"), local(used.restore_point, zone)),

@@ -164,6 +164,8 @@ FORMS: Mapping[str, str] = {
     "{} came back equal; promised {}": "{} trở lại như cũ; cam kết {}",
     "{} came back equal; promised {}; {} finding": "{} trở lại như cũ; cam kết {}; {} điểm cần lưu ý",
     "{} came back equal; promised {}; {} findings": "{} trở lại như cũ; cam kết {}; {} điểm cần lưu ý",
+    "the only table": "bảng duy nhất",
+    "the only file": "tệp duy nhất",
     "all {} tables": "đủ {} bảng",
     "all {} files": "đủ {} tệp",
     # names of a tree

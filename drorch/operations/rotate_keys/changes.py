@@ -92,7 +92,8 @@ def _refuse_additions(trust: TrustChain, change: Change) -> None:
             )
         if key.key_id in listed or key.key_id in seen:
             known = listed[key.key_id].shown if key.key_id in listed else "twice on the command line"
-            raise UsageInvalid(f"{name} is listed already", expected="a new key", found=known)
+            hint = "nothing is to be done for it: `drorch keys show` lists what every key may do"
+            raise UsageInvalid(f"{name} is listed already", expected="a new key", found=known, hint=hint)
         if trust.is_revoked(key.key_id):
             raise UsageInvalid(
                 f"{name} was revoked",
