@@ -14,12 +14,20 @@ POLICIES, LINES = 20, 100
 MOST_START_SECONDS = 10.0  # of processor time; 1.2 were measured
 MOST_MEMORY_MIB = 200  # 87 were measured
 MOST_IDLE_SHARE = 0.02  # 0.0005 was measured
-WATCHED_SECONDS = 5.0
+WATCHED_SECONDS = 2.5
+MOST_LOOKS = 10  # a beat, and the work that follows the start, fall into one or two of them
 
 
 def processor_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def idle_share(pid: int) -> float:
+    """Return what part of a processor it takes while it is watched."""
+    before = processor_seconds(pid)
+    time.sleep(WATCHED_SECONDS)
+    return (processor_seconds(pid) - before) / WATCHED_SECONDS
 
 
 def memory_mib(pid: int) -> float:
@@ -41,11 +49,8 @@ def test_two_thousand_sources_cost_little_and_are_queued_at_once(office: Install
         assert daemon.process is not None
         pid = daemon.process.pid
         assert processor_seconds(pid) < MOST_START_SECONDS
-        before = processor_seconds(pid)
-        time.sleep(WATCHED_SECONDS)
-        assert (
-            processor_seconds(pid) - before < WATCHED_SECONDS * MOST_IDLE_SHARE + 0.1
-        )  # a tick of the counter, a beat
+        looks = (idle_share(pid) for _ in range(MOST_LOOKS))
+        assert any(share <= MOST_IDLE_SHARE for share in looks), "it never rests"
         slot = half_past + timedelta(minutes=30)
         daemon.travel(slot + timedelta(milliseconds=500))
         daemon.wait_for(lambda: len(daemon.occurrences()) == POLICIES * LINES, "all are queued")
