@@ -7,7 +7,7 @@ from drorch.clock import Clock
 from drorch.errors import ChainBroken
 from drorch.format.trust import TrustChain
 from drorch.operations import observing
-from drorch.repository.beginning import RunMaterial
+from drorch.repository.run_material import RunMaterial
 
 
 def remember_heads(catalog: Catalog, trust: TrustChain, material: RunMaterial, *, source: str, clock: Clock) -> None:

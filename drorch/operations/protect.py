@@ -22,9 +22,10 @@ from drorch.operations.machine import Machine
 from drorch.operations.protection import Protection
 from drorch.operations.run_log import RunLog, as_ours, error_lines
 from drorch.operations.spool import spooled
-from drorch.repository.beginning import RunMaterial, begin_run
+from drorch.repository.beginning import begin_run
 from drorch.repository.deltas import BaseRoom
 from drorch.repository.opening import Repository
+from drorch.repository.run_material import RunMaterial
 from drorch.repository.writer import RunWriter
 from drorch.sources.interface import Observer, Source
 

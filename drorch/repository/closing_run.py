@@ -11,8 +11,8 @@ from drorch.format.manifest import Manifest, Needs
 from drorch.format.objects import digest_of
 from drorch.format.pack import ListedPack, PackList
 from drorch.ids import RunId
-from drorch.repository.beginning import NO_PACK, RunMaterial, places, store_time
 from drorch.repository.needs import NeedsCollector
+from drorch.repository.run_material import NO_PACK, RunMaterial, places, store_time
 from drorch.repository.run_parts import RunSummary
 
 

@@ -9,8 +9,8 @@ from contextlib import suppress
 from drorch.errors import DrorchError
 from drorch.format import names
 from drorch.format.index import IndexSegment
-from drorch.repository.beginning import RunMaterial
 from drorch.repository.packing import ShippedPack
+from drorch.repository.run_material import RunMaterial
 from drorch.repository.sealing import SALT_BYTES
 
 SEGMENT_PACKS = 64

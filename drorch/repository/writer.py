@@ -19,7 +19,6 @@ from drorch.format.pack import ListedPack
 from drorch.format.row_lanes import digester_in_lanes
 from drorch.format.tree import Reference
 from drorch.repository.aside import Aside, Slip
-from drorch.repository.beginning import RunMaterial
 from drorch.repository.busy import IN_POOL, BusyTimes, Stage, StageTime
 from drorch.repository.carrying import Carrying
 from drorch.repository.closing_run import manifest_of, put_pack_list
@@ -30,6 +29,7 @@ from drorch.repository.needs import NeedsCollector
 from drorch.repository.pack_lines import PackLines
 from drorch.repository.packing import UPLOADS, PackLine, ShippedPack
 from drorch.repository.row_workers import RowWorkers
+from drorch.repository.run_material import RunMaterial
 from drorch.repository.run_parts import CommittedSnapshot, FinishedRun, RunSummary, StreamToStore
 from drorch.repository.sealing import SALT_BYTES
 from drorch.repository.segments import SegmentWriter

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from drorch.ids import RunId
 from drorch.repository.base_cache import CacheKeys
-from drorch.repository.beginning import RunMaterial
 from drorch.repository.busy import BusyTimes
 from drorch.repository.deltas import BaseRoom, Deltas, open_deltas
 from drorch.repository.needs import NeedsCollector
 from drorch.repository.packing import PackIdentity, ShippedPack, Shipper
+from drorch.repository.run_material import RunMaterial
 from drorch.repository.sealing import Sealer
 
 NO_RUN = RunId(bytes(16))  # a base outlives the run that kept it

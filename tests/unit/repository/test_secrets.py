@@ -6,7 +6,8 @@ import dataclasses
 from contextlib import closing
 
 from drorch.ids import RunId
-from drorch.repository.beginning import RunMaterial, RunPlace, begin_run
+from drorch.repository.beginning import RunPlace, begin_run
+from drorch.repository.run_material import RunMaterial
 from drorch.repository.writer import RunWriter
 from drorch.storage.memory import MemoryStore
 from tests.support.repositories import Household, ManualClock, counting_random
