@@ -12,13 +12,13 @@ from drorch.cli.invocation import Invocation, common_options
 from drorch.cli.key_pairs import tell_key, write_new
 from drorch.cli.keys_host import generate_host_key
 from drorch.cli.output import wrapped
-from drorch.cli.private_keys import key_options, new_passphrase, open_seed, text_of
-from drorch.errors import UsageInvalid
+from drorch.cli.private_keys import key_options, line_of_stdin, new_passphrase, open_seed, text_of
+from drorch.errors import SecretUnavailable, UsageInvalid
 from drorch.format.custody import ShareSheet, combine_shares, split_seed
 from drorch.format.keyfile import ROLE_OF_KIND, KeyKind, encode_public, public_of, seal_key_file
 from drorch.ids import grouped
 from drorch.quantities import counted
-from drorch.wiring import random_bytes
+from drorch.wiring import is_terminal, random_bytes
 
 SEED_BYTES = 32
 
@@ -210,10 +210,23 @@ def words_of_share(path: Path) -> str:
 
 
 def _asked_shares() -> list[str]:
+    """Return what a person types without showing it; without a terminal, lines of stdin. An empty line ends either."""
     shares: list[str] = []
-    while words := getpass.getpass(f"Words of share {len(shares) + 1} (empty line ends): ").strip():
+    while words := _asked_share(len(shares) + 1):
         shares.append(words)
+    if not shares:
+        raise SecretUnavailable(
+            "shares are needed, and none was given",
+            expected="--share FILE for each, a terminal, or lines on stdin",
+            found="none of them",
+        )
     return shares
+
+
+def _asked_share(number: int) -> str:
+    if is_terminal():
+        return getpass.getpass(f"Words of share {number} (empty line ends): ").strip()
+    return line_of_stdin().strip()
 
 
 command.add_command(keys_show.command, "show")

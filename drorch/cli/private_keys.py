@@ -144,7 +144,7 @@ def ask_hidden(question: str, option: str = "--passphrase-file", *, twice: bool 
     if is_terminal():
         answer: str = click.prompt(question, hide_input=True, confirmation_prompt=twice, err=True)
         return answer
-    line = sys.stdin.readline() if sys.stdin is not None else ""
+    line = line_of_stdin()
     if not line:
         raise SecretUnavailable(
             "a passphrase is needed, and there is no terminal to ask for it",
@@ -152,6 +152,14 @@ def ask_hidden(question: str, option: str = "--passphrase-file", *, twice: bool 
             found="none of them",
         )
     return line.rstrip("\r\n")
+
+
+def line_of_stdin() -> str:
+    """Return the next line with its end; empty when there is none. Raises ``SecretUnavailable``."""
+    try:
+        return "" if sys.stdin is None else sys.stdin.readline()
+    except UnicodeDecodeError:
+        raise SecretUnavailable("what stdin gives is not text", expected="UTF-8", found="other bytes") from None
 
 
 def text_of(path: Path) -> str:

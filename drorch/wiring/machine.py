@@ -74,4 +74,4 @@ def _free_memory_bytes() -> int:
 
 def is_terminal() -> bool:
     """Whether a person can be asked."""
-    return sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty()  # None: it was closed
