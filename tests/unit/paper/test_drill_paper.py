@@ -7,13 +7,16 @@ import subprocess
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from drorch.errors import StoreUnavailable
 from drorch.evidence.drill_checks import Check, Outcome
 from drorch.evidence.drill_report import DrillReport, Scenario
 from drorch.ids import Digest
+from drorch.operations.drills.checking import failed_by
 from drorch.operations.proof import reporting
 from drorch.operations.proof.drill_paper import DrillPaper, drill_page
 from drorch.operations.proof.finding_forms import FORMS
@@ -70,6 +73,15 @@ def test_vietnamese_comes_back_composed(tmp_path: Path) -> None:
         "chưa ký",
     ):
         assert words in text
+
+
+def test_what_a_lower_layer_said_follows_the_kind_of_error_in_vietnamese() -> None:
+    error = StoreUnavailable("no answer of dalat", found="timed out after 10 s")
+    report = replace(passing_report(), checks=(failed_by(Check.RESTORE, "restore", error),))
+    paper = DrillPaper(report=report, digest=DIGEST, entry=1, head=DIGEST, signed=(), timestamp="none")
+    in_two = {language: str(drill_page(paper, language, ZONE)) for language in get_args(Language)}
+    assert "kho lưu trữ không trả lời (nguyên văn: no answer of dalat: timed out after 10 s)" in in_two["vi"]
+    assert "nguyên văn" not in in_two["en"]
 
 
 def test_every_font_is_embedded(tmp_path: Path) -> None:
