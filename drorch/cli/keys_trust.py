@@ -8,11 +8,12 @@ import click
 
 from drorch.cli.evidence.trust import TRUST_FILE, trust_path, trusted_keys
 from drorch.cli.invocation import Invocation, common_options
+from drorch.cli.named_files import replace_file
 from drorch.cli.output import local_time, utc_time, wrapped
 from drorch.cli.private_keys import text_of
 from drorch.cli.times import parse_time
 from drorch.clock import SystemClock
-from drorch.errors import TargetRefused, UsageInvalid
+from drorch.errors import UsageInvalid
 from drorch.evidence.trusted_keys import TrustedKeys, read_trusted_keys
 from drorch.format.keyfile import read_public
 from drorch.ids import KeyId, grouped
@@ -56,7 +57,7 @@ def command(
         moment = SystemClock().now() if since is None else parse_time(since, settings.time_zone)
         known = known.with_revoked(_key_id(_required(which, "KEY"), known), moment, _required(reason, "--reason TEXT"))
     if action != "list":
-        _write(place, known.encode())
+        replace_file(place, known.encode().encode())
     shown = known if path is not None or action != "list" else trusted_keys(settings, None)
     _tell(shown, place, invocation, str(settings.time_zone))
     return 0
@@ -74,15 +75,6 @@ def _key_id(text: str, known: TrustedKeys) -> KeyId:
     keys = [*known.machines, *(person.public.key_id for person in known.people)]
     fitting = [key for key in keys if len(digits) >= 8 and str(key).startswith(digits)]
     return fitting[0] if len(fitting) == 1 else KeyId.parse(digits)
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise TargetRefused(f"{path} cannot be written", found=error.strerror or "") from error
 
 
 def _tell(trusted: TrustedKeys, path: Path, invocation: Invocation, zone: str) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from drorch.cli.invocation import Invocation, common_options
-from drorch.errors import UsageInvalid
+from drorch.cli.named_files import replace_file
 from drorch.operations.watch.decide import alerts
 from drorch.operations.watch.measures import measures
 from drorch.settings import load_policies
@@ -37,7 +35,7 @@ def command(file: Path | None, invocation: Invocation) -> int:
         measured = measures(found, alerts(found, loaded.policies, facts), facts)
         text = wiring.metrics_text(measured)
     if file is not None:
-        _replace(file, text)
+        replace_file(file, text, mode=0o644)
     if invocation.output.as_json:
         values = [
             {"name": one.name, "labels": dict(zip(one.labels, labels, strict=True)), "value": value}
@@ -48,16 +46,3 @@ def command(file: Path | None, invocation: Invocation) -> int:
     elif file is None:
         invocation.output.lines(text.decode().splitlines())
     return 0
-
-
-def _replace(file: Path, text: bytes) -> None:
-    """Write the file so that a reader sees the old or the new one, never a part; anybody may read it."""
-    fresh = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        fresh.write_bytes(text)
-        fresh.chmod(0o644)
-        fresh.replace(file)
-    except OSError as error:
-        with suppress(OSError):
-            fresh.unlink(missing_ok=True)
-        raise UsageInvalid(f"{file} cannot be written", found=error.strerror or "") from error
