@@ -71,6 +71,7 @@ class PostgresqlCapture:
         self._learned = DumpedSchema()
         self._asking = threading.Lock()
         self._tables = {table.stream_name: table for table in opened.tables}
+        self._unread = {stream.name for stream in self.streams()}
 
     @property
     def facts(self) -> Mapping[str, Json]:
@@ -141,6 +142,10 @@ class PostgresqlCapture:
         self._lifeline.end(Interrupted("the capture was stopped"))
 
     def _bytes_of(self, stream: StreamSpec) -> Generator[Bytes, None, None]:
+        yield from self._read(stream)
+        self._unread.discard(stream.name)
+
+    def _read(self, stream: StreamSpec) -> Iterator[Bytes]:
         with self._ended(), mapped(f"reading {stream.name}"):
             if stream.kind is StreamKind.SCHEMA:
                 yield from storable(self._schema())
@@ -162,7 +167,8 @@ class PostgresqlCapture:
         try:
             if self._options.jobs > 1 and can_be_divided(table, self._opened.exporter.server_version):
                 statements = range_statements(table, stream)
-                yield from RangedRows(self._opened.readers, table.sql_name, statements).pieces()
+                rows = RangedRows(self._opened.readers, table.sql_name, statements, self._has_session_to_spare)
+                yield from rows.pieces()
                 return
             with self._opened.readers.lend() as session:
                 yield from session.copy_out(sql)
@@ -175,6 +181,10 @@ class PostgresqlCapture:
             with self._opened.readers.lend() as session:
                 told = oversize_error(session, table, refused)
             raise told or refused from refused
+
+    def _has_session_to_spare(self) -> bool:
+        """Whether there are fewer streams left than sessions: each of them has its own then, or needs none any more."""
+        return len(self._unread) < self._options.jobs and self._opened.readers.has_spare
 
     def _rows_by_exporter(self, sql: str) -> Iterator[Bytes]:
         """Read a table for which somebody's DDL waits: a reader would wait behind it, and it waits for the exporter's lock.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from drorch.sources.interface import Bytes
@@ -33,12 +33,18 @@ class _Range:
 
 
 class RangedRows:
-    """The rows of ``table``, given as SQL, for one taker. ``statements`` are the ``COPY`` of each range, in the order of their pages."""
+    """The rows of ``table``, given as SQL, for one taker. ``statements`` are the ``COPY`` of each range, in the order of their pages.
 
-    def __init__(self, readers: Readers, table: str, statements: Sequence[str]) -> None:
+    One session reads; one more begins whenever the taker waits and ``may_have_more`` says that one would be missed by nobody.
+    """
+
+    def __init__(
+        self, readers: Readers, table: str, statements: Sequence[str], may_have_more: Callable[[], bool]
+    ) -> None:
         self._readers = readers
         self._table = table
         self._statements = statements
+        self._may_have_more = may_have_more
         self._changed = threading.Condition()  # guards all that follows
         self._due = 0  # the range that is taken now
         self._unread = deque(range(len(statements)))
@@ -87,8 +93,9 @@ class RangedRows:
             return piece
 
     def _may_take_more(self) -> bool:
-        readers = self._readers
-        return bool(self._unread) and self._takes_more and readers.has_spare and self._at_work < readers.most
+        """Only when the first has begun: where the server takes few sessions it must be that one which gets in."""
+        is_wanted = bool(self._unread) and self._takes_more and bool(self._sessions)
+        return is_wanted and self._at_work < self._readers.most and self._may_have_more()
 
     def _begin(self, *, is_extra: bool) -> None:
         self._at_work += 1
@@ -109,10 +116,10 @@ class RangedRows:
     # -- a session
 
     def _read(self, *, is_extra: bool) -> None:
-        """Read range after range. A session that is extra may fail to begin, and gives way when a stream wants a session."""
+        """Read range after range. A session that is extra may fail to begin."""
         try:
             with self._readers.lend() as session:
-                self._read_by(session, is_extra=is_extra)
+                self._read_by(session)
         except BaseException as error:  # noqa: BLE001 - raised where the rows are taken
             with self._changed:
                 self._takes_more = False
@@ -122,23 +129,23 @@ class RangedRows:
             self._at_work -= 1
             self._changed.notify_all()
 
-    def _read_by(self, session: Session, *, is_extra: bool) -> None:
+    def _read_by(self, session: Session) -> None:
         session.run(f"lock table only {self._table} in access share mode")  # now, and not when a range was taken
         session.run("set enable_seqscan = off")  # or the planner might read the whole table for each range
         with self._changed:
             self._sessions.append(session)
         try:
-            while (number := self._taken(is_extra=is_extra)) is not None:
+            while (number := self._taken()) is not None:
                 self._read_range(session, number)
         finally:
             with self._changed:
                 self._sessions.remove(session)
         session.run("reset enable_seqscan")
 
-    def _taken(self, *, is_extra: bool) -> int | None:
+    def _taken(self) -> int | None:
         """Return the range to read next, when it is near enough to the one that is due; ``None`` if there is none to read."""
         with self._changed:
-            while self._unread and not (is_extra and self._readers.is_crowded):
+            while self._unread:
                 if self._is_over:
                     raise _NobodyTakes
                 if self._unread[0] < self._due + self._readers.most:

@@ -114,11 +114,6 @@ class Readers:
         """Whether one more may be at work."""
         return self._lent < self.most
 
-    @property
-    def is_crowded(self) -> bool:
-        """Whether more are at work than should be."""
-        return self._lent > self.most
-
     @contextlib.contextmanager
     def lend(self) -> Iterator[Session]:
         """Lend a session in a transaction of the snapshot. One that was left in the middle is not lent again."""
