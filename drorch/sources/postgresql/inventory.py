@@ -17,9 +17,9 @@ from drorch.sources.postgresql.session import Session
 
 PAGE_BYTES = 8_192
 RANGE_PAGES = (
-    512  # read by one session at a time where several read one table: as much text waits in memory for its turn
+    128  # read by one session at a time where several read one table: as much text waits in memory for its turn
 )
-FEWEST_RANGES = 4  # a smaller table is read by one session
+FEWEST_RANGES = 16  # a smaller table is read by one session
 LARGE_VALUES_BYTES = 64 * 2**20  # of a table's values outside its pages, beyond which it is read by one session
 
 # What pg_dump would dump: not the system's, not other sessions' temporary tables, not an extension's own objects.

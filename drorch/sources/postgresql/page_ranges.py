@@ -15,7 +15,7 @@ from drorch.sources.interface import Bytes
 from drorch.sources.postgresql.session import Session
 from drorch.sources.postgresql.snapshot import Readers
 
-AHEAD_BYTES = 4 * 2**20  # of one range wait at most until somebody takes them
+AHEAD_BYTES = 2**20  # of one range wait at most until somebody takes them
 
 
 class _NobodyTakes(Exception):
