@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
-from drorch.catalog.interface import Catalog, DaemonRecord, OccurrenceRecord
+from drorch.catalog.interface import Catalog
 from drorch.daemon.observing import Observer
-from drorch.daemon.results import Answer
 from drorch.errors import EvidenceBroken, StoreDenied
 from drorch.evidence.sign_off import TrustedPerson
 from drorch.operations.drills.recalled import recall_from
@@ -55,18 +54,3 @@ class DrillReader(Observer):
                 found=str(len(recalled.problems)),
                 hint="`drorch evidence verify` tells all of it",
             )
-
-    def started(self, daemon: DaemonRecord, absence: str) -> None:
-        """See ``Observer``."""
-
-    def ended(self, occurrences: tuple[OccurrenceRecord, ...], answer: Answer | None) -> None:
-        """See ``Observer``."""
-
-    def reloaded(self, problems: tuple[str, ...]) -> None:
-        """See ``Observer``."""
-
-    def troubled(self, what: str) -> None:
-        """See ``Observer``."""
-
-    def stopping(self) -> None:
-        """See ``Observer``."""

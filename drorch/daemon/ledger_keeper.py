@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
-from drorch.catalog.interface import Catalog, DaemonRecord, OccurrenceRecord
+from drorch.catalog.interface import Catalog, OccurrenceRecord
 from drorch.daemon.observing import Observer
 from drorch.daemon.results import Answer
 from drorch.operations.proof import accounting
@@ -45,17 +45,8 @@ class LedgerKeeper(Observer):
                 accounting.run(writer, ripe)
                 self._catalog.mark_entered(ripe)
 
-    def started(self, daemon: DaemonRecord, absence: str) -> None:
-        """See ``Observer``."""
-
     def ended(self, occurrences: tuple[OccurrenceRecord, ...], answer: Answer | None) -> None:
         """See ``Observer``: the next beat enters them."""
-
-    def reloaded(self, problems: tuple[str, ...]) -> None:
-        """See ``Observer``."""
-
-    def troubled(self, what: str) -> None:
-        """See ``Observer``."""
 
     def stopping(self) -> None:
         """See ``Observer``: what is left waits for the next daemon."""

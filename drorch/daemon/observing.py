@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Protocol
 
 from drorch.catalog.interface import DaemonRecord, OccurrenceRecord
 from drorch.daemon.results import Answer
@@ -20,32 +19,26 @@ from drorch.daemon.results import Answer
 MOST_UNHEARD = 1_000
 
 
-class Observer(Protocol):
-    """A listener. What it raises is shown by ``Listeners.failures`` and changes nothing else."""
+class Observer:
+    """A listener, which minds nothing that it does not override. What it raises is shown by ``Listeners.failures`` and changes nothing else."""
 
     def started(self, daemon: DaemonRecord, absence: str) -> None:
         """The daemon runs; ``absence`` says since when and why none ran, empty at the very first start."""
-        ...
 
     def ended(self, occurrences: tuple[OccurrenceRecord, ...], answer: Answer | None) -> None:
         """Occurrences ended, or wait for another try; ``answer`` is how their run ended, if one ran and was heard."""
-        ...
 
     def reloaded(self, problems: tuple[str, ...]) -> None:
         """The configuration was read again; ``problems`` are lines about files whose former content stays in force."""
-        ...
 
     def troubled(self, what: str) -> None:
         """The daemon cannot do what it should, such as write the catalog; it goes on trying."""
-        ...
 
     def beat(self, now: datetime) -> None:
         """Half a minute or less has passed: time to look at RPOs, disks and digests."""
-        ...
 
     def stopping(self) -> None:
         """The daemon ends in good order."""
-        ...
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from drorch.catalog.interface import DaemonRecord, OccurrenceRecord
+from drorch.catalog.interface import OccurrenceRecord
 from drorch.daemon.observing import Observer
 from drorch.daemon.results import Answer
 
@@ -36,17 +36,8 @@ class StampKeeper(Observer):
         except OSError:
             return None
 
-    def started(self, daemon: DaemonRecord, absence: str) -> None:
-        """See ``Observer``."""
-
     def ended(self, occurrences: tuple[OccurrenceRecord, ...], answer: Answer | None) -> None:
         """See ``Observer``: a drill asks for its own."""
-
-    def reloaded(self, problems: tuple[str, ...]) -> None:
-        """See ``Observer``."""
-
-    def troubled(self, what: str) -> None:
-        """See ``Observer``."""
 
     def stopping(self) -> None:
         """See ``Observer``: what is owed waits for the next daemon."""

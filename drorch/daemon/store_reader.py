@@ -6,10 +6,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
-from drorch.catalog.interface import Catalog, DaemonRecord, OccurrenceRecord
+from drorch.catalog.interface import Catalog
 from drorch.clock import Clock
 from drorch.daemon.observing import Observer
-from drorch.daemon.results import Answer
 from drorch.operations.learning import learn
 from drorch.repository.opening import Repository
 
@@ -38,18 +37,3 @@ class StoreReader(Observer):
             learned = learn(repository, self._catalog, self._clock)
         if learned.problems:
             raise learned.problems[0].error
-
-    def started(self, daemon: DaemonRecord, absence: str) -> None:
-        """See ``Observer``."""
-
-    def ended(self, occurrences: tuple[OccurrenceRecord, ...], answer: Answer | None) -> None:
-        """See ``Observer``."""
-
-    def reloaded(self, problems: tuple[str, ...]) -> None:
-        """See ``Observer``."""
-
-    def troubled(self, what: str) -> None:
-        """See ``Observer``."""
-
-    def stopping(self) -> None:
-        """See ``Observer``."""

@@ -93,6 +93,7 @@ def _unpacked(raw: bytes) -> dict[str, bytes]:
             if not is_sound or len(entries) > MOST_FILES or not len(raw) >= sizes or sizes > BUNDLE_LIMIT_BYTES:
                 raise EvidenceBroken(f"not {_WHAT}", expected="plain files, not compressed", found="others")
             return {entry.filename: archive.read(entry) for entry in entries}
+    # What zipfile raises for damage, for versions and compressions that it does not know, and for what is encrypted.
     except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise EvidenceBroken(
             f"{_WHAT} cannot be read",

@@ -16,9 +16,7 @@ from drorch.sources.postgresql.quoting import identifier, qualified
 from drorch.sources.postgresql.session import Session
 
 PAGE_BYTES = 8_192
-RANGE_PAGES = (
-    128  # read by one session at a time where several read one table: as much text waits in memory for its turn
-)
+RANGE_PAGES = 128  # are read by one session at a time, where several read one table
 FEWEST_RANGES = 16  # a smaller table is read by one session
 LARGE_VALUES_BYTES = 64 * 2**20  # of a table's values outside its pages, beyond which it is read by one session
 
